@@ -1,0 +1,65 @@
+# Flags shared by every target we own. Third-party headers come in as SYSTEM.
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+find_program(DM_CCACHE ccache)
+if(DM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${DM_CCACHE})
+endif()
+
+add_library(dm_flags INTERFACE)
+target_compile_features(dm_flags INTERFACE cxx_std_20)
+target_include_directories(dm_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(dm_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wimplicit-fallthrough -Wswitch-enum
+  $<$<BOOL:${DM_WERROR}>:-Werror>
+  $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2> -D_GLIBCXX_ASSERTIONS -fstack-protector-strong)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
+  # GCC 12 reports these wrongly inside std::string once it inlines (GCC bugs 105329 and 105651).
+  target_compile_options(dm_flags INTERFACE -Wno-restrict -Wno-stringop-overread)
+endif()
+find_program(DM_MOLD mold)
+if(DM_MOLD)
+  target_link_options(dm_flags INTERFACE -fuse-ld=mold)
+endif()
+if(DM_SANITIZE)
+  target_compile_options(dm_flags INTERFACE -fsanitize=${DM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(dm_flags INTERFACE -fsanitize=${DM_SANITIZE})
+endif()
+
+# dm_module(<name> [USES <module>...] [EXTERNAL <target>...])
+# src/<name>/**/*.cpp is the module; the *_test.cpp beside them are its tests (target <name>_test).
+# Plain static libraries are enough: registries are visible lists that name every entry, so the linker drops none.
+function(dm_module name)
+  cmake_parse_arguments(M "" "" "USES;EXTERNAL" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  if(NOT sources)
+    set(sources ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
+  endif()
+  add_library(dm_${name} STATIC ${sources})
+  list(TRANSFORM M_USES PREPEND dm_)
+  target_link_libraries(dm_${name} PUBLIC dm_flags ${M_USES} ${M_EXTERNAL})
+  if(DM_TESTS AND tests)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE dm_${name} GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE DM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()
+
+# dm_embed(<module> <glob>): the files become string literals in dm::<module>::embedded_files().
+function(dm_embed module glob)
+  file(GLOB files CONFIGURE_DEPENDS ${glob})
+  set(out ${PROJECT_BINARY_DIR}/generated/${module}_embedded.cpp)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/embed.py ${module} ${out} ${files}
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/tools/embed.py VERBATIM)
+  target_sources(dm_${module} PRIVATE ${out})
+endfunction()

@@ -1,0 +1,43 @@
+/// Loads a Compose project as `docker compose` 2.40 does.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "compose/project.hpp"
+
+namespace dm::compose {
+
+struct Options {
+  std::vector<std::string> files;              ///< -f; "-" is standard input (its text in `stdin_text`)
+  std::string stdin_text;
+  std::string project_directory;               ///< --project-directory; "" = folder of the first file
+  std::string project_name;                    ///< -p
+  std::vector<std::string> profiles;           ///< --profile; "*" = all
+  std::vector<std::string> env_files;          ///< --env-file
+  std::map<std::string, std::string, std::less<>> environment;  ///< the process's
+  std::string working_directory;               ///< absolute
+  bool interpolate = true;
+  /// For the audit: all services are kept and checked as far as possible, and what Compose would reject only for the
+  /// chosen profiles (undefined references, names that clash) is a diagnostic beside a usable project.
+  bool lenient = false;
+};
+
+struct Loaded {
+  std::unique_ptr<Project> project;            ///< never null; incomplete where `ok` is false
+  std::vector<Diagnostic> diagnostics;         ///< errors and warnings, in the order of the files
+  bool ok = false;                             ///< Compose would accept it
+  bool usable = false;                         ///< the typed view can be judged
+};
+
+/// Never throws on any input, and its memory is bounded by a multiple of the input's size.
+Loaded load(const Options& options, const sources::Files& files);
+
+/// The pruned model of the enabled services, as `docker compose config --format json` prints it (keys sorted).
+std::string to_json(const Project& project);
+/// The same as YAML.
+std::string to_yaml(const Project& project);
+
+}  // namespace dm::compose
