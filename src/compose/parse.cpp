@@ -1,0 +1,468 @@
+#include <fmt/format.h>
+#include <yaml.h>
+
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "compose/stages.hpp"
+
+namespace dm::compose {
+namespace {
+
+constexpr int kMaxDepth = 1000;               // deeper nesting makes libyaml itself take quadratic time
+constexpr std::size_t kMaxBytes = 48U << 20U;  // a compose file of 50 MB is a mistake
+constexpr std::size_t kMaxCopied = 4'000'000;  // nodes made by aliases: an alias bomb ends here
+
+/// libyaml counts code points and leaves a BOM out; we count bytes.
+class Offsets {
+ public:
+  explicit Offsets(std::string_view text) : text_(text), ascii_(true) {
+    for (const char c : text) ascii_ = ascii_ && static_cast<unsigned char>(c) < 0x80U;
+    if (text.starts_with("\xEF\xBB\xBF")) byte_ = 3;
+  }
+  /// Marks come almost in order, so we walk from the last one.
+  std::uint32_t at(std::size_t mark) {
+    if (ascii_) return static_cast<std::uint32_t>(std::min(mark, text_.size()));
+    while (point_ > mark) back();
+    while (point_ < mark && byte_ < text_.size()) forward();
+    return static_cast<std::uint32_t>(byte_);
+  }
+
+ private:
+  static bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+  void forward() {
+    do ++byte_;
+    while (byte_ < text_.size() && continues(text_[byte_]));
+    ++point_;
+  }
+  void back() {
+    do --byte_;
+    while (byte_ > 0 && continues(text_[byte_]));
+    --point_;
+  }
+  std::string_view text_;
+  bool ascii_;
+  std::size_t point_ = 0, byte_ = 0;
+};
+
+bool valid_utf8(std::string_view text, std::size_t& bad) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const std::size_t more = c < 0x80 ? 0 : (c >> 5U) == 6 ? 1 : (c >> 4U) == 14 ? 2 : (c >> 3U) == 30 ? 3 : 9;
+    bad = i;
+    if (more == 9 || i + more >= text.size() + (more == 0 ? 1 : 0)) return false;
+    for (std::size_t k = 1; k <= more; ++k)
+      if ((static_cast<unsigned char>(text[i + k]) & 0xC0U) != 0x80U) return false;
+    i += more + 1;
+  }
+  return true;
+}
+
+std::string without_underscores(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (c != '_') out += c;
+  return out;
+}
+
+bool looks_like_date(std::string_view text) {
+  // yaml.v3 takes YYYY-M-D with an optional time for a timestamp; an unquoted one is not a string for Compose.
+  std::size_t i = 0;
+  const auto digits = [&](std::size_t low, std::size_t high) {
+    std::size_t n = 0;
+    while (i < text.size() && n < high && text[i] >= '0' && text[i] <= '9') ++i, ++n;
+    return n >= low;
+  };
+  if (!digits(4, 4) || i >= text.size() || text[i++] != '-') return false;
+  if (!digits(1, 2) || i >= text.size() || text[i++] != '-') return false;
+  if (!digits(1, 2)) return false;
+  if (i == text.size()) return true;
+  if (text[i] != 'T' && text[i] != 't' && text[i] != ' ') return false;
+  return text.find(':', i) != std::string_view::npos;
+}
+
+/// Plain scalars as yaml.v3 resolves them (YAML 1.1 numbers, 1.2 booleans). False where it stays a string.
+bool resolve(std::string_view text, Value& value) {
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
+    value.kind = Kind::null;
+    return true;
+  }
+  if (text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE") {
+    value.kind = Kind::boolean;
+    value.boolean = text[0] == 't' || text[0] == 'T';
+    return true;
+  }
+  const char first = text[0];
+  if (!((first >= '0' && first <= '9') || first == '-' || first == '+' || first == '.')) return false;
+  const auto real = [&](double number) {
+    value.kind = Kind::real;
+    value.real = number;
+    return true;
+  };
+  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == "+.inf" || text == "+.Inf" || text == "+.INF")
+    return real(HUGE_VAL);
+  if (text == "-.inf" || text == "-.Inf" || text == "-.INF") return real(-HUGE_VAL);
+  if (text == ".nan" || text == ".NaN" || text == ".NAN") return real(NAN);
+  const std::string plain = without_underscores(text);
+  std::string_view number = plain;
+  bool negative = false;
+  if (number.starts_with('-') || number.starts_with('+')) {
+    negative = number[0] == '-';
+    number.remove_prefix(1);
+  }
+  int base = 10;
+  std::string_view digits = number;
+  if (number.starts_with("0x") || number.starts_with("0X")) base = 16, digits.remove_prefix(2);
+  else if (number.starts_with("0b") || number.starts_with("0B")) base = 2, digits.remove_prefix(2);
+  else if (number.starts_with("0o") || number.starts_with("0O")) base = 8, digits.remove_prefix(2);
+  else if (number.size() > 1 && number[0] == '0') base = 8, digits.remove_prefix(1);
+  const char* end = digits.data() + digits.size();
+  std::uint64_t whole = 0;
+  if (const auto [stop, error] = std::from_chars(digits.data(), end, whole, base);
+      !digits.empty() && error == std::errc() && stop == end) {
+    if (whole <= (negative ? 1ULL << 63U : ~0ULL >> 1U)) {
+      value.kind = Kind::integer;
+      value.integer = static_cast<std::int64_t>(negative ? 0 - whole : whole);
+      return true;
+    }
+    if (!negative) {  // between 2^63 and 2^64: kept as text of an exact integer
+      value.kind = Kind::real;
+      value.real = static_cast<double>(whole);
+      return true;
+    }
+  }
+  // [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
+  std::size_t i = 0;
+  std::size_t seen = 0;
+  const auto run = [&] {
+    while (i < number.size() && number[i] >= '0' && number[i] <= '9') ++i, ++seen;
+  };
+  run();
+  if (i < number.size() && number[i] == '.') ++i, run();
+  if (seen == 0) return false;
+  if (i < number.size() && (number[i] == 'e' || number[i] == 'E')) {
+    ++i;
+    if (i < number.size() && (number[i] == '+' || number[i] == '-')) ++i;
+    seen = 0;
+    run();
+    if (seen == 0) return false;
+  }
+  if (i != number.size()) return false;
+  double parsed = 0;
+  const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), parsed);
+  if (error == std::errc::result_out_of_range) parsed = HUGE_VAL;
+  else if (error != std::errc()) return false;
+  return real(negative ? -parsed : parsed);
+}
+
+struct Anchor {
+  Value* value = nullptr;
+  std::size_t nodes = 0;
+};
+
+struct ParserDeleter {
+  void operator()(yaml_parser_t* parser) const {
+    yaml_parser_delete(parser);
+    delete parser;
+  }
+};
+
+class Reader {
+ public:
+  Reader(FileId file, Context& context)
+      : file_(file), context_(context), text_(context.project.texts.at(file).content), offsets_(text_) {}
+
+  std::vector<Value*> documents() {
+    std::vector<Value*> out;
+    if (!readable()) return out;
+    parser_.reset(new yaml_parser_t);
+    yaml_parser_initialize(parser_.get());
+    std::string_view body = text_;
+    while (body.starts_with("\xEF\xBB\xBF\xEF\xBB\xBF")) body.remove_prefix(3);
+    yaml_parser_set_encoding(parser_.get(), YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(parser_.get(), reinterpret_cast<const unsigned char*>(body.data()), body.size());
+    while (next()) {
+      if (event_.type == YAML_STREAM_END_EVENT) break;
+      if (event_.type == YAML_DOCUMENT_START_EVENT) {
+        if (const auto* version = event_.data.document_start.version_directive;
+            version != nullptr && (version->major != 1 || version->minor != 1)) {
+          context_.error(span(event_), "found incompatible YAML document", "remove the %YAML line");
+          break;
+        }
+        if (!next()) break;
+        Value* root = node(0);
+        if (failed_) break;
+        out.push_back(root);
+      }
+    }
+    clear();
+    return out;
+  }
+
+ private:
+  bool readable() {
+    const auto at = [&](std::size_t i) {
+      return Location{file_, {static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(std::min(i + 1, text_.size()))}};
+    };
+    if (text_.size() > kMaxBytes) {
+      context_.error(at(0), fmt::format("file is too large for a compose file ({} bytes)", text_.size()),
+                     "split it with include, or check that this is the right file");
+      return false;
+    }
+    if (const auto nul = text_.find('\0'); nul != std::string_view::npos) {
+      context_.error(at(nul), "file holds a NUL byte, so it is not YAML text", "is this a binary file, or UTF-16?");
+      return false;
+    }
+    if (std::size_t bad = 0; !valid_utf8(text_, bad)) {
+      context_.error(at(bad), "file is not valid UTF-8 here", "save it as UTF-8");
+      return false;
+    }
+    return true;
+  }
+
+  Location span(const yaml_event_t& event) {
+    const auto begin = offsets_.at(event.start_mark.index);
+    return {file_, {begin, std::max(begin, offsets_.at(event.end_mark.index))}};
+  }
+
+  void clear() {
+    if (have_) yaml_event_delete(&event_);
+    have_ = false;
+  }
+
+  /// Takes the next event; on a syntax error reports it and returns false.
+  bool next() {
+    clear();
+    if (failed_) return false;
+    if (yaml_parser_parse(parser_.get(), &event_) == 0) {
+      const auto begin = offsets_.at(parser_->problem_mark.index);
+      std::string what = parser_->problem != nullptr ? parser_->problem : "not valid YAML";
+      if (parser_->context != nullptr) what = fmt::format("{}, {}", parser_->context, what);
+      stop({file_, {begin, std::min(begin + 1, static_cast<std::uint32_t>(text_.size()))}}, what,
+           text_.find('\t') != std::string_view::npos ? "YAML is indented with spaces, not tabs" : "check indentation and quotes here");
+      return false;
+    }
+    have_ = true;
+    return true;
+  }
+
+  void stop(Location where, std::string message, std::string hint) {
+    failed_ = true;
+    context_.error(where, std::move(message), std::move(hint));
+  }
+
+  void remember(const yaml_char_t* anchor, Value* value, std::size_t before) {
+    if (anchor != nullptr) anchors_[reinterpret_cast<const char*>(anchor)] = {value, made_ - before};
+  }
+
+  static Tag tag_of(const yaml_char_t* tag) {
+    if (tag == nullptr) return Tag::none;
+    const std::string_view name(reinterpret_cast<const char*>(tag));
+    return name == "!reset" ? Tag::reset : name == "!override" ? Tag::override_ : Tag::none;
+  }
+
+  /// The node that starts with the present event.
+  Value* node(int depth) {  // NOLINT(misc-no-recursion): depth is bounded
+    ++made_;
+    const std::size_t before = made_ - 1;
+    if (depth > kMaxDepth) {
+      stop(span(event_), fmt::format("nested deeper than {} levels", kMaxDepth), "no compose file needs this");
+      return context_.project.arena.make(Kind::null);
+    }
+    if (event_.type == YAML_ALIAS_EVENT) return alias();
+    if (event_.type == YAML_SCALAR_EVENT) return scalar(before);
+    if (event_.type == YAML_SEQUENCE_START_EVENT) return sequence(depth, before);
+    if (event_.type == YAML_MAPPING_START_EVENT) return mapping(depth, before);
+    return context_.project.arena.make(Kind::null);
+  }
+
+  Value* scalar(std::size_t before) {
+    auto& arena = context_.project.arena;
+    const auto& scalar = event_.data.scalar;
+    Value* value = arena.make(Kind::string, span(event_));
+    value->text = arena.keep({reinterpret_cast<const char*>(scalar.value), scalar.length});
+    value->plain = scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    value->tag = tag_of(scalar.tag);
+    const std::string_view tag = scalar.tag != nullptr ? reinterpret_cast<const char*>(scalar.tag) : "";
+    if (value->plain && tag != "tag:yaml.org,2002:str") {
+      if (looks_like_date(value->text)) date_.insert(value);
+      resolve(value->text, *value);
+    }
+    if (scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE && has_slash_escape(source(value->where)))
+      stop(value->where, "found unknown escape character '\\/' in a double-quoted text", "write '/' without the backslash");
+    remember(scalar.anchor, value, before);
+    return value;
+  }
+
+  Value* sequence(int depth, std::size_t before) {  // NOLINT(misc-no-recursion)
+    Value* value = context_.project.arena.make(Kind::sequence, span(event_));
+    value->tag = tag_of(event_.data.sequence_start.tag);
+    const std::string anchor =
+        event_.data.sequence_start.anchor != nullptr ? reinterpret_cast<const char*>(event_.data.sequence_start.anchor) : "";
+    while (next() && event_.type != YAML_SEQUENCE_END_EVENT) value->items->push_back(node(depth + 1));
+    if (have_ && !failed_) value->where.span.end = last_end(*value);
+    if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
+    return value;
+  }
+
+  static bool has_slash_escape(std::string_view text) {
+    for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+      if (text[i] != '\\') continue;
+      if (text[i + 1] == '/') return true;
+      ++i;
+    }
+    return false;
+  }
+
+  std::string_view source(const Location& where) const { return text_.substr(where.span.begin, where.span.size()); }
+
+  std::uint32_t last_end(const Value& value) {
+    const auto flow_end = offsets_.at(event_.end_mark.index);
+    if (event_.end_mark.index > event_.start_mark.index) return flow_end;  // a closing bracket
+    if (value.is_sequence() && !value.items->empty()) return value.items->back()->where.span.end;
+    if (value.is_mapping() && !value.entries->empty())
+      return std::max(value.entries->back().value->where.span.end, value.entries->back().key_where.span.end);
+    return flow_end;
+  }
+
+  Value* alias() {
+    const std::string name = reinterpret_cast<const char*>(event_.data.alias.anchor);
+    const auto found = anchors_.find(name);
+    if (found == anchors_.end()) {
+      stop(span(event_), fmt::format("unknown anchor '{}' referenced", name), fmt::format("define it before with &{}", name));
+      return context_.project.arena.make(Kind::null);
+    }
+    copied_ += found->second.nodes;
+    made_ += found->second.nodes;
+    if (copied_ > kMaxCopied) {
+      stop(span(event_), "document contains excessive aliasing", "an alias of an alias of an alias multiplies: unroll it");
+      return context_.project.arena.make(Kind::null);
+    }
+    Value* copy = context_.project.arena.clone(*found->second.value);
+    strip_reset(*copy, 0);
+    const auto link = static_cast<std::uint32_t>(context_.project.links.size());
+    context_.project.links.push_back({Link::Kind::alias, 0, span(event_)});
+    copy->chain = link;
+    return copy;
+  }
+
+  /// `!reset` inside an anchor is lost where the alias is used.
+  static void strip_reset(Value& value, int depth) {  // NOLINT(misc-no-recursion): bounded by the parser
+    if (value.tag == Tag::reset && depth > 0) value.tag = Tag::none;
+    if (value.is_sequence())
+      for (Value* item : *value.items) strip_reset(*item, depth + 1);
+    if (value.is_mapping())
+      for (Entry& entry : *value.entries) strip_reset(*entry.value, depth + 1);
+  }
+
+  Value* mapping(int depth, std::size_t before) {  // NOLINT(misc-no-recursion)
+    auto& arena = context_.project.arena;
+    Value* value = arena.make(Kind::mapping, span(event_));
+    value->tag = tag_of(event_.data.mapping_start.tag);
+    const std::string anchor =
+        event_.data.mapping_start.anchor != nullptr ? reinterpret_cast<const char*>(event_.data.mapping_start.anchor) : "";
+    Value* merged = nullptr;
+    Location merge_where;
+    std::unordered_set<std::string_view> seen;
+    while (next() && event_.type != YAML_MAPPING_END_EVENT) {
+      Value* key = node(depth + 1);
+      if (failed_) return value;
+      if (key->is_sequence() || key->is_mapping()) {
+        stop(key->where, "a key must be a string", "quote it");
+        return value;
+      }
+      const bool merge_key = key->plain && key->text == "<<";
+      if (!merge_key && (key->kind != Kind::string || date_.contains(key))) {
+        stop(key->where, fmt::format("non-string key '{}'", key->text), fmt::format("quote it: \"{}\"", key->text));
+        return value;
+      }
+      if (merge_key ? merged != nullptr : !duplicate_ok(*value, seen, key->text)) {
+        stop(key->where, fmt::format("mapping key '{}' already defined", key->text), "remove one of the two");
+        return value;
+      }
+      if (!next()) return value;
+      Value* content = node(depth + 1);
+      if (failed_) return value;
+      if (date_.contains(content)) {
+        stop(content->where, fmt::format("'{}' is a date in YAML, not a string", content->text),
+             fmt::format("quote it: \"{}\"", content->text));
+        return value;
+      }
+      if (merge_key) {
+        merged = content;
+        merge_where = key->where;
+      } else {
+        value->entries->push_back({key->text, key->where, content});
+      }
+    }
+    if (failed_ || !have_) return value;
+    value->where.span.end = last_end(*value);
+    if (merged != nullptr) merge_in(*value, *merged, merge_where, seen);
+    if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
+    return value;
+  }
+
+  /// Small maps are searched, wide ones indexed.
+  static bool duplicate_ok(const Value& value, std::unordered_set<std::string_view>& seen, std::string_view key) {
+    if (value.entries->size() < 12) return value.find_entry(key) == nullptr;
+    if (seen.empty())
+      for (const Entry& entry : *value.entries) seen.insert(entry.key);
+    return seen.insert(key).second;
+  }
+
+  void merge_in(Value& into, Value& from, Location where, std::unordered_set<std::string_view>& seen) {
+    std::vector<Value*> maps;
+    if (from.is_mapping()) maps.push_back(&from);
+    else if (from.is_sequence()) maps.assign(from.items->begin(), from.items->end());
+    if (maps.empty() || !std::all_of(maps.begin(), maps.end(), [](const Value* map) { return map->is_mapping(); })) {
+      stop(where, "map merge requires map or sequence of maps as the value", "give << an alias of a mapping");
+      return;
+    }
+    for (const Value* map : maps) {
+      for (const Entry& entry : *map->entries) {
+        if (!duplicate_ok(into, seen, entry.key)) continue;  // own keys and earlier maps win
+        Entry copy = entry;
+        if (copy.value->chain == 0) copy.value->chain = map->chain;
+        into.entries->push_back(copy);
+      }
+    }
+  }
+
+  FileId file_;
+  Context& context_;
+  std::string_view text_;
+  Offsets offsets_;
+  std::unique_ptr<yaml_parser_t, ParserDeleter> parser_;
+  yaml_event_t event_{};
+  bool have_ = false;
+  bool failed_ = false;
+  std::size_t made_ = 0, copied_ = 0;
+  std::unordered_map<std::string, Anchor> anchors_;
+  std::unordered_set<const Value*> date_;
+};
+
+}  // namespace
+
+void Context::error(Location where, std::string message, std::string hint) {
+  diagnostics.push_back({Trouble::error, where, std::move(message), std::move(hint)});
+}
+
+void Context::warn(Location where, std::string message, std::string hint) {
+  diagnostics.push_back({Trouble::warning, where, std::move(message), std::move(hint)});
+}
+
+bool Context::failed() const {
+  for (const Diagnostic& diagnostic : diagnostics)
+    if (diagnostic.severity == Trouble::error) return true;
+  return false;
+}
+
+std::vector<Value*> parse_documents(FileId file, Context& context) {
+  return Reader(file, context).documents();
+}
+
+}  // namespace dm::compose
