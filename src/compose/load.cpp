@@ -1,0 +1,311 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "compose/consistency.hpp"
+#include "compose/environment.hpp"
+#include "compose/stages.hpp"
+
+namespace dm::compose {
+namespace {
+
+using sources::Kind;
+
+constexpr int kMaxIncludes = 64;  // include of include ...; cycles are found by name before
+
+/// What `!reset` marked, before merging, and what it removes from.
+void remove_reset(Value& value) {  // NOLINT(misc-no-recursion): bounded by the parser
+  if (value.is_mapping()) {
+    std::erase_if(*value.entries, [](const Entry& entry) { return entry.value->tag == Tag::reset; });
+    for (Entry& entry : *value.entries) remove_reset(*entry.value);
+  } else if (value.is_sequence()) {
+    for (Value* item : *value.items) remove_reset(*item);
+  }
+}
+
+/// Removes from `base` what `over` marks with `!reset`.
+void apply_reset(Value& base, const Value& over) {  // NOLINT(misc-no-recursion)
+  if (!base.is_mapping() || !over.is_mapping()) return;
+  for (const Entry& entry : *over.entries) {
+    if (entry.value->tag == Tag::reset) erase(base, entry.key);
+    else if (Value* below = base.find(entry.key); below != nullptr) apply_reset(*below, *entry.value);
+  }
+}
+
+class Loader {
+ public:
+  Loader(const Options& options, Loaded& out)
+      : options_(options), project_(*out.project), context_{options, project_, out.diagnostics} {}
+
+  void load(Loaded& out) {
+    const auto files = choose_files();
+    if (files.empty()) return;
+    project_.folder = folder_of(files);
+    read_environment(context_, project_.folder);
+    const Lookup lookup = [this](std::string_view name) { return find_variable(project_, name); };
+    Value* root = project_.arena.make(compose::Kind::mapping);
+    for (const auto& path : files) {
+      std::vector<std::string> chain{path};
+      root = add_file(root, path, project_.folder, lookup, chain);
+    }
+    choose_name(context_, *root);
+    if (const auto* name = find_variable(project_, "COMPOSE_PROJECT_NAME"); name == nullptr)
+      project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
+    if (root->find("services") == nullptr && !context_.failed())
+      context_.error(root->where ? root->where : Location{1, {0, 0}}, "empty compose file: it has no services",
+                     "add a `services:` section");
+    if (context_.failed() && !options_.lenient) return;
+    if (!validate(*root, context_) && !options_.lenient) return;
+    canonicalise(*root, context_);
+    apply_defaults(*root, project_.folder, context_);
+    project_.model = root;
+    choose_profiles(context_, *root);
+    read_project(project_);
+    resolve_env_files(context_);
+    check_consistency(context_);
+    out.usable = root->find("services") != nullptr;
+    out.ok = !context_.failed();
+  }
+
+ private:
+  std::vector<std::string> choose_files() {
+    std::vector<std::string> out;
+    const auto absolute = [this](std::string_view path) { return sources::clean_path(path, options_.working_directory); };
+    std::vector<std::string> named = options_.files;
+    if (named.empty()) named = files_from_environment(options_, project_.texts.files());
+    for (const auto& name : named) {
+      if (name == "-") {
+        stdin_file_ = project_.texts.add("-", options_.stdin_text);
+        out.emplace_back("-");
+      } else {
+        out.push_back(absolute(name));
+      }
+    }
+    if (!out.empty()) return out;
+    constexpr std::array kNames{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"};
+    constexpr std::array kOverrides{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
+                                    "docker-compose.override.yaml"};
+    const auto& files = project_.texts.files();
+    auto folder = options_.project_directory.empty() ? options_.working_directory : absolute(options_.project_directory);
+    while (true) {
+      for (const auto* name : kNames) {
+        if (files.stat(sources::clean_path(name, folder)).kind == Kind::missing) continue;
+        out.push_back(sources::clean_path(name, folder));
+        for (const auto* over : kOverrides) {
+          if (files.stat(sources::clean_path(over, folder)).kind != Kind::regular) continue;
+          out.push_back(sources::clean_path(over, folder));
+          break;
+        }
+        return out;
+      }
+      if (folder == "/" || options_.lenient) break;
+      folder = sources::parent_path(folder);
+    }
+    context_.error({}, fmt::format("no compose file in '{}'", options_.working_directory),
+                   "expected compose.yaml, compose.yml, docker-compose.yml or docker-compose.yaml; or name one with -f");
+    return out;
+  }
+
+  std::string folder_of(const std::vector<std::string>& files) const {
+    if (!options_.project_directory.empty())
+      return sources::clean_path(options_.project_directory, options_.working_directory);
+    return files.front() == "-" ? options_.working_directory : sources::parent_path(files.front());
+  }
+
+  FileId open(const std::string& path, Location asked) {
+    if (path == "-") return stdin_file_;
+    auto file = project_.texts.open(path);
+    if (file) {
+      if (std::ranges::find(project_.compose_files, path) == project_.compose_files.end())
+        project_.compose_files.push_back(path);
+      return *file;
+    }
+    context_.error(asked, file.error().message, "check the path");
+    return sources::kNoFile;
+  }
+
+  /// Parses a file and merges its documents, in order, onto `root`. `folder` is what its relative paths start from.
+  Value* add_file(Value* root, const std::string& path, const std::string& folder,  // NOLINT(misc-no-recursion)
+                  const Lookup& lookup, std::vector<std::string>& chain) {
+    const FileId file = open(path, {});
+    if (file == sources::kNoFile) return root;
+    const auto documents = parse_documents(file, context_);
+    for (Value* document : documents) {
+      if (!document->is_mapping()) {
+        context_.error(document->where ? document->where : Location{file, {0, 0}},
+                       "top-level object must be a mapping", "a compose file begins with `services:`");
+        continue;
+      }
+      if (options_.interpolate) {
+        // Names and x- blocks too: Compose evaluates every value of the file.
+        interpolate(*document, lookup, context_);
+      }
+      extend_services(*document, path, folder, lookup);
+      apply_reset(*root, *document);
+      remove_reset(*document);
+      document = include(document, folder, lookup, chain);
+      root = root->entries->empty() ? document : merge(root, document, context_);
+    }
+    if (documents.empty() && !context_.failed())
+      context_.error({file, {0, 0}}, "empty compose file", "a compose file begins with `services:`");
+    return root;
+  }
+
+  void extend_services(Value& document, const std::string& path, const std::string& folder, const Lookup& lookup) {
+    Value* services = document.find("services");
+    if (services == nullptr || !services->is_mapping()) return;
+    for (Entry& entry : *services->entries) {
+      std::vector<std::string> chain;
+      entry.value = extended(services, entry, path, folder, lookup, chain);
+    }
+  }
+
+  /// The service with what it extends merged below it.
+  Value* extended(Value* services, Entry& entry, const std::string& path, const std::string& folder,  // NOLINT
+                  const Lookup& lookup, std::vector<std::string>& chain) {
+    Value* service = entry.value;
+    if (!service->is_mapping()) return service;
+    const Value* extends = service->find("extends");
+    if (extends == nullptr) return service;
+    const auto here = fmt::format("{}#{}", path, entry.key);
+    if (std::ranges::find(chain, here) != chain.end()) {
+      context_.error(extends->where, fmt::format("circular reference: service '{}' extends itself", entry.key),
+                     "break the circle");
+      erase(*service, "extends");
+      return service;
+    }
+    chain.push_back(here);
+    const auto name = extends->is_string() ? extends->text
+                      : extends->find("service") != nullptr ? extends->find("service")->string()
+                                                            : std::string_view();
+    const Value* file = extends->find("file");
+    const Location where = extends->where;
+    Value* base = nullptr;
+    std::string base_path = path;
+    std::string base_folder = folder;
+    if (file != nullptr && file->is_string()) {
+      base_path = sources::clean_path(file->text, folder);
+      base_folder = sources::parent_path(base_path);
+      base = service_of_file(base_path, name, base_folder, lookup, chain, where);
+    } else if (Value* sibling = services->find(name); sibling != nullptr) {
+      Entry copy{name, {}, project_.arena.clone(*sibling)};
+      base = extended(services, copy, path, folder, lookup, chain);
+    }
+    chain.pop_back();
+    erase(*service, "extends");
+    if (base == nullptr) {
+      context_.error(where, fmt::format("service '{}' extends '{}', which is not in {}", entry.key, name,
+                                        file != nullptr ? base_path : "this file"),
+                     "check the name");
+      return service;
+    }
+    if (base->is_mapping()) {
+      if (base_folder != folder) absolute_paths(*base, base_folder);
+      apply_reset(*base, *service);
+      Value* wrapped_base = wrap(entry.key, base);
+      Value* wrapped = wrap(entry.key, service);
+      return merge(wrapped_base, wrapped, context_)->find("services")->find(entry.key);
+    }
+    return service;
+  }
+
+  Value* wrap(std::string_view key, Value* service) {
+    Value* services = project_.arena.make(compose::Kind::mapping);
+    services->entries->push_back({key, {}, service});
+    Value* root = project_.arena.make(compose::Kind::mapping);
+    root->entries->push_back({"services", {}, services});
+    return root;
+  }
+
+  Value* service_of_file(const std::string& path, std::string_view name, const std::string& folder,  // NOLINT
+                         const Lookup& lookup, std::vector<std::string>& chain, Location where) {
+    const FileId file = open(path, where);
+    if (file == sources::kNoFile) return nullptr;
+    Value* found = nullptr;
+    for (Value* document : parse_documents(file, context_)) {
+      Value* services = document->is_mapping() ? document->find("services") : nullptr;
+      if (services == nullptr || !services->is_mapping()) continue;
+      if (options_.interpolate) interpolate(*document, lookup, context_);
+      for (Entry& entry : *services->entries)
+        if (entry.key == name) found = extended(services, entry, path, folder, lookup, chain);
+    }
+    return found;
+  }
+
+  /// Reads what `include:` names and merges `document` onto it.
+  Value* include(Value* document, const std::string& folder, const Lookup& lookup,  // NOLINT(misc-no-recursion)
+                 std::vector<std::string>& chain) {
+    Value* entries = document->find("include");
+    if (entries == nullptr) return document;
+    Value* included = project_.arena.make(compose::Kind::mapping, document->where);
+    if (entries->is_sequence())
+      for (Value* entry : *entries->items) include_one(*included, *entry, folder, lookup, chain);
+    erase(*document, "include");
+    return merge(included, document, context_);
+  }
+
+  void include_one(Value& into, const Value& entry, const std::string& folder, const Lookup& lookup,  // NOLINT
+                   std::vector<std::string>& chain) {
+    const Value* path = entry.is_mapping() ? entry.find("path") : &entry;
+    std::vector<std::string> paths;
+    if (path != nullptr && path->is_string()) paths.push_back(sources::clean_path(path->text, folder));
+    if (path != nullptr && path->is_sequence())
+      for (const Value* item : *path->items) paths.push_back(sources::clean_path(item->text, folder));
+    if (paths.empty()) {
+      context_.error(entry.where, "include entry has no path", "write `- path: FILE`");
+      return;
+    }
+    const Value* own_folder = entry.find("project_directory");
+    const auto base = own_folder != nullptr ? sources::clean_path(own_folder->text, folder) : sources::parent_path(paths[0]);
+    const Environment scope = environment_of_include(context_, entry, base, folder);
+    const Lookup inner = [&](std::string_view name) {
+      const auto* outer = lookup(name);
+      return outer != nullptr ? outer : scope.find(name);
+    };
+    Value* root = project_.arena.make(compose::Kind::mapping);
+    for (const auto& file : paths) {
+      if (std::ranges::find(chain, file) != chain.end() || chain.size() > kMaxIncludes) {
+        context_.error(entry.where, fmt::format("include cycle detected: '{}' includes itself", file), "break the circle");
+        return;
+      }
+      chain.push_back(file);
+      root = add_file(root, file, base, inner, chain);
+      chain.pop_back();
+    }
+    absolute_paths_of_all(*root, base);
+    for (const Entry& section : *root->entries) {
+      if (section.key == "name" || section.key == "version" || section.key.starts_with("x-")) continue;
+      Value* known = into.find(section.key);
+      if (known == nullptr) {
+        into.entries->push_back(section);
+        continue;
+      }
+      if (!known->is_mapping() || !section.value->is_mapping()) continue;
+      for (const Entry& item : *section.value->entries) {
+        const Value* other = known->find(item.key);
+        if (other == nullptr) known->entries->push_back(item);
+        else if (!equal(*other, *item.value))
+          context_.error(item.key_where, fmt::format("{}.{} conflicts with an imported resource", section.key, item.key),
+                         "two included files define it differently: rename one");
+      }
+    }
+  }
+
+  const Options& options_;
+  Project& project_;
+  Context context_;
+  FileId stdin_file_ = sources::kNoFile;
+};
+
+}  // namespace
+
+Loaded load(const Options& options, const sources::Files& files) {
+  Loaded out;
+  out.project = std::make_unique<Project>(files);
+  Loader(options, out).load(out);
+  return out;
+}
+
+}  // namespace dm::compose
