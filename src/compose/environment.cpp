@@ -1,0 +1,253 @@
+#include "compose/environment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "formats/dotenv.hpp"
+
+namespace dm::compose {
+namespace {
+
+bool set_in(const Options& options, std::string_view name, std::string& out) {
+  const auto found = options.environment.find(name);
+  if (found == options.environment.end()) return false;
+  out = found->second;
+  return true;
+}
+
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const auto at = std::min(text.find(separator), text.size());
+    auto part = text.substr(0, at);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    if (!part.empty()) out.emplace_back(part);
+    text.remove_prefix(std::min(at + 1, text.size()));
+  }
+  return out;
+}
+
+/// Adds the file's variables to `into`; names that the process sets keep that value. `lookup` is asked first in references.
+void read_dotenv(Context& context, FileId file, const Lookup& lookup,
+                 std::map<std::string, VariableDefinition, std::less<>>& into) {
+  const auto& source = context.project.texts.at(file);
+  const formats::Expand expand = [&](std::string_view raw, const std::vector<formats::DotenvEntry>& so_far,
+                                     std::string& out) {
+    VariableDefinition earlier;
+    const Lookup both = [&](std::string_view name) -> const VariableDefinition* {
+      if (const auto* found = lookup(name); found != nullptr) return found;
+      for (auto entry = so_far.rbegin(); entry != so_far.rend(); ++entry) {
+        if (entry->key != name) continue;
+        earlier.value = entry->value;
+        return &earlier;
+      }
+      const auto known = into.find(name);
+      return known != into.end() ? &known->second : nullptr;
+    };
+    return interpolate_text(raw, {file, {0, 0}}, both, context, out, nullptr);
+  };
+  const auto parsed = formats::parse_dotenv(source.content, expand);
+  for (const auto& error : parsed.errors)
+    context.error({file, error.where}, error.message, "write KEY=value, one to a line");
+  for (const auto& entry : parsed.entries) {
+    if (entry.inherits) {
+      if (const auto* found = lookup(entry.key); found != nullptr) into.insert_or_assign(entry.key, *found);
+      continue;
+    }
+    into.insert_or_assign(entry.key, VariableDefinition{entry.value, {file, {entry.key_span.begin, entry.value_span.end}}});
+  }
+}
+
+bool name_is_clean(std::string_view name) {
+  const auto fine = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+  return !name.empty() && name.front() != '-' && name.front() != '_' && std::ranges::all_of(name, fine);
+}
+
+std::string cleaned_name(std::string_view name) {
+  std::string out;
+  for (char c : name) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || ((c == '_' || c == '-') && !out.empty())) out += c;
+  }
+  return out;
+}
+
+}  // namespace
+
+const VariableDefinition* Environment::find(std::string_view name) const {
+  const auto found = variables.find(name);
+  return found != variables.end() ? &found->second : nullptr;
+}
+
+const VariableDefinition* find_variable(const Project& project, std::string_view name) {
+  const auto found = project.environment.find(name);
+  return found != project.environment.end() ? &found->second : nullptr;
+}
+
+std::vector<std::string> files_from_environment(const Options& options, const sources::Files& files) {
+  std::string value;
+  char separator = ':';
+  if (std::string chosen; set_in(options, "COMPOSE_PATH_SEPARATOR", chosen) && !chosen.empty()) separator = chosen[0];
+  if (set_in(options, "COMPOSE_FILE", value)) return split(value, separator);
+  const auto folder = options.project_directory.empty()
+                          ? options.working_directory
+                          : sources::clean_path(options.project_directory, options.working_directory);
+  const auto text = files.read(sources::clean_path(".env", folder));
+  if (!text) return {};
+  const formats::Expand plain = [](std::string_view raw, const std::vector<formats::DotenvEntry>&, std::string& out) {
+    out = raw;
+    return true;
+  };
+  for (const auto& entry : formats::parse_dotenv(*text, plain).entries)
+    if (entry.key == "COMPOSE_FILE") value = entry.value;
+  return split(value, separator);
+}
+
+void read_environment(Context& context, const std::string& folder) {
+  const Options& options = context.options;
+  auto& variables = context.project.environment;
+  std::map<std::string, VariableDefinition, std::less<>> process;
+  for (const auto& [name, value] : options.environment) process.emplace(name, VariableDefinition{value, {}});
+  const Lookup lookup = [&](std::string_view name) -> const VariableDefinition* {
+    const auto found = process.find(name);
+    return found != process.end() ? &found->second : nullptr;
+  };
+  std::vector<std::string> paths;
+  for (const auto& name : options.env_files) paths.push_back(sources::clean_path(name, options.working_directory));
+  if (std::string named; paths.empty() && set_in(options, "COMPOSE_ENV_FILES", named))
+    for (const auto& name : split(named, ',')) paths.push_back(sources::clean_path(name, options.working_directory));
+  const bool asked = !paths.empty();
+  if (!asked) paths.push_back(sources::clean_path(".env", folder));
+  for (const auto& path : paths) {
+    if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
+    const auto file = context.project.texts.open(path);
+    if (!file) {
+      context.error({}, file.error().message, "check --env-file");
+      continue;
+    }
+    context.project.dotenv_files.push_back(path);
+    read_dotenv(context, *file, lookup, variables);
+  }
+  for (auto& [name, definition] : process) variables.insert_or_assign(name, std::move(definition));
+}
+
+Environment environment_of_include(Context& context, const Value& entry, const std::string& base,
+                                   const std::string& folder) {
+  Environment out;
+  std::vector<std::string> paths;
+  const Value* named = entry.find("env_file");
+  if (named != nullptr && named->is_string()) paths.push_back(sources::clean_path(named->text, folder));
+  if (named != nullptr && named->is_sequence())
+    for (const Value* item : *named->items) paths.push_back(sources::clean_path(item->text, folder));
+  const bool asked = named != nullptr && !named->is_null();
+  if (!asked) paths.push_back(sources::clean_path(".env", base));
+  const Lookup lookup = [&](std::string_view name) { return find_variable(context.project, name); };
+  for (const auto& path : paths) {
+    if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
+    const auto file = context.project.texts.open(path);
+    if (!file) context.error(named != nullptr ? named->where : entry.where, file.error().message, "check the path");
+    else read_dotenv(context, *file, lookup, out.variables);
+  }
+  return out;
+}
+
+void choose_name(Context& context, Value& root) {
+  Project& project = context.project;
+  const auto strict = [&](std::string_view name) {
+    if (!name_is_clean(name))
+      context.error({}, fmt::format("invalid project name '{}'", name),
+                    "lower-case letters, digits, '-' and '_', beginning with a letter or digit");
+    project.name = name;
+  };
+  const Value* written = root.find("name");
+  if (!context.options.project_name.empty()) {
+    strict(context.options.project_name);
+  } else if (const auto* variable = find_variable(project, "COMPOSE_PROJECT_NAME");
+             variable != nullptr && !variable->value.empty()) {
+    strict(variable->value);
+  } else if (written != nullptr && written->is_string()) {
+    project.name = cleaned_name(written->text);
+    if (project.name.empty())
+      context.error(written->where, fmt::format("invalid project name '{}'", written->text), "use letters and digits");
+  } else {
+    project.name = cleaned_name(sources::file_name(project.folder));
+    if (project.name.empty())
+      context.error({}, "project name must not be empty: the folder's name has no letter or digit", "give one with -p");
+  }
+  set(root, "name", project.arena.string(project.name));
+}
+
+void choose_profiles(Context& context, const Value& /*root*/) {
+  Project& project = context.project;
+  project.profiles = context.options.profiles;
+  if (const auto* variable = find_variable(project, "COMPOSE_PROFILES"); variable != nullptr && project.profiles.empty())
+    project.profiles = split(variable->value, ',');
+}
+
+void resolve_env_files(Context& context) {
+  Project& project = context.project;
+  for (Service& service : project.services) {
+    if (!service.enabled && !context.options.lenient) continue;
+    auto* node = const_cast<Value*>(service.node);  // the model is ours until load() returns
+    const Value* entries = node->find("env_file");
+    if (entries == nullptr) continue;
+    std::map<std::string, VariableDefinition, std::less<>> own;
+    for (const EnvVar& variable : service.environment)
+      if (variable.value && !variable.value.node->is_null()) own[std::string(variable.name)] = {std::string(variable.value.value), {}};
+    const Lookup lookup = [&](std::string_view name) -> const VariableDefinition* {
+      if (const auto* found = find_variable(project, name); found != nullptr) return found;
+      const auto known = own.find(name);
+      return known != own.end() ? &known->second : nullptr;
+    };
+    std::map<std::string, VariableDefinition, std::less<>> merged;
+    std::vector<std::string> unset;
+    for (const Value* entry : *entries->items) {
+      const Value* path = entry->find("path");
+      const Value* required = entry->find("required");
+      if (path == nullptr) continue;
+      const auto file = project.texts.open(std::string(path->text));
+      if (!file) {
+        if (required == nullptr || required->kind != Kind::boolean || required->boolean)
+          context.error(path->where ? path->where : entry->where, fmt::format("env file of service '{}': {}", service.name, file.error().message),
+                        "create it, or write `required: false`");
+        continue;
+      }
+      const Value* format = entry->find("format");
+      if (format != nullptr && format->string() == "raw") {
+        for (const auto& line : formats::parse_dotenv_raw(project.texts.at(*file).content).entries)
+          merged.insert_or_assign(line.key, VariableDefinition{line.value, {*file, line.key_span}});
+      } else {
+        read_dotenv(context, *file, lookup, merged);
+      }
+    }
+    Value* environment = node->find("environment");
+    if (environment == nullptr) {
+      environment = project.arena.make(Kind::mapping);
+      set(*node, "environment", environment);
+    }
+    for (const auto& [name, definition] : merged) {
+      if (environment->find(name) != nullptr) continue;
+      Value* value = project.arena.string(definition.value, definition.where);
+      const auto key = project.arena.keep(name);
+      environment->entries->push_back({key, definition.where, value});
+      service.environment.push_back({key, {value->text, value}, definition.where, true});
+    }
+    erase(*node, "env_file");
+  }
+}
+
+bool equal(const Value& a, const Value& b) {  // NOLINT(misc-no-recursion): bounded by the parser
+  if (a.kind != b.kind) return false;
+  if (a.is_sequence())
+    return std::ranges::equal(*a.items, *b.items, [](const Value* x, const Value* y) { return equal(*x, *y); });
+  if (!a.is_mapping()) return a.text == b.text;
+  if (a.entries->size() != b.entries->size()) return false;
+  return std::ranges::all_of(*a.entries, [&](const Entry& entry) {
+    const Value* other = b.find(entry.key);
+    return other != nullptr && equal(*entry.value, *other);
+  });
+}
+
+}  // namespace dm::compose
