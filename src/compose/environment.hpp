@@ -31,8 +31,8 @@ void choose_profiles(Context& context, const Value& root);
 void resolve_env_files(Context& context);
 
 /// Makes the relative paths of one service, or of a whole file, absolute against `folder` (extends, include).
-void absolute_paths(Value& service, const std::string& folder);
-void absolute_paths_of_all(Value& root, const std::string& folder);
+void absolute_paths(Value& service, const std::string& folder, Project& project);
+void absolute_paths_of_all(Value& root, const std::string& folder, Project& project);
 bool equal(const Value& a, const Value& b);
 
 }  // namespace dm::compose

@@ -202,7 +202,7 @@ class Loader {
       return service;
     }
     if (base->is_mapping()) {
-      if (base_folder != folder) absolute_paths(*base, base_folder);
+      if (base_folder != folder) absolute_paths(*base, base_folder, project_);
       apply_reset(*base, *service);
       Value* wrapped_base = wrap(entry.key, base);
       Value* wrapped = wrap(entry.key, service);
@@ -274,7 +274,7 @@ class Loader {
       root = add_file(root, file, base, inner, chain);
       chain.pop_back();
     }
-    absolute_paths_of_all(*root, base);
+    absolute_paths_of_all(*root, base, project_);
     for (const Entry& section : *root->entries) {
       if (section.key == "name" || section.key == "version" || section.key.starts_with("x-")) continue;
       Value* known = into.find(section.key);
