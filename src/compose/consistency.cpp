@@ -1,0 +1,120 @@
+#include "compose/consistency.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+
+namespace dm::compose {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(Context& context) : context_(context), project_(context.project) {}
+
+  void all() {
+    for (const Service& service : project_.services) {
+      if (!service.enabled && !context_.options.lenient) continue;
+      image(service);
+      references(service);
+      dependencies(service);
+    }
+    container_names();
+    cycles();
+  }
+
+ private:
+  void image(const Service& service) {
+    if (!service.image && service.build == nullptr && service.node->find("provider") == nullptr)
+      context_.error(service.where, fmt::format("service '{}' has neither an image nor a build context specified", service.name), "add `image:` or `build:`");
+  }
+
+  void references(const Service& service) {
+    if (service.network_mode && service.node->find("networks") != nullptr)
+      context_.error(service.network_mode.where(), fmt::format("service '{}' declares mutually exclusive `network_mode` and `networks`", service.name), "keep one");
+    for (const NetworkUse& use : service.networks)
+      if (project_.network(use.network) == nullptr)
+        context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network), fmt::format("add `{}:` under `networks:`", use.network));
+    for (const Mount& mount : service.mounts)
+      if (mount.type == Mount::Type::volume && !mount.source.empty() && project_.volume(mount.source) == nullptr)
+        context_.error(mount.where, fmt::format("service '{}' refers to undefined volume {}", service.name, mount.source),
+                       fmt::format("add `{}:` under `volumes:`, or write ./{} for a folder", mount.source, mount.source));
+    const auto check = [&](const std::vector<FileUse>& uses, const std::vector<Resource>& known, std::string_view what) {
+      for (const FileUse& use : uses) {
+        bool found = false;
+        for (const Resource& resource : known) found = found || resource.key == use.source;
+        if (!found)
+          context_.error(use.where, fmt::format("service '{}' refers to undefined {} {}", service.name, what, use.source), fmt::format("define it under `{}s:`", what));
+      }
+    };
+    check(service.secrets, project_.secrets, "secret");
+    check(service.configs, project_.configs, "config");
+  }
+
+  void dependencies(const Service& service) {
+    for (const Dependency& dependency : service.depends_on) {
+      const Service* target = project_.service(dependency.service);
+      if (target == nullptr)
+        context_.error(dependency.where, fmt::format("service '{}' depends on undefined service '{}'", service.name, dependency.service), "check the name");
+      else if (!target->enabled && dependency.required && service.enabled && !context_.options.lenient)
+        context_.error(dependency.where, fmt::format("service '{}' depends on '{}', which is in no chosen profile", service.name, dependency.service),
+                       "choose its profile too, or write `required: false`");
+    }
+  }
+
+  void container_names() {
+    std::map<std::string_view, const Service*> names;
+    for (const Service& service : project_.services) {
+      if (!service.container_name || (!service.enabled && !context_.options.lenient)) continue;
+      const auto [known, fresh] = names.emplace(service.container_name.value, &service);
+      if (!fresh)
+        context_.error(service.container_name.where(),
+                       fmt::format("container name '{}' of service '{}' is already in use by '{}'", service.container_name.value, service.name, known->second->name), "rename one");
+    }
+  }
+
+  /// Depth-first with colours: linear, whatever the depth (an explicit stack).
+  void cycles() {
+    enum class Colour : std::uint8_t { white, grey, black };
+    std::vector<Colour> colour(project_.services.size(), Colour::white);
+    for (std::size_t start = 0; start < project_.services.size(); ++start) {
+      if (colour[start] != Colour::white) continue;
+      std::vector<std::pair<std::size_t, std::size_t>> stack{{start, 0}};
+      colour[start] = Colour::grey;
+      while (!stack.empty()) {
+        auto& [at, next] = stack.back();
+        const Service& service = project_.services[at];
+        if (next == service.depends_on.size()) {
+          colour[at] = Colour::black;
+          stack.pop_back();
+          continue;
+        }
+        const Dependency& dependency = service.depends_on[next++];
+        const auto target = project_.service_index.find(dependency.service);
+        if (target == project_.service_index.end()) continue;
+        if (colour[target->second] == Colour::grey) {
+          std::string circle;
+          bool inside = false;
+          for (const auto& [id, unused] : stack) {
+            inside = inside || id == target->second;
+            if (inside) circle += fmt::format("{} -> ", project_.services[id].name);
+          }
+          context_.error(dependency.where, fmt::format("dependency cycle detected: {}{}", circle, dependency.service), "remove one of these dependencies");
+          return;
+        }
+        if (colour[target->second] == Colour::white) {
+          colour[target->second] = Colour::grey;
+          stack.emplace_back(target->second, 0);
+        }
+      }
+    }
+  }
+
+  Context& context_;
+  Project& project_;
+};
+
+}  // namespace
+
+void check_consistency(Context& context) { Checker(context).all(); }
+
+}  // namespace dm::compose
