@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include "cli/verbs.hpp"
+
+namespace dm::cli {
+
+int config(Args& args) {
+  std::string format = "yaml";
+  std::string output;
+  args.option("--format", format);
+  if (!args.option("--output", output)) args.option("-o", output);
+  const bool quiet = args.has("-q") || args.has("--quiet");
+  if (args.has("--no-interpolate")) args.project.interpolate = false;
+  const bool services = args.has("--services");
+  const bool volumes = args.has("--volumes");
+  const bool networks = args.has("--networks");
+  const bool images = args.has("--images");
+  const bool profiles = args.has("--profiles");
+  const bool environment = args.has("--environment");
+  const bool variables = args.has("--variables");
+  if (!args.words.empty() || (format != "yaml" && format != "json")) {
+    fmt::print(stderr, "datamancy: config does not know '{}'; see 'datamancy config --help'\n", args.words.empty() ? format : args.words[0]);
+    return kUsage;
+  }
+  read_stdin(args.project);
+  const auto loaded = compose::load(args.project, sources::disk());
+  const auto& project = *loaded.project;
+  print_diagnostics(project, loaded.diagnostics);
+  if (!loaded.ok) return kFailed;
+  if (quiet) return kClean;
+  std::string out;
+  std::set<std::string_view> lines;
+  if (services)
+    for (const auto& service : project.services)
+      if (service.enabled) lines.insert(service.name);
+  if (volumes)
+    for (const auto& volume : project.volumes) lines.insert(volume.key);
+  if (networks)
+    for (const auto& network : project.networks) lines.insert(network.key);
+  if (images)
+    for (const auto& service : project.services)
+      if (service.enabled && service.image) lines.insert(service.image.value);
+  if (profiles)
+    for (const auto& service : project.services)
+      for (const auto& profile : service.profiles) lines.insert(profile.value);
+  if (variables)
+    for (const auto& use : project.variables) lines.insert(use.name);
+  for (const auto line : lines) out += fmt::format("{}\n", line);
+  if (environment)
+    for (const auto& [name, definition] : project.environment) out += fmt::format("{}={}\n", name, definition.value);
+  if (!services && !volumes && !networks && !images && !profiles && !variables && !environment)
+    out = format == "json" ? compose::to_json(project) : compose::to_yaml(project);
+  return write_output(output, out) ? kClean : kFailed;
+}
+
+}  // namespace dm::cli

@@ -1,0 +1,167 @@
+#include "cli/verbs.hpp"
+
+#include <fmt/format.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+
+extern char** environ;  // NOLINT
+
+namespace dm::cli {
+namespace {
+
+constexpr std::array kVerbs{
+    Verb{"config", "print the project as Compose sees it",
+         "config [--format yaml|json] [--services|--volumes|--networks|--images|--profiles|--environment|--variables]\n"
+         "       [-q] [--no-interpolate] [-o FILE]",
+         config},
+    Verb{"audit", "say what will break in production, and why", "audit [PATH] [--format text|json] [--fail-on critical|high|medium|low] [--show info] [-o FILE]", audit},
+    Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
+    Verb{"rules", "list the rules", "rules [--json]", rules},
+};
+
+/// The scripts of the origin and what does their work now.
+struct OldName {
+  std::string_view name, successor;
+};
+constexpr OldName kOldNames[] = {{"stackops", "up"}, {"add-resource-limits", "fix"}, {"install-sops-age", "secrets init"},
+                                 {"backup-databases", "backup run"}, {"verify-backups", "backup verify"}, {"dr-drill", "drill restore"},
+                                 {"production-health-check", "health-check"}};
+
+void usage(std::FILE* to) {
+  fmt::print(to, "usage: datamancy [-f FILE]... [-p NAME] [--profile NAME]... [--env-file FILE]... [--project-directory DIR] VERB [options]\n\nverbs:\n");
+  for (const Verb& verb : kVerbs) fmt::print(to, "  {:10} {}\n", verb.name, verb.summary);
+  fmt::print(to, "\nexit status: 0 clean, 1 findings, 2 could not, 64 wrong use, 70 our own fault\n'datamancy VERB --help' says more\n");
+}
+
+}  // namespace
+
+std::span<const Verb> verbs() { return kVerbs; }
+
+bool Args::has(std::string_view flag) { return std::erase(words, flag) > 0; }
+
+bool Args::option(std::string_view name, std::string& value) {
+  for (auto word = words.begin(); word != words.end(); ++word) {
+    if (*word == name && word + 1 != words.end()) {
+      value = *(word + 1);
+      words.erase(word, word + 2);
+      return true;
+    }
+    if (word->size() > name.size() && word->starts_with(name) && (*word)[name.size()] == '=') {
+      value = word->substr(name.size() + 1);
+      words.erase(word);
+      return true;
+    }
+  }
+  return false;
+}
+
+void read_stdin(compose::Options& options) {
+  if (std::ranges::find(options.files, "-") == options.files.end()) return;
+  std::array<char, 65536> piece{};
+  while (options.stdin_text.size() <= sources::kMaxFile) {
+    const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
+    if (got <= 0) break;
+    options.stdin_text.append(piece.data(), static_cast<std::size_t>(got));
+  }
+}
+
+void print_diagnostics(const compose::Project& project, const std::vector<compose::Diagnostic>& diagnostics) {
+  for (const auto& diagnostic : diagnostics) {
+    const auto place = project.texts.describe(diagnostic.where, project.folder);
+    const auto* kind = diagnostic.severity == compose::Trouble::error ? "error" : "warning";
+    fmt::print(stderr, "{}{}{}: {}\n", place, place.empty() ? "" : ": ", kind, diagnostic.message);
+    if (diagnostic.where) {
+      const auto position = project.texts.position(diagnostic.where);
+      const auto span = project.texts.lines(diagnostic.where.file).line(position.line);
+      if (span.size() < 400) {
+        fmt::print(stderr, "  {}\n", std::string_view(project.texts.at(diagnostic.where.file).content).substr(span.begin, span.size()));
+        fmt::print(stderr, "  {:>{}}\n", "^", position.column);
+      }
+    }
+    if (!diagnostic.hint.empty()) fmt::print(stderr, "  help: {}\n", diagnostic.hint);
+  }
+}
+
+bool write_output(const std::string& path, std::string_view text) {
+  if (path.empty()) return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  const auto temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  bool fine = fd >= 0;
+  while (fine && !text.empty()) {
+    const auto wrote = ::write(fd, text.data(), text.size());
+    fine = wrote > 0;
+    if (fine) text.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  fine = fine && ::fsync(fd) == 0;
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (fine) fine = std::rename(temporary.c_str(), path.c_str()) == 0;
+  if (fine) return true;
+  ::unlink(temporary.c_str());
+  fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, std::strerror(error));
+  return false;
+}
+
+int run(int argc, char** argv) {
+  Args args;
+  std::array<char, 4096> folder{};
+  if (::getcwd(folder.data(), folder.size()) != nullptr) args.project.working_directory = folder.data();
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    if (const auto cut = text.find('='); cut != std::string_view::npos) args.project.environment.emplace(text.substr(0, cut), text.substr(cut + 1));
+  }
+  std::vector<std::string> words(argv + 1, argv + argc);
+  std::string verb;
+  auto& project = args.project;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    auto& word = words[i];
+    const auto value = [&](std::string_view longer, std::string_view shorter, auto&& take) {
+      if (word == longer || (!shorter.empty() && word == shorter)) {
+        if (i + 1 >= words.size()) return false;
+        take(words[++i]);
+        return true;
+      }
+      if (!word.starts_with(longer) || word.size() <= longer.size() || word[longer.size()] != '=') return false;
+      take(word.substr(longer.size() + 1));
+      return true;
+    };
+    if (value("--file", "-f", [&](std::string text) { project.files.push_back(std::move(text)); })) continue;
+    if (value("--project-name", "-p", [&](std::string text) { project.project_name = std::move(text); })) continue;
+    if (value("--profile", "", [&](std::string text) { project.profiles.push_back(std::move(text)); })) continue;
+    if (value("--env-file", "", [&](std::string text) { project.env_files.push_back(std::move(text)); })) continue;
+    if (value("--project-directory", "", [&](std::string text) { project.project_directory = std::move(text); })) continue;
+    if (verb.empty() && !word.starts_with('-')) verb = word;
+    else args.words.push_back(word);
+  }
+  if (args.has("--version")) {
+    fmt::print("datamancy 0.1.0\n");
+    return kClean;
+  }
+  const bool help = args.has("--help") || args.has("-h");
+  for (const OldName& old : kOldNames) {
+    if (verb != old.name) continue;
+    fmt::print(stderr, "datamancy: '{}' was a script of the origin; its successor is 'datamancy {}' (see docs/origin.md for what exists yet)\n", old.name, old.successor);
+    return kUsage;
+  }
+  if (verb.empty()) {
+    usage(help ? stdout : stderr);
+    return help ? kClean : kUsage;
+  }
+  for (const Verb& known : kVerbs) {
+    if (known.name != verb) continue;
+    if (help) {
+      fmt::print("{}\n\nusage: datamancy {}\n", known.summary, known.usage);
+      return kClean;
+    }
+    return known.run(args);
+  }
+  fmt::print(stderr, "datamancy: unknown verb '{}'; see 'datamancy --help'\n", verb);
+  return kUsage;
+}
+
+}  // namespace dm::cli

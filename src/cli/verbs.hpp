@@ -1,0 +1,47 @@
+/// The verbs of the program. A new verb is one file beside this one and one line in verbs.cpp.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compose/load.hpp"
+
+namespace dm::cli {
+
+/// Stable for scripts (SPEC: exit codes).
+enum Exit : int { kClean = 0, kFindings = 1, kFailed = 2, kUsage = 64, kBug = 70, kInterrupted = 130 };
+
+/// What was typed: options of the project are taken wherever they stand, the rest is the verb's.
+struct Args {
+  compose::Options project;
+  std::vector<std::string> words;   ///< the verb's own options and operands
+  bool has(std::string_view flag);                        ///< takes a flag away
+  bool option(std::string_view name, std::string& value); ///< takes `--name value` or `--name=value` away
+};
+
+struct Verb {
+  std::string_view name;
+  std::string_view summary;
+  std::string_view usage;           ///< shown by `VERB --help`
+  int (*run)(Args& args);           ///< gives the exit status
+};
+
+std::span<const Verb> verbs();
+
+int config(Args& args);
+int audit(Args& args);
+int explain(Args& args);
+int rules(Args& args);
+
+/// Prints diagnostics with their lines to standard error.
+void print_diagnostics(const compose::Project& project, const std::vector<compose::Diagnostic>& diagnostics);
+/// Writes to `path`, atomically, or to standard output where it is empty. False after printing why not.
+bool write_output(const std::string& path, std::string_view text);
+/// Reads standard input where `-f -` asks for it.
+void read_stdin(compose::Options& options);
+
+int run(int argc, char** argv);
+
+}  // namespace dm::cli

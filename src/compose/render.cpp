@@ -1,0 +1,157 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/json.hpp"
+#include "compose/load.hpp"
+#include "compose/units.hpp"
+
+namespace dm::compose {
+namespace {
+
+/// What the enabled services use of a top-level section; the rest is not printed.
+std::set<std::string_view> used(const Project& project, std::string_view section) {
+  std::set<std::string_view> out;
+  for (const Service& service : project.services) {
+    if (!service.enabled) continue;
+    if (section == "networks")
+      for (const auto& use : service.networks) out.insert(use.network);
+    if (section == "volumes")
+      for (const auto& mount : service.mounts)
+        if (mount.type == Mount::Type::volume) out.insert(mount.source);
+    if (section == "secrets")
+      for (const auto& use : service.secrets) out.insert(use.source);
+    if (section == "configs")
+      for (const auto& use : service.configs) out.insert(use.source);
+    if (section == "secrets" && service.build != nullptr)
+      if (const Value* secrets = service.build->find("secrets"); secrets != nullptr && secrets->is_sequence())
+        for (const Value* item : *secrets->items)
+          if (const Value* source = item->find("source"); source != nullptr) out.insert(source->text);
+  }
+  return out;
+}
+
+bool section_filtered(std::string_view key) {
+  return key == "networks" || key == "volumes" || key == "secrets" || key == "configs";
+}
+
+/// False and 0 vanish but where Compose keeps a pointer.
+bool vanishes(std::string_view key, const Value& value, std::size_t depth) {
+  if (depth == 0) return false;
+  static constexpr std::string_view kKept[] = {"init", "attach", "scale", "replicas", "required", "enable_ipv4", "enable_ipv6"};
+  if (std::ranges::find(kKept, key) != std::end(kKept)) return false;
+  if (value.kind == Kind::boolean) return !value.boolean;
+  if (value.kind == Kind::integer) return value.integer == 0;
+  if (value.kind == Kind::real) return value.real == 0;
+  return false;
+}
+
+class Printer {
+ public:
+  explicit Printer(const Project& project) : project_(project) {}
+
+  std::string json() {
+    writer_.begin_object();
+    std::vector<const Entry*> sorted;
+    for (const Entry& entry : *project_.model->entries)
+      if (entry.key != "version" && entry.key != "models" && !entry.value->is_null()) sorted.push_back(&entry);
+    std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
+    for (const Entry* entry : sorted) section(*entry);
+    writer_.end();
+    return writer_.take() + "\n";
+  }
+
+ private:
+  void section(const Entry& entry) {
+    if (entry.key == "services") {
+      writer_.key(entry.key).begin_object();
+      std::vector<const Service*> sorted;
+      for (const Service& service : project_.services)
+        if (service.enabled) sorted.push_back(&service);
+      std::ranges::sort(sorted, {}, [](const Service* service) { return service->name; });
+      for (const Service* service : sorted) {
+        writer_.key(service->name);
+        mapping(*service->node, "service", 1);
+      }
+      writer_.end();
+      return;
+    }
+    if (!section_filtered(entry.key)) {
+      writer_.key(entry.key);
+      value(*entry.value, entry.key, 0);
+      return;
+    }
+    const auto keep = used(project_, entry.key);
+    std::vector<const Entry*> sorted;
+    for (const Entry& item : *entry.value->entries)
+      if (keep.contains(item.key)) sorted.push_back(&item);
+    if (sorted.empty()) return;
+    std::ranges::sort(sorted, {}, [](const Entry* item) { return item->key; });
+    writer_.key(entry.key).begin_object();
+    for (const Entry* item : sorted) {
+      writer_.key(item->key);
+      mapping(*item->value, item->key, 1);
+    }
+    writer_.end();
+  }
+
+  void mapping(const Value& map, std::string_view /*name*/, std::size_t depth) {  // NOLINT(misc-no-recursion)
+    writer_.begin_object();
+    std::vector<const Entry*> sorted;
+    for (const Entry& entry : *map.entries) sorted.push_back(&entry);
+    std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
+    for (const Entry* entry : sorted) {
+      if (vanishes(entry->key, *entry->value, depth)) continue;
+      if (depth == 1 && (entry->key == "extends" || entry->key == "label_file")) continue;
+      if (depth == 1 && entry->value->is_sequence() && entry->value->items->empty() && entry->key != "command" && entry->key != "entrypoint") continue;
+      writer_.key(entry->key);
+      value(*entry->value, entry->key, depth);
+    }
+    writer_.end();
+  }
+
+  void value(const Value& value, std::string_view name, std::size_t depth) {  // NOLINT(misc-no-recursion)
+    switch (value.kind) {
+      case Kind::null: writer_.null(); break;
+      case Kind::boolean: writer_.value(value.boolean); break;
+      case Kind::integer: writer_.value(value.integer); break;
+      case Kind::real: writer_.raw(name == "cpus" ? format_float(static_cast<float>(value.real)) : format_real(value.real)); break;
+      case Kind::string: string(value.text); break;
+      case Kind::sequence:
+        writer_.begin_array();
+        for (const Value* item : *value.items) this->value(*item, name, depth + 1);
+        writer_.end();
+        break;
+      case Kind::mapping: mapping(value, name, depth + 1); break;
+    }
+  }
+
+  static std::string format_float(float value) { return fmt::format("{}", value); }
+
+  /// Every dollar is doubled again, so that the output can be read as a compose file.
+  void string(std::string_view text) {
+    if (text.find('$') == std::string_view::npos) {
+      writer_.value(text);
+      return;
+    }
+    std::string escaped;
+    for (const char c : text) {
+      escaped += c;
+      if (c == '$') escaped += c;
+    }
+    writer_.value(std::string_view(escaped));
+  }
+
+  const Project& project_;
+  JsonWriter writer_;
+};
+
+}  // namespace
+
+std::string to_json(const Project& project) { return Printer(project).json(); }
+
+// JSON is YAML: correct, if not pretty; a block-style writer may replace it.
+std::string to_yaml(const Project& project) { return to_json(project); }
+
+}  // namespace dm::compose
