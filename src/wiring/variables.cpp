@@ -1,0 +1,44 @@
+#include <algorithm>
+#include <map>
+
+#include "formats/dotenv.hpp"
+#include "wiring/steps.hpp"
+
+namespace dm::wiring {
+
+void find_variables(Wiring& wiring, Project& project) {
+  std::map<std::string_view, VariableInfo> all;
+  for (const auto& use : project.variables) {
+    auto& info = all[use.name];
+    info.name = use.name;
+    info.uses.push_back(&use);
+    info.defined = info.defined || use.defined;
+  }
+  const formats::Expand keep = [](std::string_view raw, const std::vector<formats::DotenvEntry>&, std::string& out) {
+    out = raw;
+    return true;
+  };
+  for (const auto& name : project.texts.files().list(project.folder)) {
+    const bool example = name.find("env") != std::string::npos && (name.find("example") != std::string::npos || name.find("sample") != std::string::npos ||
+                                                                  name.find("template") != std::string::npos || name.find("dist") != std::string::npos);
+    if (!example && name != ".env") continue;
+    const auto file = project.texts.open(sources::clean_path(name, project.folder));
+    if (!file) continue;
+    for (const auto& entry : formats::parse_dotenv(project.texts.at(*file).content, keep).entries) {
+      const auto found = all.find(entry.key);
+      if (found != all.end()) {
+        found->second.definitions.push_back({*file, entry.key_span});
+        found->second.documented = true;
+        continue;
+      }
+      VariableInfo unused;  // defined, but nothing in the project uses it
+      unused.name = entry.key;
+      unused.definitions.push_back({*file, entry.key_span});
+      unused.documented = true;
+      wiring.variables.push_back(std::move(unused));
+    }
+  }
+  for (auto& [name, info] : all) wiring.variables.push_back(std::move(info));
+}
+
+}  // namespace dm::wiring
