@@ -5,8 +5,32 @@
 #include "audit/rule.hpp"
 
 // clang-format off
-#define DM_AUDIT_RULES(X)   \
-  X(privileged)
+#define DM_AUDIT_RULES(X) \
+  X(project_does_not_load) \
+  X(profile_closure) \
+  X(bind_source_missing) \
+  X(variable_undefined) \
+  X(required_variable_unguarded) \
+  X(unreachable_dependency) \
+  X(unresolvable_host) \
+  X(port_mismatch) \
+  X(vacuous_healthcheck) \
+  X(healthcheck_tool_missing) \
+  X(healthcheck_on_one_shot) \
+  X(healthcheck_missing) \
+  X(weak_healthcheck) \
+  X(data_not_persisted) \
+  X(wrong_data_path) \
+  X(backup_coverage) \
+  X(secret_on_command_line) \
+  X(literal_credential) \
+  X(privileged) \
+  X(docker_socket) \
+  X(image_latest_tag) \
+  X(memory_limit_missing) \
+  X(log_rotation_missing) \
+  X(restart_policy) \
+  X(datastore_port_public)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;

@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule datastore_port_public{
+    .id = "DM0901",
+    .name = "datastore-port-public",
+    .severity = Severity::high,
+    .area = Area::security,
+    .summary = "a datastore is published on every interface",
+    .rationale = "Docker's own firewall rules come before those of the host: the port is open to whoever reaches "
+                 "the machine, ufw or not.",
+    .fix = "Remove the port (services reach it over their network), or bind it to 127.0.0.1.",
+    .checks = "31 O4",
+    .bad = R"(services:
+  db:
+    image: postgres:17
+    tmpfs: [/var/lib/postgresql/data]
+    ports:
+      - "5432:5432"  # <- DM0901
+)",
+    .good = R"(services:
+  db:
+    image: postgres:17
+    tmpfs: [/var/lib/postgresql/data]
+    ports:
+      - "127.0.0.1:5432:5432"
+)",
+    .look_alike = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports:
+      - "80:80"
+      - "443:443"
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          for (const auto& store : input.wiring.datastores) {
+            const auto& service = input.wiring.service(store.service);
+            for (const auto& port : service.ports)
+              if (port.host_ip.empty() || port.host_ip == "0.0.0.0" || port.host_ip == "::")
+                report.add(port.where, store.service, fmt::format("{} of '{}' is open on every interface at port {}", store.product->name, service.name, port.published.empty() ? "(random)" : port.published));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules

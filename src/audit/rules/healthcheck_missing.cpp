@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule healthcheck_missing{
+    .id = "DM0304",
+    .name = "healthcheck-missing",
+    .severity = Severity::medium,
+    .area = Area::operations,
+    .summary = "long-running services without a healthcheck",
+    .rationale = "Docker takes a hanging service for a running one: nothing waits for it to be ready, and nobody "
+                 "hears when it stops working. (The image may bring a check of its own; the files do not say.)",
+    .fix = "Add a `healthcheck:` that asks the service itself.",
+    .checks = "66 O1",
+    .bad = R"(services:
+  app:  # <- DM0304
+    image: example/app:1.0
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://localhost:8080/health"]
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    healthcheck: {test: [CMD, /bin/check]}
+    depends_on:
+      init: {condition: service_completed_successfully}
+  init:
+    image: example/app:1.0
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          blanket(input, report, [&](ServiceId id, const compose::Service& service) {
+            return !input.wiring.one_shot[id] && (!service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.empty());
+          }, [&](const std::vector<ServiceId>& ids) { return fmt::format("{} of {} services have no healthcheck: {}", ids.size(), input.project.services.size(), join_names(input, ids)); });
+        },
+};
+
+}  // namespace dm::audit::rules

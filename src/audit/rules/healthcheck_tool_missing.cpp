@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule healthcheck_tool_missing{
+    .id = "DM0302",
+    .name = "healthcheck-tool-missing",
+    .severity = Severity::high,
+    .area = Area::operations,
+    .summary = "the healthcheck uses a tool that the image lacks",
+    .rationale = "The check can never pass: the service is unhealthy for ever, and whatever waits for it never "
+                 "starts.",
+    .fix = "Use a tool that the image has; `datamancy explain` and the product data name one.",
+    .checks = "110 O1",
+    .bad = R"(services:
+  cache:
+    image: redis:7.4
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://localhost:6379"]  # <- DM0302
+)",
+    .good = R"(services:
+  cache:
+    image: redis:7.4
+    healthcheck:
+      test: ["CMD-SHELL", "redis-cli -e ping"]
+)",
+    .look_alike = R"(services:
+  cache:
+    build: ./redis-with-curl
+    image: redis:7.4
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://localhost:6379"]
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || service.build != nullptr || !service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.size() < 2) return;
+            const auto& test = service.healthcheck->test;
+            auto tool = test[1].value.substr(0, test[1].value.find(' '));
+            if (test[0].value == "CMD-SHELL" && std::ranges::find(product->missing_tools, "sh") != product->missing_tools.end()) tool = "sh";
+            if (std::ranges::find(product->missing_tools, tool) == product->missing_tools.end()) return;
+            std::string hint;
+            for (const auto& known : product->health) {
+              for (const auto& word : known.test) hint += (hint.empty() ? "use: " : " ") + word;
+              break;
+            }
+            report.add(test[1].where(), id, fmt::format("healthcheck of '{}' needs '{}', which the image of {} has not", service.name, tool, product->name), {}, hint);
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

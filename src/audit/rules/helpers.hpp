@@ -1,0 +1,39 @@
+/// Small questions that several rules ask.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "audit/rule.hpp"
+
+namespace dm::audit::rules {
+
+/// The place of a key of the service, or of the service's name.
+Location place(const compose::Service& service, std::string_view key);
+/// Written out in the file: no part of it comes from a variable.
+bool is_literal(const compose::Value& value);
+/// The healthcheck's command as one text, without CMD and CMD-SHELL; "" where there is none.
+std::string health_command(const compose::Service& service);
+/// "a, b and 3 more".
+std::string join_names(const Input& input, const std::vector<ServiceId>& services, std::size_t most = 6);
+/// Calls `body(id, service)` for each service that runs on.
+template <class F>
+void each_service(const Input& input, F&& body) {
+  for (ServiceId id = 0; id < input.project.services.size(); ++id) body(id, input.project.services[id]);
+}
+/// One finding for all services that `bad` names: the form of blanket rules.
+template <class F, class G>
+void blanket(const Input& input, Report& report, F&& bad, G&& message) {
+  std::vector<ServiceId> services;
+  std::vector<Location> where;
+  each_service(input, [&](ServiceId id, const compose::Service& service) {
+    if (!bad(id, service)) return;
+    services.push_back(id);
+    where.push_back(service.where);
+  });
+  if (services.empty()) return;
+  auto text = message(services);
+  report.add_all(std::move(where), std::move(services), std::move(text));
+}
+
+}  // namespace dm::audit::rules

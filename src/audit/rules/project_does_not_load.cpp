@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule project_does_not_load{
+    .id = "DM0100",
+    .name = "project-does-not-load",
+    .severity = Severity::critical,
+    .area = Area::architecture,
+    .summary = "Compose refuses the project",
+    .rationale = "Docker Compose stops at this error, so nothing of the project starts.",
+    .fix = "Mend it as the hint says.",
+    .checks = "104 O31",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    depends_on: [gone]  # <- DM0100
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    depends_on: [later]
+  later:
+    image: example/app:1.0
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          for (const auto& diagnostic : input.diagnostics)
+            if (diagnostic.severity == compose::Trouble::error && diagnostic.where)
+              report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
+        },
+};
+
+}  // namespace dm::audit::rules

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// Passes on any machine, whatever the service does.
+bool says_nothing(std::string_view command) {
+  for (const std::string_view whole : {"true", ":", "exit 0", "/bin/true", "sh -c true", "echo ok", "echo", "ls", "pwd", "date"})
+    if (command == whole) return true;
+  return command.starts_with("echo ") && command.find_first_of("|&;`$(") == std::string_view::npos;
+}
+
+}  // namespace
+
+constinit const Rule vacuous_healthcheck{
+    .id = "DM0301",
+    .name = "vacuous-healthcheck",
+    .severity = Severity::high,
+    .area = Area::operations,
+    .summary = "a healthcheck that tests nothing",
+    .rationale = "It passes while the service is down: `true`, an echo, a version print. Dependents start too "
+                 "early, and nobody is told of a failure.",
+    .fix = "Ask the service itself: a request that fails when it cannot work.",
+    .checks = "109 O1 O35",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    healthcheck:
+      test: ["CMD", "true"]  # <- DM0301
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+    healthcheck:
+      test: ["CMD", "curl", "-f", "http://localhost:8080/health"]
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    healthcheck:
+      test: ["CMD-SHELL", "curl -f http://localhost:8080/health || exit 1"]
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (!service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.size() < 2) return;
+            const auto command = health_command(service);
+            const auto* product = input.wiring.product_of[id];
+            const bool known = product != nullptr && std::ranges::any_of(product->vacuous_health, [&](const auto& part) { return command.find(part) != std::string::npos; });
+            if (known || says_nothing(command))
+              report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' passes whatever the service does: {}", service.name, command));
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

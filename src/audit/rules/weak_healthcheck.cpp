@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule weak_healthcheck{
+    .id = "DM0305",
+    .name = "weak-healthcheck",
+    .severity = Severity::medium,
+    .area = Area::operations,
+    .summary = "a healthcheck that passes too early or on errors",
+    .rationale = "`pg_isready` without `-h` passes on the socket while the image still runs its temporary init "
+                 "server; `mariadb-admin ping` passes when access is denied; `valkey-cli ping` passes on error "
+                 "replies.",
+    .fix = "PostgreSQL: `pg_isready -h 127.0.0.1`; MariaDB: `healthcheck.sh --connect --innodb_initialized`; "
+                 "Valkey and Redis: `-e ping`.",
+    .checks = "109 O1",
+    .bad = R"(services:
+  db:
+    image: postgres:17
+    healthcheck:
+      test: ["CMD-SHELL", "pg_isready -U postgres"]  # <- DM0305
+)",
+    .good = R"(services:
+  db:
+    image: postgres:17
+    healthcheck:
+      test: ["CMD-SHELL", "pg_isready -h 127.0.0.1 -U postgres"]
+)",
+    .look_alike = R"(services:
+  cache:
+    image: valkey/valkey:8
+    healthcheck:
+      test: ["CMD-SHELL", "valkey-cli ping | grep PONG"]
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (!service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.size() < 2) return;
+            const auto command = health_command(service);
+            const auto has = [&](std::string_view part) { return command.find(part) != std::string::npos; };
+            const auto* store = input.wiring.datastore(id);
+            if (store == nullptr) return;
+            const bool postgres = store->kind == "postgres" && has("pg_isready") && !has("-h") && !has("--host") && !has("psql");
+            const bool cache = store->kind == "valkey" && has("-cli") && has("ping") && !has(" -e") && !has("PONG");
+            if (postgres || cache)
+              report.add(service.healthcheck->test[1].where(), id,
+                         fmt::format("healthcheck of '{}' passes {}: {}", service.name, postgres ? "while the image's temporary init server runs" : "on error replies too", command));
+          });
+        },
+};
+
+}  // namespace dm::audit::rules
