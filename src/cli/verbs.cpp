@@ -1,4 +1,5 @@
 #include "cli/verbs.hpp"
+#include "sensitive/sensitive.hpp"
 
 #include <fmt/format.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ void print_diagnostics(const compose::Project& project, const std::vector<compos
       const auto position = project.texts.position(diagnostic.where);
       const auto span = project.texts.lines(diagnostic.where.file).line(position.line);
       if (span.size() < 400) {
-        fmt::print(stderr, "  {}\n", std::string_view(project.texts.at(diagnostic.where.file).content).substr(span.begin, span.size()));
+        fmt::print(stderr, "  {}\n", sensitive::mask_line(std::string_view(project.texts.at(diagnostic.where.file).content).substr(span.begin, span.size())));
         fmt::print(stderr, "  {:>{}}\n", "^", position.column);
       }
     }

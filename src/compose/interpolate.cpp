@@ -118,6 +118,14 @@ class Expander {
                       : op == '?' ? VariableUse::Form::required
                                   : VariableUse::Form::alternative;
     note(name, form, found != nullptr, dollar, close + 1);
+    if (op == '?' && !present && context_.options.lenient) {
+      // A clone without its .env: the guard is right, so the audit goes on with an unknown value.
+      const std::size_t at = out.size();
+      context_.warn(place(dollar, close + 1), fmt::format("required variable {} has no value here", name),
+                    fmt::format("set {} in .env or in the environment before a start", name));
+      segment(Segment::Kind::variable, name, nullptr, at, at, dollar, close + 1, depth);
+      return true;
+    }
     if (op == '?' && !present)
       return error(dollar, close + 1,
                    alternative.empty() ? fmt::format("required variable {} is missing a value", name)

@@ -24,4 +24,35 @@ bool looks_hashed(std::string_view value) {
 
 std::string mask(std::string_view value) { return "(" + std::to_string(value.size()) + " characters)"; }
 
+std::string mask_line(std::string_view line) {
+  std::string out(line);
+  const auto word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+  const auto hide = [&](std::size_t begin, std::size_t end) {
+    if (begin < end && out[begin] != '$') std::fill(out.begin() + static_cast<std::ptrdiff_t>(begin), out.begin() + static_cast<std::ptrdiff_t>(end), '*');
+  };
+  for (std::size_t i = 0; i < line.size();) {
+    if (!word(line[i])) {
+      ++i;
+      continue;
+    }
+    const auto begin = i;
+    while (i < line.size() && word(line[i])) ++i;
+    if (!secret_name(line.substr(begin, i - begin))) continue;
+    auto at = i;
+    while (at < line.size() && (line[at] == '"' || line[at] == '\'' || line[at] == ' ')) ++at;
+    if (at >= line.size() || (line[at] != ':' && line[at] != '=')) continue;
+    for (++at; at < line.size() && (line[at] == ' ' || line[at] == '"' || line[at] == '\'');) ++at;
+    const auto end = std::min(line.find_first_of("\"',}]", at), line.size());
+    hide(at, end);
+    i = std::max(i, end);
+  }
+  for (auto at = line.find("://"); at != std::string_view::npos; at = line.find("://", at + 3)) {
+    const auto rest = line.substr(at + 3);
+    const auto sign = rest.substr(0, rest.find_first_of("/ \"'")).rfind('@');
+    const auto colon = rest.find(':');
+    if (sign != std::string_view::npos && colon < sign) hide(at + 3 + colon + 1, at + 3 + sign);
+  }
+  return out;
+}
+
 }  // namespace dm::sensitive

@@ -13,4 +13,7 @@ bool looks_hashed(std::string_view value);
 /// For messages: the length, never the text.
 std::string mask(std::string_view value);
 
+/// A line of a file as it may be shown: literal values after secret names, and passwords in URLs, become '*' (same width).
+std::string mask_line(std::string_view line);
+
 }  // namespace dm::sensitive

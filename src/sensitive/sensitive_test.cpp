@@ -16,5 +16,12 @@ TEST(Hashes, AreNoSecrets) {
   EXPECT_FALSE(looks_hashed("letmein"));
 }
 
+TEST(Lines, AreShownWithoutTheirSecrets) {
+  EXPECT_EQ(mask_line("  DB_PASSWORD: sunflower-42"), "  DB_PASSWORD: ************");
+  EXPECT_EQ(mask_line("{API_KEY: \"abc\", TZ: UTC}"), "{API_KEY: \"***\", TZ: UTC}");
+  EXPECT_EQ(mask_line("- DB_PASSWORD=${DB_PASSWORD:?}"), "- DB_PASSWORD=${DB_PASSWORD:?}");
+  EXPECT_EQ(mask_line("url: postgres://app:pw@db/x"), "url: postgres://app:**@db/x");
+}
+
 }  // namespace
 }  // namespace dm::sensitive

@@ -1,0 +1,130 @@
+/// Holds for every rule, present and future: a rule is tested by its own examples.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "audit/rules/rules.hpp"
+#include "compose/load.hpp"
+
+namespace dm::audit {
+namespace {
+
+struct Example {
+  sources::MemoryFiles files;
+  std::vector<std::string> marked;  // "path:line" of each line that carried the marker
+};
+
+/// Splits an example into its files (`-- PATH [MODE]`) and takes the markers out.
+void read_example(std::string_view text, std::string_view id, Example& out) {
+  const std::string marker = "  # <- " + std::string(id);
+  std::string path = "compose.yaml";
+  std::string content;
+  std::size_t line = 1;
+  const auto flush = [&] { out.files.add("/project/" + path, content); };
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    auto row = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (row.starts_with("-- ")) {
+      flush();
+      path = row.substr(3, row.find(' ', 3) - 3);
+      content.clear();
+      line = 1;
+      continue;
+    }
+    if (row.ends_with(marker)) {
+      out.marked.push_back(fmt::format("{}:{}", path, line));
+      row.remove_suffix(marker.size());
+    }
+    content += std::string(row) + "\n";
+    ++line;
+  }
+  flush();
+}
+
+/// The places where `rule` finds something.
+std::vector<std::string> found(const Rule& rule, const Example& example) {
+  compose::Options options;
+  options.working_directory = "/project";
+  options.lenient = true;
+  auto loaded = compose::load(options, example.files);
+  const product::Catalogue products;
+  const auto wiring = wiring::wire(*loaded.project, products);
+  std::vector<Finding> findings;
+  Report report(rule, findings);
+  rule.check({*loaded.project, wiring, loaded.diagnostics, example.files, *loaded.project}, report);
+  std::vector<std::string> out;
+  for (const Finding& finding : findings) {
+    EXPECT_FALSE(finding.where.empty());
+    EXPECT_FALSE(finding.message.empty());
+    const auto place = loaded.project->texts.describe(finding.where.front(), "/project");
+    out.push_back(place.substr(0, place.rfind(':')));
+  }
+  return out;
+}
+
+class EveryRule : public testing::TestWithParam<const Rule*> {};
+
+TEST_P(EveryRule, IsDescribed) {
+  const Rule& rule = *GetParam();
+  EXPECT_TRUE(rule.id.size() == 6 && rule.id.starts_with("DM")) << rule.id;
+  EXPECT_LE(rule.summary.size(), 80U);
+  EXPECT_FALSE(rule.summary.ends_with('.'));
+  EXPECT_FALSE(rule.rationale.empty());
+  EXPECT_FALSE(rule.fix.empty());
+  EXPECT_FALSE(rule.checks.empty());
+  EXPECT_GT(rule.minutes, 0U);
+}
+
+TEST_P(EveryRule, FindsExactlyTheMarkedLines) {
+  Example example;
+  read_example(GetParam()->bad, GetParam()->id, example);
+  EXPECT_FALSE(example.marked.empty()) << "mark at least one line with '# <- " << GetParam()->id << "'";
+  EXPECT_THAT(found(*GetParam(), example), testing::UnorderedElementsAreArray(example.marked));
+}
+
+TEST_P(EveryRule, AcceptsItsGoodExample) {
+  Example example;
+  read_example(GetParam()->good, GetParam()->id, example);
+  EXPECT_THAT(found(*GetParam(), example), testing::IsEmpty());
+}
+
+TEST_P(EveryRule, AcceptsItsLookAlike) {
+  Example example;
+  ASSERT_FALSE(GetParam()->look_alike.empty());
+  read_example(GetParam()->look_alike, GetParam()->id, example);
+  EXPECT_THAT(found(*GetParam(), example), testing::IsEmpty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, EveryRule, testing::ValuesIn(all_rules().begin(), all_rules().end()), [](const auto& instance) {
+  std::string name(instance.param->name);
+  std::ranges::replace(name, '-', '_');
+  return name;
+});
+
+TEST(Catalogue, IdsAndNamesAreUniqueAndInOrder) {
+  const auto rules = all_rules();
+  EXPECT_EQ(std::ranges::adjacent_find(rules, std::ranges::greater_equal{}, &Rule::id), rules.end());
+  std::set<std::string_view> names;
+  for (const Rule* rule : rules) EXPECT_TRUE(names.insert(rule->name).second) << rule->name;
+}
+
+TEST(Catalogue, EveryRuleFileIsListed) {
+  std::set<std::string> listed{"helpers.cpp"};
+#define DM_NAME_RULE(name) listed.insert(#name ".cpp");
+  DM_AUDIT_RULES(DM_NAME_RULE)
+#undef DM_NAME_RULE
+  std::set<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(DM_SOURCE_DIR "/src/audit/rules")) {
+    const auto name = entry.path().filename().string();
+    if (name.ends_with(".cpp") && !name.ends_with("_test.cpp")) files.insert(name);
+  }
+  EXPECT_EQ(listed, files);
+}
+
+}  // namespace
+}  // namespace dm::audit
