@@ -25,11 +25,25 @@
   X(secret_on_command_line) \
   X(literal_credential) \
   X(privileged) \
+  X(no_new_privileges) \
+  X(dangerous_capability) \
+  X(strong_capability) \
+  X(root_user) \
+  X(confinement_off) \
+  X(host_network) \
+  X(host_pid) \
+  X(host_ipc) \
+  X(host_uts) \
+  X(host_userns) \
   X(docker_socket) \
+  X(root_host_path) \
   X(image_latest_tag) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
   X(restart_policy) \
+  X(cpu_limit_missing) \
+  X(pids_limit_missing) \
+  X(logging_off) \
   X(datastore_port_public)
 
 namespace dm::audit::rules {

@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule host_ipc{
+    .id = "DM0619",
+    .name = "host-ipc",
+    .severity = Severity::high,
+    .area = Area::security,
+    .summary =
+        "service shares the memory segments of the host",
+    .rationale =
+        "It can read and change the shared memory of other programs.",
+    .fix =
+        "Remove it; raise `shm_size` where more shared memory is needed.",
+    .checks = "19",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    ipc: host  # <- DM0619
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    labels: {ipc: "host"}
+)",
+    .minutes = 15,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto& services = input.project.services;
+          for (ServiceId id = 0; id < services.size(); ++id) {
+            const auto* node = services[id].node->find("ipc");
+            if (node == nullptr || node->string() != "host") continue;
+            report.add(node->where, id, fmt::format("service '{}' sets ipc: host", services[id].name));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules

@@ -1,0 +1,46 @@
+#include <fmt/format.h>
+
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule host_network{
+    .id = "DM0617",
+    .name = "host-network",
+    .severity = Severity::high,
+    .area = Area::security,
+    .summary =
+        "service shares the network of the host",
+    .rationale =
+        "The service sees every local port of the machine, other admin interfaces included, and no "
+        "network separates it.",
+    .fix =
+        "Use a network of the project and publish the ports that are needed.",
+    .checks = "17",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    network_mode: host  # <- DM0617
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    labels: {network_mode: "host"}
+)",
+    .minutes = 15,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto& services = input.project.services;
+          for (ServiceId id = 0; id < services.size(); ++id) {
+            const auto* node = services[id].node->find("network_mode");
+            if (node == nullptr || node->string() != "host") continue;
+            report.add(node->where, id, fmt::format("service '{}' sets network_mode: host", services[id].name));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules

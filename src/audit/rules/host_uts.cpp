@@ -1,0 +1,45 @@
+#include <fmt/format.h>
+
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule host_uts{
+    .id = "DM0620",
+    .name = "host-uts",
+    .severity = Severity::medium,
+    .area = Area::security,
+    .summary =
+        "service may rename the host",
+    .rationale =
+        "It shares the host name with the machine and may change it.",
+    .fix =
+        "Remove it and set `hostname:`.",
+    .checks = "20",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    uts: host  # <- DM0620
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    labels: {uts: "host"}
+)",
+    .minutes = 15,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto& services = input.project.services;
+          for (ServiceId id = 0; id < services.size(); ++id) {
+            const auto* node = services[id].node->find("uts");
+            if (node == nullptr || node->string() != "host") continue;
+            report.add(node->where, id, fmt::format("service '{}' sets uts: host", services[id].name));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules

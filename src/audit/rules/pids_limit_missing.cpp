@@ -1,0 +1,50 @@
+#include <fmt/format.h>
+
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule pids_limit_missing{
+    .id = "DM0806",
+    .name = "pids-limit-missing",
+    .severity = Severity::low,
+    .area = Area::operations,
+    .summary =
+        "no limit on the number of processes",
+    .rationale =
+        "A fork bomb, or a healthcheck that never ends, takes all process numbers of the host.",
+    .fix =
+        "Set `pids_limit`, for example 512.",
+    .checks = "57",
+    .bad = R"(services:
+  app:  # <- DM0806
+    image: example/app:1.0
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+    pids_limit: 512
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    deploy: {resources: {limits: {pids: 512}}}
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto& services = input.project.services;
+          std::vector<ServiceId> ids;
+          std::vector<Location> where;
+          for (ServiceId id = 0; id < services.size(); ++id) {
+            if (input.wiring.one_shot[id] || services[id].limits.pids) continue;
+            ids.push_back(id);
+            where.push_back(services[id].where);
+          }
+          if (ids.empty()) return;
+          auto message = fmt::format("{} long-running services have no pids limit, first '{}'", ids.size(), services[ids[0]].name);
+          report.add_all(std::move(where), std::move(ids), std::move(message));
+        },
+};
+
+}  // namespace dm::audit::rules
