@@ -51,9 +51,9 @@ class Canonical {
     Value& node = *entry.value;
     for (const auto key : {"environment", "labels", "annotations", "sysctls"}) key_values(node, key, "=", key == std::string_view("environment"));
     for (const auto key : {"env_file", "dns", "dns_search", "tmpfs", "label_file"}) listify(node, key);
-    for (const auto key : {"cap_add", "cap_drop", "dns", "dns_search", "expose", "tmpfs", "devices", "env_file"}) unique(node, key);
     strings(node, "expose");
     strings(node, "group_add");
+    for (const auto key : {"cap_add", "cap_drop", "dns", "dns_search", "dns_opt", "expose", "tmpfs", "devices", "env_file"}) unique(node, key);
     env_files(node);
     command(node, "command");
     command(node, "entrypoint");
@@ -65,13 +65,24 @@ class Canonical {
     file_uses(node, "configs");
     build(node);
     healthcheck(node);
+    hooks(node);
     ulimits(node);
+    whole_number(node, "scale");
     for (const auto key : {"mem_limit", "memswap_limit", "mem_reservation", "shm_size"}) bytes(node, key);
     duration(node, "stop_grace_period");
     if (Value* cpus = node.find("cpus"); cpus != nullptr && cpus->is_string()) real_text(*cpus);
     deploy(node);
     extra_hosts(node);
     devices(node);
+    if (Value* policy = node.find("pull_policy"); policy != nullptr && policy->string() == "if_not_present") policy->text = "missing";
+    if (Value* gpus = node.find("gpus"); gpus != nullptr && gpus->string() == "all") {
+      Value* list = arena_.make(Kind::sequence, gpus->where);
+      Value* all = arena_.make(Kind::mapping, gpus->where);
+      all->entries->push_back({"count", {}, arena_.integer(-1)});
+      list->items->push_back(all);
+      set(node, "gpus", list);
+    }
+    named_list(node, "models");
     if (Value* logging = node.find("logging"); logging != nullptr) string_map(logging->find("options"));
   }
 
@@ -272,7 +283,8 @@ class Canonical {
     std::vector<std::string_view> parts;
     for (auto rest = text; ;) {
       // a one-letter first part is a Windows drive
-      const auto from = parts.empty() && rest.size() > 1 && rest[1] == ':' ? 2 : 0;
+      const bool letter = !rest.empty() && ((rest[0] >= 'a' && rest[0] <= 'z') || (rest[0] >= 'A' && rest[0] <= 'Z'));
+      const auto from = parts.empty() && letter && rest.size() > 1 && rest[1] == ':' ? 2 : 0;
       const auto colon = rest.find(':', static_cast<std::size_t>(from));
       parts.push_back(rest.substr(0, colon));
       if (colon == std::string_view::npos) break;
@@ -296,32 +308,36 @@ class Canonical {
         const auto option = options.substr(0, comma);
         if (option == "ro") map->entries->push_back({"read_only", {}, arena_.boolean(true, item.where)});
         if (option == "nocopy") volume->entries->push_back({"nocopy", {}, arena_.boolean(true)});
-        if (bind && (option == "z" || option == "Z")) put("selinux", option);
+        if (option == "z" || option == "Z") put("selinux", option);
         if (bind && option.find("shared") != std::string_view::npos) put("propagation", option);
         if (bind && option.find("slave") != std::string_view::npos) put("propagation", option);
         options.remove_prefix(std::min(comma + 1, options.size()));
       }
     }
-    if (bind) {
+    if (bind || map->find("selinux") != nullptr) {
       Value* options = arena_.make(Kind::mapping);
       for (const auto key : {"selinux", "propagation"}) {
         if (Value* found = map->find(key); found != nullptr) options->entries->push_back({key, {}, found});
         erase(*map, key);
       }
-      options->entries->push_back({"create_host_path", {}, arena_.boolean(true)});
+      if (bind) options->entries->push_back({"create_host_path", {}, arena_.boolean(true)});
       map->entries->push_back({"bind", {}, options});
-    } else if (source.size() > 2 || !named || !volume->entries->empty()) {
+    }
+    if (bind) return map;
+    if (source.size() > 2 || !named || !volume->entries->empty()) {
       map->entries->push_back({"volume", {}, volume});
     }
     return map;
   }
 
-  void networks(Value& node) {
-    Value* value = node.find("networks");
+  void networks(Value& node) { named_list(node, "networks"); }
+
+  void named_list(Value& node, std::string_view key) {
+    Value* value = node.find(key);
     if (value == nullptr || !value->is_sequence()) return;
     Value* map = arena_.make(Kind::mapping, value->where);
     for (Value* item : *value->items) set(*map, item->text, arena_.make(Kind::null, item->where), item->where);
-    set(node, "networks", map);
+    set(node, key, map);
   }
 
   void depends_on(Value& node) {
@@ -341,7 +357,7 @@ class Canonical {
     }
   }
 
-  void file_uses(Value& node, std::string_view key) {
+  void file_uses(Value& node, std::string_view key, bool targets = true) {
     Value* value = node.find(key);
     if (value == nullptr || !value->is_sequence()) return;
     std::set<std::string_view> seen;
@@ -357,7 +373,7 @@ class Canonical {
     });
     for (Value* item : *value->items) {
       const Value* source = item->find("source");
-      if (key == "secrets" && source != nullptr && item->find("target") == nullptr)
+      if (targets && key == "secrets" && source != nullptr && item->find("target") == nullptr)
         item->entries->push_back({"target", {}, arena_.string(fmt::format("/run/secrets/{}", source->text))});
       if (Value* mode = item->find("mode"); mode != nullptr && mode->kind == Kind::integer) {
         mode->text = arena_.keep(fmt::format("0{:o}", mode->integer));
@@ -384,7 +400,8 @@ class Canonical {
       std::erase_if(*args->entries, [](const Entry& item) { return item.value->is_null(); });
     key_values(*value, "labels", "=", false);
     key_values(*value, "additional_contexts", "=", false);
-    file_uses(*value, "secrets");
+    file_uses(*value, "secrets", /*targets=*/false);
+    extra_hosts(*value);
     bytes(*value, "shm_size");
   }
 
@@ -392,6 +409,7 @@ class Canonical {
     Value* value = node.find("healthcheck");
     if (value == nullptr || !value->is_mapping()) return;
     for (const auto key : {"interval", "timeout", "start_period", "start_interval"}) duration(*value, key);
+    whole_number(*value, "retries");
     Value* test = value->find("test");
     if (test == nullptr || !test->is_string()) return;
     Value* list = arena_.make(Kind::sequence, test->where);
@@ -400,9 +418,42 @@ class Canonical {
     set(*value, "test", list);
   }
 
+  /// Lifecycle hooks and the actions of `develop.watch` have commands of their own.
+  void hooks(Value& node) {
+    for (const auto key : {"post_start", "pre_stop"}) {
+      Value* list = node.find(key);
+      if (list == nullptr || !list->is_sequence()) continue;
+      for (Value* item : *list->items)
+        if (item->is_mapping() && item->find("command") != nullptr) command(*item, "command");
+    }
+    Value* develop = node.find("develop");
+    Value* watch = develop != nullptr ? develop->find("watch") : nullptr;
+    if (watch == nullptr || !watch->is_sequence()) return;
+    for (Value* item : *watch->items) {
+      if (!item->is_mapping()) continue;
+      Value* exec = item->find("exec");
+      if (exec == nullptr) {
+        exec = arena_.make(Kind::mapping);
+        item->entries->push_back({"exec", {}, exec});
+      }
+      if (exec->is_mapping()) command(*exec, "command");
+    }
+  }
+
+  /// A number that was written as text.
+  void whole_number(Value& node, std::string_view key) {
+    Value* value = node.find(key);
+    if (value == nullptr || !value->is_string()) return;
+    const auto parsed = parse_bytes(value->text);
+    if (!parsed || value->text.find_first_not_of("0123456789") != std::string_view::npos) return;
+    value->kind = Kind::integer;
+    value->integer = static_cast<std::int64_t>(*parsed);
+  }
+
   void ulimits(Value& node) {
     Value* value = node.find("ulimits");
     if (value == nullptr || !value->is_mapping()) return;
+    for (Entry& item : *value->entries) whole_number(*value, item.key);
     for (Entry& item : *value->entries)
       if (item.value->kind == Kind::integer && item.value->integer == 0) item.value = arena_.make(Kind::mapping, item.value->where);
   }
@@ -449,6 +500,8 @@ class Canonical {
       }
     }
     std::ranges::stable_sort(items, {}, [](const Value* item) { return item->text; });
+    const auto again = std::ranges::unique(items, {}, [](const Value* item) { return item->text; });
+    items.erase(again.begin(), again.end());
     list->items->assign(items.begin(), items.end());
     set(node, "extra_hosts", list);
   }
@@ -494,6 +547,12 @@ class Canonical {
       erase(node, key);
       return;
     }
+    if (value->kind == Kind::integer && value->integer < 0) {
+      value->kind = Kind::string;
+      value->text = arena_.keep(fmt::format("{}", value->integer));
+      return;
+    }
+    if (value->is_string() && value->text == "-1") return;
     const auto parsed = value->kind == Kind::integer ? std::optional<std::uint64_t>(static_cast<std::uint64_t>(value->integer))
                                                      : parse_bytes(value->text);
     if (!parsed) {

@@ -19,6 +19,8 @@ class Checker {
       dependencies(service);
     }
     container_names();
+    resources(project_.configs, "config");
+    resources(project_.secrets, "secret");
     cycles();
   }
 
@@ -58,6 +60,15 @@ class Checker {
       else if (!target->enabled && dependency.required && service.enabled && !context_.options.lenient)
         context_.error(dependency.where, fmt::format("service '{}' depends on '{}', which is in no chosen profile", service.name, dependency.service),
                        "choose its profile too, or write `required: false`");
+    }
+  }
+
+  void resources(const std::vector<Resource>& all, std::string_view what) {
+    for (const Resource& resource : all) {
+      const auto* content = resource.node->find("content");
+      const auto given = (resource.node->find("file") != nullptr ? 1 : 0) + (resource.node->find("environment") != nullptr ? 1 : 0) + (content != nullptr ? 1 : 0);
+      if (resource.external || given == 1 || resource.node->find("driver") != nullptr) continue;
+      context_.error(resource.where, fmt::format("{} '{}' must have exactly one of file, environment{}", what, resource.key, what == "config" ? ", content" : ""), "keep one");
     }
   }
 

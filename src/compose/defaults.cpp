@@ -9,11 +9,9 @@ namespace dm::compose {
 namespace {
 
 std::string absolute(std::string_view path, std::string_view folder, const Project& project) {
-  if (path.starts_with('~')) {
-    const auto home = project.environment.find("HOME");
-    const std::string base = home != project.environment.end() ? home->second.value : "/root";
-    return sources::clean_path(path.substr(1).starts_with('/') ? path.substr(2) : path.substr(1), base);
-  }
+  if (const auto home = project.environment.find("HOME"); path.starts_with('~') && home != project.environment.end() && !home->second.value.empty())
+    return sources::clean_path(std::string(home->second.value) + std::string(path.substr(1).starts_with('/') ? "" : "/") + std::string(path.substr(1)));
+  if (path.starts_with('/')) return std::string(path);  // as written, a trailing slash too
   return sources::clean_path(path, folder);
 }
 
@@ -31,6 +29,10 @@ class Paths {
     if (Value* build = node.find("build"); build != nullptr) {
       Value* context = build->is_mapping() ? build->find("context") : build;
       if (context != nullptr && context->is_string() && !is_remote_context(context->text)) fix(*context);
+      Value* more = build->is_mapping() ? build->find("additional_contexts") : nullptr;
+      if (more != nullptr && more->is_mapping())
+        for (Entry& entry : *more->entries)
+          if (entry.value->is_string() && (entry.value->text.starts_with('.') || entry.value->text.starts_with('/'))) fix(*entry.value);
     }
     if (Value* files = node.find("env_file"); files != nullptr) {
       if (files->is_string()) fix(*files);
@@ -145,7 +147,7 @@ void apply_defaults(Value& root, std::string_view folder, Context& context) {
       implied_dependencies(node, arena);
       const Value* networks = node.find("networks");
       const bool none = networks == nullptr || (networks->is_mapping() && networks->entries->empty());
-      if (node.find("network_mode") == nullptr && none) {
+      if (node.find("network_mode") == nullptr && node.find("provider") == nullptr && none) {
         Value* map = arena.make(Kind::mapping);
         map->entries->push_back({"default", {}, arena.make(Kind::null)});
         set(node, "networks", map);

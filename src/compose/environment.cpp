@@ -153,7 +153,8 @@ Environment environment_of_include(Context& context, const Value& entry, const s
   return out;
 }
 
-void choose_name(Context& context, Value& root) {
+void choose_name(Context& context, Value* root_value) {
+  Value& root = *root_value;
   Project& project = context.project;
   const auto strict = [&](std::string_view name) {
     if (!name_is_clean(name))
@@ -162,12 +163,14 @@ void choose_name(Context& context, Value& root) {
     project.name = name;
   };
   const Value* written = root.find("name");
+  if (written != nullptr && !written->is_string())
+    context.error(written->where, "name must be a string", "quote it");
   if (!context.options.project_name.empty()) {
     strict(context.options.project_name);
   } else if (const auto* variable = find_variable(project, "COMPOSE_PROJECT_NAME");
-             variable != nullptr && !variable->value.empty()) {
+             variable != nullptr && !variable->value.empty() && project.name.empty()) {
     strict(variable->value);
-  } else if (written != nullptr && written->is_string()) {
+  } else if (written != nullptr && written->is_string() && !written->text.empty()) {
     project.name = cleaned_name(written->text);
     if (project.name.empty())
       context.error(written->where, fmt::format("invalid project name '{}'", written->text), "use letters and digits");

@@ -46,16 +46,14 @@ class Loader {
     read_environment(context_, project_.folder);
     const Lookup lookup = [this](std::string_view name) { return find_variable(project_, name); };
     Value* root = project_.arena.make(compose::Kind::mapping);
+    announce_name(files);
     for (const auto& path : files) {
       std::vector<std::string> chain{path};
       root = add_file(root, path, project_.folder, lookup, chain);
     }
-    choose_name(context_, *root);
+    choose_name(context_, root);
     if (const auto* name = find_variable(project_, "COMPOSE_PROJECT_NAME"); name == nullptr)
       project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
-    if (root->find("services") == nullptr && !context_.failed())
-      context_.error(root->where ? root->where : Location{1, {0, 0}}, "empty compose file: it has no services",
-                     "add a `services:` section");
     if (context_.failed() && !options_.lenient) return;
     if (!validate(*root, context_) && !options_.lenient) return;
     canonicalise(*root, context_);
@@ -112,6 +110,32 @@ class Loader {
     if (!options_.project_directory.empty())
       return sources::clean_path(options_.project_directory, options_.working_directory);
     return files.front() == "-" ? options_.working_directory : sources::parent_path(files.front());
+  }
+
+  /// The files may use ${COMPOSE_PROJECT_NAME}, so the name is looked for before they are read: a `name:` at the margin.
+  void announce_name(const std::vector<std::string>& files) {
+    Value* named = project_.arena.make(compose::Kind::mapping);
+    for (const auto& path : files) {
+      const FileId file = open(path, {});
+      if (file == sources::kNoFile) continue;
+      std::string_view text = project_.texts.at(file).content;
+      for (std::size_t at = text.starts_with("name:") ? 0 : text.find("\nname:"); at != std::string_view::npos; at = text.find("\nname:", at + 1)) {
+        auto value = text.substr(text.find(':', at) + 1);
+        value = value.substr(0, std::min(value.find_first_of("\r\n#"), value.size()));
+        while (!value.empty() && (value.front() == ' ' || value.front() == '"' || value.front() == '\'')) value.remove_prefix(1);
+        while (!value.empty() && (value.back() == ' ' || value.back() == '"' || value.back() == '\'')) value.remove_suffix(1);
+        std::string out;
+        std::vector<Diagnostic> ignored;
+        Context quiet{options_, project_, ignored};
+        if (interpolate_text(value, {}, [this](std::string_view name) { return find_variable(project_, name); }, quiet, out, nullptr))
+          set(*named, "name", project_.arena.string(out));
+      }
+    }
+    std::vector<Diagnostic> ignored;
+    Context quiet{options_, project_, ignored};
+    choose_name(quiet, named);
+    if (find_variable(project_, "COMPOSE_PROJECT_NAME") == nullptr || !options_.project_name.empty())
+      project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
   }
 
   FileId open(const std::string& path, Location asked) {
@@ -242,7 +266,18 @@ class Loader {
     Value* included = project_.arena.make(compose::Kind::mapping, document->where);
     if (entries->is_sequence())
       for (Value* entry : *entries->items) include_one(*included, *entry, folder, lookup, chain);
+    else if (!entries->is_null())
+      context_.error(entries->where, "`include` must be a list", "write `include: [FILE]`");
     erase(*document, "include");
+    for (const auto section : {"services", "networks", "volumes", "secrets", "configs"}) {
+      const Value* own = document->find(section);
+      const Value* theirs = included->find(section);
+      if (own == nullptr || theirs == nullptr || !own->is_mapping() || !theirs->is_mapping()) continue;
+      for (const Entry& entry : *own->entries)
+        if (const Value* other = theirs->find(entry.key); other != nullptr && !equal(*other, *entry.value))
+          context_.error(entry.key_where, fmt::format("{}.{} conflicts with an imported resource", section, entry.key),
+                         "an included resource can be changed only by a later -f file");
+    }
     return merge(included, document, context_);
   }
 

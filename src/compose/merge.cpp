@@ -70,6 +70,10 @@ class Merger {
     }
     if (over->is_null()) return base;
     if (base->is_null()) return over;
+    if (path_.size() == 3 && path_[0] == "services" && path_[2] == "build") {
+      base = build_form(base);
+      over = build_form(over);
+    }
     switch (how_at(path_)) {
       case How::replace: return over;
       case How::as_map: return maps(as_map(base, "="), as_map(over, "="));
@@ -146,6 +150,13 @@ class Merger {
       }
       set(*map, item->text.substr(0, cut), content, item->where);
     }
+    return map;
+  }
+
+  Value* build_form(Value* value) {
+    if (!value->is_string()) return value;
+    Value* map = context_.project.arena.make(Kind::mapping, value->where);
+    map->entries->push_back({"context", value->where, value});
     return map;
   }
 

@@ -79,7 +79,9 @@ class Printer {
     }
     if (!section_filtered(entry.key)) {
       writer_.key(entry.key);
+      extension_ = entry.key.starts_with("x-");
       value(*entry.value, entry.key, 0);
+      extension_ = false;
       return;
     }
     const auto keep = used(project_, entry.key);
@@ -96,15 +98,17 @@ class Printer {
     writer_.end();
   }
 
-  void mapping(const Value& map, std::string_view /*name*/, std::size_t depth) {  // NOLINT(misc-no-recursion)
+  void mapping(const Value& map, std::string_view name, std::size_t depth) {  // NOLINT(misc-no-recursion)
     writer_.begin_object();
     std::vector<const Entry*> sorted;
     for (const Entry& entry : *map.entries) sorted.push_back(&entry);
     std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
     for (const Entry* entry : sorted) {
-      if (vanishes(entry->key, *entry->value, depth)) continue;
-      if (depth == 1 && (entry->key == "extends" || entry->key == "label_file")) continue;
-      if (depth == 1 && entry->value->is_sequence() && entry->value->items->empty() && entry->key != "command" && entry->key != "entrypoint") continue;
+      if (!extension_ && !free_form(name)) {
+        if (entry->key.starts_with("x-") || vanishes(entry->key, *entry->value, depth)) continue;
+        if (entry->value->is_string() && entry->value->text.empty()) continue;
+      }
+      if (name == "service" && drops_from_service(*entry)) continue;
       writer_.key(entry->key);
       value(*entry->value, entry->key, depth);
     }
@@ -143,8 +147,22 @@ class Printer {
     writer_.value(std::string_view(escaped));
   }
 
+  /// Maps whose keys are the user's own: everything in them is kept.
+  static bool free_form(std::string_view name) {
+    static constexpr std::string_view kNames[] = {"environment", "labels", "args", "options", "driver_opts", "annotations", "sysctls",
+                                                  "additional_contexts", "storage_opt", "networks", "depends_on", "models", "ulimits"};
+    return std::ranges::find(kNames, name) != std::end(kNames);
+  }
+
+  static bool drops_from_service(const Entry& entry) {
+    if (entry.key == "extends" || entry.key == "label_file" || entry.key == "env_file") return true;
+    if (entry.value->is_sequence()) return entry.value->items->empty() && entry.key != "command" && entry.key != "entrypoint";
+    return entry.value->is_mapping() && entry.value->entries->empty() && (entry.key == "depends_on" || entry.key == "environment" || entry.key == "labels");
+  }
+
   const Project& project_;
   JsonWriter writer_;
+  bool extension_ = false;
 };
 
 }  // namespace

@@ -20,7 +20,7 @@ constexpr Key kRoot[] = {{"version", "s"}, {"name", "s"}, {"include", "l0"}, {"s
 constexpr Key kService[] = {
     {"annotations", "lm"}, {"attach", "bs"}, {"blkio_config", "m"}, {"build", "sm"}, {"cap_add", "l"}, {"cap_drop", "l"},
     {"cgroup", "s"}, {"cgroup_parent", "s"}, {"command", "sl0"}, {"configs", "l"}, {"container_name", "s"},
-    {"cpu_count", "is"}, {"cpu_percent", "ns"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
+    {"cpu_count", "is"}, {"cpu_percent", "s"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
     {"cpu_rt_runtime", "ns"}, {"cpu_shares", "ns"}, {"cpus", "ns"}, {"cpuset", "s"}, {"credential_spec", "m"},
     {"depends_on", "lm"}, {"deploy", "m0"}, {"develop", "m0"}, {"device_cgroup_rules", "l"}, {"devices", "l"}, {"dns", "sl"},
     {"dns_opt", "l"}, {"dns_search", "sl"}, {"domainname", "s"}, {"entrypoint", "sl0"}, {"env_file", "sl"},
@@ -34,7 +34,7 @@ constexpr Key kService[] = {
     {"restart", "s"}, {"runtime", "s"}, {"scale", "is"}, {"secrets", "l"}, {"security_opt", "l"}, {"shm_size", "ns"},
     {"stdin_open", "bs"}, {"stop_grace_period", "s"}, {"stop_signal", "s"}, {"storage_opt", "m"}, {"sysctls", "lm"},
     {"tmpfs", "sl"}, {"tty", "bs"}, {"ulimits", "m"}, {"use_api_socket", "b"}, {"user", "s"}, {"userns_mode", "s"}, {"uts", "s"},
-    {"volume_driver", "s"}, {"volumes", "l"}, {"volumes_from", "l"}, {"working_dir", "s"}};
+    {"volumes", "l"}, {"volumes_from", "l"}, {"working_dir", "s"}};
 
 constexpr Key kHealth[] = {{"disable", "bs"}, {"interval", "s"}, {"retries", "ns"}, {"test", "sl"}, {"timeout", "s"},
                            {"start_period", "s"}, {"start_interval", "s"}};
@@ -112,8 +112,8 @@ class Checker {
     entries(root.find("services"), "service", true, [&](const Entry& entry) { service(entry); });
     entries(root.find("networks"), "network", false, [&](const Entry& entry) { keys(*entry.value, kNetwork, entry.key); });
     entries(root.find("volumes"), "volume", false, [&](const Entry& entry) { keys(*entry.value, kVolume, entry.key); });
-    entries(root.find("secrets"), "secret", false, [&](const Entry& entry) { keys(*entry.value, kSecret, entry.key); });
-    entries(root.find("configs"), "config", false, [&](const Entry& entry) { keys(*entry.value, kConfig, entry.key); });
+    entries(root.find("secrets"), "secret", true, [&](const Entry& entry) { keys(*entry.value, kSecret, entry.key); });
+    entries(root.find("configs"), "config", true, [&](const Entry& entry) { keys(*entry.value, kConfig, entry.key); });
     return fine_;
   }
 
@@ -159,7 +159,7 @@ class Checker {
     if (!entry.value->is_sequence()) return;
     static constexpr std::string_view kStrings[] = {"command", "entrypoint", "cap_add", "cap_drop", "dns_opt", "links", "profiles",
                                                     "security_opt", "volumes_from", "environment", "labels", "test", "tmpfs", "dns", "aliases"};
-    static constexpr std::string_view kUnique[] = {"security_opt", "profiles", "external_links", "links", "group_add"};
+    static constexpr std::string_view kUnique[] = {"security_opt", "external_links", "group_add", "depends_on"};
     if (std::ranges::find(kStrings, entry.key) != std::end(kStrings))
       for (const Value* item : *entry.value->items)
         if (!item->is_string()) error(item->where, fmt::format("an item of '{}' must be a string", entry.key), "quote it");
@@ -185,6 +185,27 @@ class Checker {
         section(*resources, "reservations", kReservations, of);
       }
     }
+    if (const Value* name = node.find("container_name"); name != nullptr && name->is_string() && !name->text.empty()) {
+      const auto fine = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; };
+      if (name->text.size() < 2 || !std::ranges::all_of(name->text, fine) || !fine(name->text[0]) || name->text[0] == '_' || name->text[0] == '.' || name->text[0] == '-')
+        error(name->where, fmt::format("'{}' is no container name", name->text), "two or more letters, digits, '_', '.' and '-', beginning with a letter or digit");
+    }
+    if (const Value* mounts = node.find("volumes"); mounts != nullptr && mounts->is_sequence()) {
+      for (const Value* item : *mounts->items) {
+        if (!item->is_mapping()) continue;
+        const Value* type = item->find("type");
+        static constexpr std::string_view kTypes[] = {"bind", "volume", "tmpfs", "cluster", "npipe", "image"};
+        if (type == nullptr || std::ranges::find(kTypes, type->string()) == std::end(kTypes))
+          error(item->where, fmt::format("a volume of {} has no known type", of), "bind, volume, tmpfs, cluster, npipe or image");
+        else if (item->find("target") == nullptr)
+          error(item->where, fmt::format("a volume of {} is missing a mount target", of), "add `target:`");
+        else if (type->string() == "bind" && item->find("source") == nullptr)
+          error(item->where, fmt::format("a bind mount of {} has no source", of), "add `source:`");
+      }
+    }
+    if (const Value* ports = node.find("ports"); ports != nullptr && ports->is_sequence())
+      for (const Value* item : *ports->items)
+        if (item->is_mapping() && item->find("target") == nullptr) error(item->where, fmt::format("a port of {} is missing a target port", of), "add `target:`");
     items(node.find("ports"), kPort, of);
     items(node.find("volumes"), kMount, of);
     if (const Value* networks = node.find("networks"); networks != nullptr && networks->is_mapping())
