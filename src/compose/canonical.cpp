@@ -18,6 +18,7 @@ std::string scalar_text(const Value& value) {
     case Kind::integer: return fmt::format("{}", value.integer);
     case Kind::real: {
       const auto size = value.real < 0 ? -value.real : value.real;
+      if (!(size < 1e300)) return format_real(value.real);
       if (size >= 1e21 || (size >= 1e6 && value.text.find('e') != std::string_view::npos)) return fmt::format("{:g}", value.real);
       if (size != 0 && (size < 1e-4)) return fmt::format("{:g}", value.real);
       if (size >= 1e8 && value.text.find('.') != std::string_view::npos) return fmt::format("{:g}", value.real);
@@ -83,6 +84,16 @@ class Canonical {
       set(node, "gpus", list);
     }
     named_list(node, "models");
+    if (Value* provider = node.find("provider"); provider != nullptr && provider->is_mapping()) {
+      string_map(provider->find("options"));
+      if (Value* options = provider->find("options"); options != nullptr && options->is_mapping())
+        for (Entry& item : *options->entries)
+          if (item.value->is_string()) {
+            Value* list = arena_.make(Kind::sequence, item.value->where);
+            list->items->push_back(item.value);
+            item.value = list;
+          }
+    }
     if (Value* logging = node.find("logging"); logging != nullptr) string_map(logging->find("options"));
   }
 
@@ -324,7 +335,7 @@ class Canonical {
       map->entries->push_back({"bind", {}, options});
     }
     if (bind) return map;
-    if (source.size() > 2 || !named || !volume->entries->empty()) {
+    if (text.size() > 2 || !volume->entries->empty()) {
       map->entries->push_back({"volume", {}, volume});
     }
     return map;
@@ -424,7 +435,10 @@ class Canonical {
       Value* list = node.find(key);
       if (list == nullptr || !list->is_sequence()) continue;
       for (Value* item : *list->items)
-        if (item->is_mapping() && item->find("command") != nullptr) command(*item, "command");
+        if (item->is_mapping()) {
+          if (item->find("command") != nullptr) command(*item, "command");
+          key_values(*item, "environment", "=", true);
+        }
     }
     Value* develop = node.find("develop");
     Value* watch = develop != nullptr ? develop->find("watch") : nullptr;
@@ -472,6 +486,11 @@ class Canonical {
       Value* part = resources != nullptr ? resources->find(key) : nullptr;
       if (part == nullptr || !part->is_mapping()) continue;
       bytes(*part, "memory");
+      if (Value* wanted = part->find("devices"); wanted != nullptr && wanted->is_sequence()) {
+        for (Value* device : *wanted->items)
+          if (Value* count = device->is_mapping() ? device->find("count") : nullptr; count != nullptr && count->string() == "all")
+            set(*device, "count", arena_.integer(-1, count->where));
+      }
       if (Value* cpus = part->find("cpus"); cpus != nullptr && cpus->is_string()) real_text(*cpus);
     }
   }

@@ -31,6 +31,17 @@ class Checker {
   }
 
   void references(const Service& service) {
+    // The old and the new place of a limit may both be used only with one value.
+    const auto conflict = [&](std::string_view old_key, const Value* there) {
+      const Value* here = service.node->find(old_key);
+      if (here == nullptr || there == nullptr || (here->text == there->text && here->integer == there->integer)) return;
+      context_.error(here->where, fmt::format("service '{}' sets distinct values on '{}' and under deploy.resources", service.name, old_key), "keep one");
+    };
+    conflict("pids_limit", service.node->at({"deploy", "resources", "limits", "pids"}));
+    conflict("cpus", service.node->at({"deploy", "resources", "limits", "cpus"}));
+    conflict("mem_limit", service.node->at({"deploy", "resources", "limits", "memory"}));
+    conflict("mem_reservation", service.node->at({"deploy", "resources", "reservations", "memory"}));
+    conflict("scale", service.node->at({"deploy", "replicas"}));
     if (service.network_mode && service.node->find("networks") != nullptr)
       context_.error(service.network_mode.where(), fmt::format("service '{}' declares mutually exclusive `network_mode` and `networks`", service.name), "keep one");
     for (const NetworkUse& use : service.networks)

@@ -54,6 +54,7 @@ class Loader {
     choose_name(context_, root);
     if (const auto* name = find_variable(project_, "COMPOSE_PROJECT_NAME"); name == nullptr)
       project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
+    if (root->find("services") == nullptr) set(*root, "services", project_.arena.make(compose::Kind::mapping));
     if (context_.failed() && !options_.lenient) return;
     if (!validate(*root, context_) && !options_.lenient) return;
     canonicalise(*root, context_);
@@ -63,7 +64,7 @@ class Loader {
     read_project(project_);
     resolve_env_files(context_);
     check_consistency(context_);
-    out.usable = root->find("services") != nullptr;
+    out.usable = root->find("services")->is_mapping() && !root->find("services")->entries->empty();
     out.ok = !context_.failed();
   }
 
@@ -116,8 +117,9 @@ class Loader {
   void announce_name(const std::vector<std::string>& files) {
     Value* named = project_.arena.make(compose::Kind::mapping);
     for (const auto& path : files) {
-      const FileId file = open(path, {});
-      if (file == sources::kNoFile) continue;
+      const auto opened = path == "-" ? Result<FileId>(stdin_file_) : project_.texts.open(path);
+      if (!opened) continue;  // reported when it is read
+      const FileId file = *opened;
       std::string_view text = project_.texts.at(file).content;
       for (std::size_t at = text.starts_with("name:") ? 0 : text.find("\nname:"); at != std::string_view::npos; at = text.find("\nname:", at + 1)) {
         auto value = text.substr(text.find(':', at) + 1);
@@ -157,6 +159,7 @@ class Loader {
     if (file == sources::kNoFile) return root;
     const auto documents = parse_documents(file, context_);
     for (Value* document : documents) {
+      if (document->is_null() && documents.size() == 1 && !root->entries->empty()) continue;
       if (!document->is_mapping()) {
         context_.error(document->where ? document->where : Location{file, {0, 0}},
                        "top-level object must be a mapping", "a compose file begins with `services:`");
@@ -172,7 +175,8 @@ class Loader {
       document = include(document, folder, lookup, chain);
       root = root->entries->empty() ? document : merge(root, document, context_);
     }
-    if (documents.empty() && !context_.failed())
+    // An empty first file is refused; an empty one after others adds nothing.
+    if (documents.empty() && !context_.failed() && root->entries->empty())
       context_.error({file, {0, 0}}, "empty compose file", "a compose file begins with `services:`");
     return root;
   }
