@@ -519,8 +519,7 @@ class Canonical {
       }
     }
     std::ranges::stable_sort(items, {}, [](const Value* item) { return item->text; });
-    const auto again = std::ranges::unique(items, {}, [](const Value* item) { return item->text; });
-    items.erase(again.begin(), again.end());
+    items.erase(std::unique(items.begin(), items.end(), [](const Value* a, const Value* b) { return a->text == b->text; }), items.end());
     list->items->assign(items.begin(), items.end());
     set(node, "extra_hosts", list);
   }

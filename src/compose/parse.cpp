@@ -303,7 +303,13 @@ class Reader {
     value->tag = tag_of(event_.data.sequence_start.tag);
     const std::string anchor =
         event_.data.sequence_start.anchor != nullptr ? reinterpret_cast<const char*>(event_.data.sequence_start.anchor) : "";
-    while (next() && event_.type != YAML_SEQUENCE_END_EVENT) value->items->push_back(node(depth + 1));
+    const auto base = items_.size();
+    while (next() && event_.type != YAML_SEQUENCE_END_EVENT) {
+      Value* item = node(depth + 1);
+      items_.push_back(item);
+    }
+    value->items->assign(items_.begin() + static_cast<std::ptrdiff_t>(base), items_.end());
+    items_.resize(base);
     if (have_ && !failed_) value->where.span.end = last_end(*value);
     if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
     return value;
@@ -396,6 +402,7 @@ class Reader {
         merged = content;
         merge_where = key->where;
       } else {
+        if (value->entries->size() == value->entries->capacity()) grow(*value->entries);
         value->entries->push_back({key->text, key->where, content});
       }
     }
@@ -404,6 +411,12 @@ class Reader {
     if (merged != nullptr) merge_in(*value, *merged, merge_where, seen);
     if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
     return value;
+  }
+
+  /// The arena never gives back what a growing vector leaves behind, so the first steps are small ones.
+  static void grow(std::pmr::vector<Entry>& entries) {
+    const auto size = entries.size();
+    entries.reserve(size == 0 ? 4 : size < 16 ? size + 8 : size * 2);
   }
 
   /// Small maps are searched, wide ones indexed.
@@ -441,6 +454,7 @@ class Reader {
   bool have_ = false;
   bool failed_ = false;
   std::size_t made_ = 0, copied_ = 0;
+  std::vector<Value*> items_;  // of the sequences that are open, outermost first
   std::unordered_map<std::string, Anchor> anchors_;
   std::unordered_set<const Value*> date_;
 };

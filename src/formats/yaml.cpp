@@ -68,7 +68,8 @@ class Reader {
       while (next() && event_.type != YAML_MAPPING_END_EVENT) {
         YamlNode key = node(depth + 1);
         if (!next()) break;
-        out.entries.emplace_back(std::move(key.text), node(depth + 1));
+        YamlNode value = node(depth + 1);
+        out.entries.push_back({std::move(key.text), std::move(value)});
       }
     }
     return out;

@@ -11,6 +11,8 @@
 
 namespace dm::formats {
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind : unsigned char { scalar, sequence, mapping } kind = Kind::scalar;
   std::string text;                                        ///< of a scalar
@@ -18,8 +20,13 @@ struct YamlNode {
   text::Span where;                                        ///< offsets count code points where the text is not ASCII
   std::size_t line = 0;                                    ///< 1-based
   std::vector<YamlNode> items;                             ///< of a sequence
-  std::vector<std::pair<std::string, YamlNode>> entries;   ///< of a mapping
+  std::vector<YamlEntry> entries;                          ///< of a mapping
   const YamlNode* find(std::string_view key) const;
+};
+
+struct YamlEntry {
+  std::string key;
+  YamlNode value;
 };
 
 /// The first document. Aliases are refused. Errors: `invalid_input` with the line; depth is at most 100.
