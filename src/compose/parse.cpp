@@ -17,12 +17,19 @@ constexpr int kMaxDepth = 1000;               // deeper nesting makes libyaml it
 constexpr std::size_t kMaxBytes = 48U << 20U;  // a compose file of 50 MB is a mistake
 constexpr std::size_t kMaxCopied = 4'000'000;  // nodes made by aliases: an alias bomb ends here
 
-/// libyaml counts code points and leaves a BOM out; we count bytes.
+constexpr std::string_view kBom = "\xEF\xBB\xBF";
+
+std::size_t boms_end(std::string_view text) {
+  std::size_t end = 0;
+  while (text.substr(end).starts_with(kBom)) end += kBom.size();
+  return end;
+}
+
+/// libyaml counts code points of what it is given, which is the text without its BOMs; we count bytes of the whole.
 class Offsets {
  public:
-  explicit Offsets(std::string_view text) : text_(text), ascii_(true) {
+  explicit Offsets(std::string_view text) : text_(text), ascii_(true), byte_(boms_end(text)) {
     for (const char c : text) ascii_ = ascii_ && static_cast<unsigned char>(c) < 0x80U;
-    if (text.starts_with("\xEF\xBB\xBF")) byte_ = 3;
   }
   /// Marks come almost in order, so we walk from the last one.
   std::uint32_t at(std::size_t mark) {
@@ -46,7 +53,8 @@ class Offsets {
   }
   std::string_view text_;
   bool ascii_;
-  std::size_t point_ = 0, byte_ = 0;
+  std::size_t point_ = 0;
+  std::size_t byte_;
 };
 
 bool valid_utf8(std::string_view text, std::size_t& bad) {
@@ -181,8 +189,8 @@ class Reader {
     if (!readable()) return out;
     parser_.reset(new yaml_parser_t);
     yaml_parser_initialize(parser_.get());
-    std::string_view body = text_;
-    while (body.starts_with("\xEF\xBB\xBF\xEF\xBB\xBF")) body.remove_prefix(3);
+    // With a BOM before it libyaml would have the first line begin in column 1 and reject a second top-level key.
+    const std::string_view body = std::string_view(text_).substr(boms_end(text_));
     yaml_parser_set_encoding(parser_.get(), YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(parser_.get(), reinterpret_cast<const unsigned char*>(body.data()), body.size());
     while (next()) {
