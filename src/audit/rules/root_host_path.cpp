@@ -21,6 +21,7 @@ constinit const Rule root_host_path{
     image: example/app:1.0
     volumes:
       - /etc:/host/etc  # <- DM0626
+      - /:/host  # <- DM0626
 )",
     .good = R"(services:
   app:

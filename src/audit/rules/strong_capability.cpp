@@ -36,7 +36,7 @@ constinit const Rule strong_capability{
     .check =
         [](const Input& input, Report& report) {
           static constexpr std::string_view kStrong[] = {"NET_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_TIME", "PERFMON",
-                                                         "SYS_BOOT",  "SYSLOG",     "BPF",             "MKNOD",    "LEASE"};
+                                                         "SYS_BOOT",  "SYSLOG",     "BPF",             "SYS_NICE", "IPC_LOCK",   "LEASE"};
           const auto& services = input.project.services;
           for (ServiceId id = 0; id < services.size(); ++id) {
             for (const auto& capability : services[id].cap_add) {
