@@ -153,23 +153,15 @@ Environment environment_of_include(Context& context, const Value& entry, const s
   return out;
 }
 
-void choose_name(Context& context, Value* root_value) {
-  Value& root = *root_value;
+void choose_name(Context& context, Value& root, std::string_view forced) {
   Project& project = context.project;
-  const auto strict = [&](std::string_view name) {
-    if (!name_is_clean(name))
-      context.error({}, fmt::format("invalid project name '{}'", name),
-                    "lower-case letters, digits, '-' and '_', beginning with a letter or digit");
-    project.name = name;
-  };
   const Value* written = root.find("name");
-  if (written != nullptr && !written->is_string())
-    context.error(written->where, "name must be a string", "quote it");
-  if (!context.options.project_name.empty()) {
-    strict(context.options.project_name);
-  } else if (const auto* variable = find_variable(project, "COMPOSE_PROJECT_NAME");
-             variable != nullptr && !variable->value.empty() && project.name.empty()) {
-    strict(variable->value);
+  if (written != nullptr && !written->is_string()) context.error(written->where, "name must be a string", "quote it");
+  if (!forced.empty()) {
+    if (!name_is_clean(forced))
+      context.error({}, fmt::format("invalid project name '{}'", forced),
+                    "lower-case letters, digits, '-' and '_', beginning with a letter or digit");
+    project.name = forced;
   } else if (written != nullptr && written->is_string() && !written->text.empty()) {
     project.name = cleaned_name(written->text);
     if (project.name.empty())

@@ -23,8 +23,8 @@ const VariableDefinition* find_variable(const Project& project, std::string_view
 std::vector<std::string> files_from_environment(const Options& options, const sources::Files& files);
 Environment environment_of_include(Context& context, const Value& entry, const std::string& base,
                                    const std::string& folder);
-/// -p, COMPOSE_PROJECT_NAME, the `name:` of the files, the folder's name; in this order.
-void choose_name(Context& context, Value* root);
+/// `forced` (-p or COMPOSE_PROJECT_NAME), the `name:` of the files, the folder's name; in this order.
+void choose_name(Context& context, Value& root, std::string_view forced);
 /// --profile, COMPOSE_PROFILES; fills `project.profiles`.
 void choose_profiles(Context& context, const Value& root);
 /// Folds `env_file` and `label_file` into the services' environment and labels (typed view and model).

@@ -51,9 +51,7 @@ class Loader {
       std::vector<std::string> chain{path};
       root = add_file(root, path, project_.folder, lookup, chain);
     }
-    choose_name(context_, root);
-    if (const auto* name = find_variable(project_, "COMPOSE_PROJECT_NAME"); name == nullptr)
-      project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
+    choose_name(context_, *root, forced_name_);
     if (root->find("services") == nullptr) set(*root, "services", project_.arena.make(compose::Kind::mapping));
     if (context_.failed() && !options_.lenient) return;
     if (!validate(*root, context_) && !options_.lenient) return;
@@ -135,7 +133,9 @@ class Loader {
     }
     std::vector<Diagnostic> ignored;
     Context quiet{options_, project_, ignored};
-    choose_name(quiet, named);
+    if (const auto* variable = find_variable(project_, "COMPOSE_PROJECT_NAME"); variable != nullptr) forced_name_ = variable->value;
+    if (!options_.project_name.empty()) forced_name_ = options_.project_name;
+    choose_name(quiet, *named, forced_name_);
     if (find_variable(project_, "COMPOSE_PROJECT_NAME") == nullptr || !options_.project_name.empty())
       project_.environment.insert_or_assign("COMPOSE_PROJECT_NAME", VariableDefinition{project_.name, {}});
   }
@@ -336,6 +336,7 @@ class Loader {
   Project& project_;
   Context context_;
   FileId stdin_file_ = sources::kNoFile;
+  std::string forced_name_;  // -p or COMPOSE_PROJECT_NAME
 };
 
 }  // namespace

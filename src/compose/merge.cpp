@@ -76,7 +76,8 @@ class Merger {
     }
     switch (how_at(path_)) {
       case How::replace: return over;
-      case How::as_map: return maps(as_map(base, "="), as_map(over, "="));
+      case How::as_map: return as_map(base, "=")->is_mapping() && as_map(over, "=")->is_mapping() ? key_maps(as_map(base, "="), as_map(over, "="))
+                                                                                             : over;
       case How::depends_on: return depends(base, over);
       case How::named: return maps(as_map(base, ""), as_map(over, ""));
       case How::logging: {
@@ -111,6 +112,18 @@ class Merger {
   }
 
  private:
+  /// Two forms of `environment` and the like: a name without value in the later file hides the earlier value.
+  Value* key_maps(Value* base, Value* over) {
+    for (Entry& entry : *over->entries) {
+      Entry* known = nullptr;
+      for (Entry& candidate : *base->entries)
+        if (candidate.key == entry.key) known = &candidate;
+      if (known == nullptr) base->entries->push_back(entry);
+      else known->value = entry.value;
+    }
+    return base;
+  }
+
   Value* maps(Value* base, Value* over) {  // NOLINT(misc-no-recursion)
     std::unordered_map<std::string_view, std::size_t> index;
     const bool wide = base->entries->size() > 16;
