@@ -187,6 +187,7 @@ void resolve_env_files(Context& context) {
     if (!service.enabled && !context.options.lenient) continue;
     auto* node = const_cast<Value*>(service.node);  // the model is ours until load() returns
     const Value* entries = node->find("env_file");
+    if (entries != nullptr && !entries->is_sequence()) continue;  // reported by the schema
     if (entries == nullptr) continue;
     std::map<std::string, VariableDefinition, std::less<>> own;
     for (const EnvVar& variable : service.environment)
@@ -218,7 +219,7 @@ void resolve_env_files(Context& context) {
       }
     }
     Value* environment = node->find("environment");
-    if (environment == nullptr) {
+    if (environment == nullptr || !environment->is_mapping()) {
       environment = project.arena.make(Kind::mapping);
       set(*node, "environment", environment);
     }
