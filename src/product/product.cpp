@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <map>
 #include <memory>
 
@@ -42,6 +44,14 @@ struct Field {
 
 bool is_list(const YamlNode& node) { return node.kind == YamlNode::Kind::sequence; }
 
+/// A mapping without other keys than these: a mistyped key would lose its fact silently.
+bool has_only(const YamlNode& node, std::initializer_list<std::string_view> keys) {
+  if (node.kind != YamlNode::Kind::mapping) return false;
+  for (const auto& [key, value] : node.entries)
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) return false;
+  return true;
+}
+
 template <auto member>
 bool string_field(const YamlNode& node, Product& product) {
   product.*member = node.text;
@@ -49,6 +59,8 @@ bool string_field(const YamlNode& node, Product& product) {
 }
 template <auto member>
 bool list_field(const YamlNode& node, Product& product) {
+  for (const auto& item : node.items)
+    if (item.kind != YamlNode::Kind::scalar) return false;
   product.*member = list_of(node);
   return is_list(node);
 }
@@ -60,6 +72,7 @@ bool flag_field(const YamlNode& node, Product& product) {
 
 bool read_ports(const YamlNode& node, Product& product) {
   for (const auto& item : node.items) {
+    if (!has_only(item, {"port", "protocol", "purpose", "changed_by"})) return false;
     PortFact fact;
     const auto* port = item.find("port");
     const auto number = port != nullptr ? number_of<std::uint16_t>(*port) : std::nullopt;
@@ -75,7 +88,7 @@ bool read_ports(const YamlNode& node, Product& product) {
 
 bool read_data(const YamlNode& node, Product& product) {
   for (const auto& item : node.items) {
-    if (text_of(item, "path").empty()) return false;
+    if (!has_only(item, {"path", "holds", "essential"}) || text_of(item, "path").empty()) return false;
     product.data.push_back({text_of(item, "path"), text_of(item, "holds"), text_of(item, "essential") != "false"});
   }
   return is_list(node);
@@ -83,6 +96,7 @@ bool read_data(const YamlNode& node, Product& product) {
 
 bool read_health(const YamlNode& node, Product& product) {
   for (const auto& item : node.items) {
+    if (!has_only(item, {"test", "read_only", "truthful", "start_period"})) return false;
     const auto* test = item.find("test");
     if (test == nullptr || !is_list(*test)) return false;
     product.health.push_back({list_of(*test), text_of(item, "read_only") != "false", text_of(item, "truthful") != "false", text_of(item, "start_period")});
@@ -90,8 +104,17 @@ bool read_health(const YamlNode& node, Product& product) {
   return is_list(node);
 }
 
+/// `NAME` stands for NAME and NAME_FILE; images with another form say {variable: NAME, file_variable: NAME__FILE}.
 bool read_file_variables(const YamlNode& node, Product& product) {
-  for (const auto& item : node.items) product.file_variables.push_back({item.text, item.text + "_FILE"});
+  for (const auto& item : node.items) {
+    if (item.kind == YamlNode::Kind::scalar) {
+      product.file_variables.push_back({item.text, item.text + "_FILE"});
+      continue;
+    }
+    if (!has_only(item, {"variable", "file_variable"})) return false;
+    product.file_variables.push_back({text_of(item, "variable"), text_of(item, "file_variable")});
+    if (product.file_variables.back().variable.empty() || product.file_variables.back().file_variable.empty()) return false;
+  }
   return is_list(node);
 }
 
@@ -214,7 +237,7 @@ Result<void> Catalogue::add(std::string_view id, std::string yaml) {
   item.own = std::move(yaml);
   item.text = item.own;
   item.parsed = std::make_unique<Product>(std::move(product));
-  state_->index(std::string(id), item.text);
+  for (const auto& image : item.parsed->images) state_->ids_by_image.insert_or_assign(image, std::string(id));
   return {};
 }
 
