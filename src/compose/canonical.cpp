@@ -43,7 +43,7 @@ class Canonical {
     for (const auto section : {"networks", "volumes", "secrets", "configs"}) {
       Value* all = root.find(section);
       if (all == nullptr || !all->is_mapping()) continue;
-      for (Entry& entry : *all->entries) resource(entry);
+      for (Entry& entry : *all->entries) resource(entry, section);
     }
   }
 
@@ -54,7 +54,10 @@ class Canonical {
     for (const auto key : {"env_file", "dns", "dns_search", "tmpfs", "label_file"}) listify(node, key);
     strings(node, "expose");
     strings(node, "group_add");
-    for (const auto key : {"cap_add", "cap_drop", "dns", "dns_search", "dns_opt", "expose", "tmpfs", "devices", "env_file"}) unique(node, key);
+    for (const auto key : {"cap_add", "cap_drop", "dns", "dns_search", "dns_opt", "expose", "tmpfs", "devices", "env_file", "profiles"}) unique(node, key);
+    for (const auto key : {"dns"})
+      if (Value* list = node.find(key); list != nullptr && list->is_sequence())
+        std::erase_if(*list->items, [](const Value* item) { return item->is_string() && item->text.empty(); });
     env_files(node);
     command(node, "command");
     command(node, "entrypoint");
@@ -116,6 +119,8 @@ class Canonical {
         } else if (!environment) {
           content = arena_.string("", item->where);
         }
+        if (text.substr(0, cut).ends_with(' ') || (cut == 0 && !environment))
+          context_.error(item->where, fmt::format("'{}' is no name in '{}'", text.substr(0, cut), key), "no space before '=', and a name");
         set(*map, text.substr(0, cut), content, item->where);
       }
       set(node, key, map);
@@ -254,6 +259,9 @@ class Canonical {
   }
 
   void long_port(Value& port) {
+    whole_number(port, "target");
+    if (const Value* address = port.find("host_ip"); address != nullptr && address->is_string() && !address->text.empty() && !valid_address(address->text))
+      context_.error(address->where, fmt::format("'{}' is no address", address->text), "an IPv4 or IPv6 address");
     if (Value* published = port.find("published"); published != nullptr && !published->is_string()) {
       published->text = arena_.keep(scalar_text(*published));
       published->kind = Kind::string;
@@ -451,6 +459,8 @@ class Canonical {
         item->entries->push_back({"exec", {}, exec});
       }
       if (exec->is_mapping()) command(*exec, "command");
+      listify(*item, "include");
+      listify(*item, "ignore");
     }
   }
 
@@ -467,7 +477,10 @@ class Canonical {
   void ulimits(Value& node) {
     Value* value = node.find("ulimits");
     if (value == nullptr || !value->is_mapping()) return;
-    for (Entry& item : *value->entries) whole_number(*value, item.key);
+    for (Entry& item : *value->entries) {
+      whole_number(*value, item.key);
+      if (item.value->is_mapping()) whole_number(*item.value, "soft"), whole_number(*item.value, "hard");
+    }
     for (Entry& item : *value->entries)
       if (item.value->kind == Kind::integer && item.value->integer == 0) item.value = arena_.make(Kind::mapping, item.value->where);
   }
@@ -546,11 +559,18 @@ class Canonical {
     }
   }
 
-  void resource(Entry& entry) {
+  void resource(Entry& entry, std::string_view section) {
     if (entry.value->is_null()) entry.value = arena_.make(Kind::mapping, entry.value->where);
     if (!entry.value->is_mapping()) return;
     key_values(*entry.value, "labels", "=", false);
     string_map(entry.value->find("driver_opts"));
+    if (const Value* outside = entry.value->find("external"); section == "volumes" && outside != nullptr && (outside->boolean || outside->is_mapping())) {
+      for (const auto key : {"driver", "driver_opts", "labels"})
+        if (const Entry* also = entry.value->find_entry(key); also != nullptr)
+          context_.error(also->key_where, fmt::format("conflicting parameters \"external\" and \"{}\" of '{}'", key, entry.key), "keep one");
+      if (outside->is_mapping() && outside->find("name") != nullptr && entry.value->find("name") != nullptr)
+        context_.error(outside->where, fmt::format("'{}' has both name and external.name", entry.key), "only use name");
+    }
     Value* external = entry.value->find("external");
     if (external == nullptr || !external->is_mapping()) return;
     if (Value* name = external->find("name"); name != nullptr && entry.value->find("name") == nullptr)
@@ -575,6 +595,10 @@ class Canonical {
                                                      : parse_bytes(value->text);
     if (!parsed) {
       context_.error(value->where, fmt::format("'{}' is not a size: '{}'", key, value->text), "a number with b, k, m or g, such as 512m");
+      return;
+    }
+    if (*parsed == 0) {  // 0 means no limit, and is not printed
+      erase(node, key);
       return;
     }
     value->kind = Kind::string;

@@ -26,8 +26,35 @@ class Checker {
 
  private:
   void image(const Service& service) {
-    if (!service.image && service.build == nullptr && service.node->find("provider") == nullptr)
+    build(service);
+    if (service.image.value.empty() && service.build == nullptr && service.node->find("provider") == nullptr)
       context_.error(service.where, fmt::format("service '{}' has neither an image nor a build context specified", service.name), "add `image:` or `build:`");
+  }
+
+  void build(const Service& service) {
+    if (service.build == nullptr || !service.build->is_mapping()) return;
+    const Value* file = service.build->find("dockerfile");
+    if (file != nullptr && service.build->find("dockerfile_inline") != nullptr)
+      context_.error(file->where, fmt::format("service '{}' has both dockerfile and dockerfile_inline", service.name), "keep one");
+    const Value* platforms = service.build->find("platforms");
+    const Value* platform = service.node->find("platform");
+    if (platforms != nullptr && platforms->is_sequence() && !platforms->items->empty() && platform != nullptr && platform->is_string() && !platform->text.empty()) {
+      bool listed = false;
+      for (const Value* item : *platforms->items) listed = listed || item->text == platform->text;
+      if (!listed)
+        context_.error(platform->where, fmt::format("build.platforms of service '{}' must include its platform '{}'", service.name, platform->text), "add it there");
+    }
+    if (const Value* uses = service.build->find("secrets"); uses != nullptr && uses->is_sequence())
+      for (const Value* use : *uses->items) {
+        const Value* source = use->find("source");
+        bool found = source == nullptr;
+        for (const Resource& resource : project_.secrets) found = found || resource.key == source->text;
+        if (!found) context_.error(use->where, fmt::format("build of service '{}' refers to undefined secret {}", service.name, source->text), "define it under `secrets:`");
+      }
+    if (const Value* more = service.build->find("additional_contexts"); more != nullptr && more->is_mapping())
+      for (const Entry& entry : *more->entries)
+        if (entry.value->string().starts_with("service:") && project_.service(entry.value->text.substr(8)) == nullptr)
+          context_.error(entry.key_where, fmt::format("service '{}' declares unknown service '{}' as an additional context", service.name, entry.value->text.substr(8)), "check the name");
   }
 
   void references(const Service& service) {
@@ -47,6 +74,10 @@ class Checker {
     for (const NetworkUse& use : service.networks)
       if (project_.network(use.network) == nullptr)
         context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network), fmt::format("add `{}:` under `networks:`", use.network));
+    for (const Mount& tmpfs : service.mounts)
+      for (const Mount& mount : service.mounts)
+        if (&tmpfs != &mount && tmpfs.type == Mount::Type::tmpfs && mount.type != Mount::Type::tmpfs && tmpfs.target == mount.target)
+          context_.error(mount.where, fmt::format("target {} of service '{}' is a tmpfs too", mount.target, service.name), "keep one");
     for (const Mount& mount : service.mounts)
       if (mount.type == Mount::Type::volume && !mount.source.empty() && project_.volume(mount.source) == nullptr)
         context_.error(mount.where, fmt::format("service '{}' refers to undefined volume {}", service.name, mount.source),

@@ -211,6 +211,10 @@ void resolve_env_files(Context& context) {
         continue;
       }
       const Value* format = entry->find("format");
+      if (format != nullptr && !format->string().empty() && format->string() != "raw") {
+        context.error(format->where, fmt::format("unsupported env_file format '{}'", format->text), "raw, or none");
+        continue;
+      }
       if (format != nullptr && format->string() == "raw") {
         for (const auto& line : formats::parse_dotenv_raw(project.texts.at(*file).content).entries)
           merged.insert_or_assign(line.key, VariableDefinition{line.value, {*file, line.key_span}});

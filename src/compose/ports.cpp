@@ -1,5 +1,6 @@
 #include "compose/ports.hpp"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <charconv>
@@ -29,6 +30,12 @@ std::optional<Range> range(std::string_view text) {
 
 }  // namespace
 
+bool valid_address(std::string_view text) {
+  const std::string address(text.substr(0, text.find('%')));
+  in6_addr room{};
+  return ::inet_pton(AF_INET, address.c_str(), &room) == 1 || ::inet_pton(AF_INET6, address.c_str(), &room) == 1;
+}
+
 std::optional<std::vector<ShortPort>> parse_port(std::string_view text) {
   ShortPort port;
   port.protocol = "tcp";
@@ -50,8 +57,7 @@ std::optional<std::vector<ShortPort>> parse_port(std::string_view text) {
       else if (address.find(':') != std::string_view::npos) return std::nullopt;
       port.host_ip = address;
       host = host.substr(before + 1);
-      const bool v4 = !address.empty() && address.find_first_not_of("0123456789.") == std::string_view::npos;
-      if (!address.empty() && !v4 && address.find(':') == std::string_view::npos) return std::nullopt;
+      if (!address.empty() && !valid_address(address)) return std::nullopt;
     }
   }
   const auto target = range(container);

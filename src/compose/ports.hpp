@@ -16,6 +16,8 @@ struct ShortPort {
   std::string protocol;
 };
 
+bool valid_address(std::string_view text);  ///< IPv4 or IPv6
+
 /// "[IP:][HOST:]CONTAINER[/PROTOCOL]", ranges expanded. Nothing where malformed.
 std::optional<std::vector<ShortPort>> parse_port(std::string_view text);
 

@@ -109,7 +109,7 @@ class Printer {
         if (entry->value->is_string() && entry->value->text.empty()) continue;
       }
       if (name == "service" && drops_from_service(*entry)) continue;
-      writer_.key(entry->key);
+      writer_.key(escaped(entry->key));
       value(*entry->value, entry->key, depth);
     }
     writer_.end();
@@ -139,12 +139,16 @@ class Printer {
       writer_.value(text);
       return;
     }
-    std::string escaped;
+    writer_.value(std::string_view(escaped(text)));
+  }
+
+  static std::string escaped(std::string_view text) {
+    std::string out;
     for (const char c : text) {
-      escaped += c;
-      if (c == '$') escaped += c;
+      out += c;
+      if (c == '$') out += c;
     }
-    writer_.value(std::string_view(escaped));
+    return out;
   }
 
   /// Maps whose keys are the user's own: everything in them is kept.
@@ -156,8 +160,9 @@ class Printer {
 
   static bool drops_from_service(const Entry& entry) {
     if (entry.key == "extends" || entry.key == "label_file" || entry.key == "env_file") return true;
+    if (entry.value->is_null() && (entry.key == "deploy" || entry.key == "develop")) return true;
     if (entry.value->is_sequence()) return entry.value->items->empty() && entry.key != "command" && entry.key != "entrypoint";
-    return entry.value->is_mapping() && entry.value->entries->empty() && (entry.key == "depends_on" || entry.key == "environment" || entry.key == "labels");
+    return entry.value->is_mapping() && entry.value->entries->empty() && (entry.key == "depends_on" || entry.key == "environment" || entry.key == "labels" || entry.key == "sysctls");
   }
 
   const Project& project_;

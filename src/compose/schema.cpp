@@ -203,6 +203,11 @@ class Checker {
           error(item->where, fmt::format("a bind mount of {} has no source", of), "add `source:`");
       }
     }
+    if (const Value* policy = node.find("pull_policy"); policy != nullptr && policy->is_string()) {
+      static constexpr std::string_view kPolicies[] = {"always", "never", "build", "if_not_present", "missing", "refresh", "daily", "weekly"};
+      if (std::ranges::find(kPolicies, policy->text) == std::end(kPolicies) && !policy->text.starts_with("every_"))
+        error(policy->where, fmt::format("'{}' is no pull policy", policy->text), "always, never, missing, build, daily, weekly or every_...");
+    }
     if (const Value* ports = node.find("ports"); ports != nullptr && ports->is_sequence())
       for (const Value* item : *ports->items)
         if (item->is_mapping() && item->find("target") == nullptr) error(item->where, fmt::format("a port of {} is missing a target port", of), "add `target:`");
