@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <unordered_map>
 
 #include "compose/ports.hpp"
 #include "compose/stages.hpp"
@@ -107,6 +108,7 @@ class Canonical {
     if (value->is_sequence()) {
       Value* map = arena_.make(Kind::mapping, value->where);
       map->chain = value->chain;
+      std::unordered_map<std::string_view, std::size_t> places;
       for (Value* item : *value->items) {
         if (!item->is_scalar()) continue;
         const auto text = item->is_string() ? item->text : arena_.keep(scalar_text(*item));
@@ -121,7 +123,9 @@ class Canonical {
         }
         if (text.substr(0, cut).ends_with(' ') || (cut == 0 && !environment))
           context_.error(item->where, fmt::format("'{}' is no name in '{}'", text.substr(0, cut), key), "no space before '=', and a name");
-        set(*map, text.substr(0, cut), content, item->where);
+        const auto [place, fresh] = places.emplace(text.substr(0, cut), map->entries->size());
+        if (fresh) map->entries->push_back({text.substr(0, cut), item->where, content});
+        else (*map->entries)[place->second] = {text.substr(0, cut), item->where, content};
       }
       set(node, key, map);
       value = map;
@@ -276,17 +280,20 @@ class Canonical {
     for (Value*& item : *value->items)
       if (item->is_string()) item = short_mount(*item);
     // unique by target: the last one wins, at the first one's place
-    std::pmr::vector<Value*> out;
+    std::vector<Value*> out;
+    std::unordered_map<std::string_view, std::size_t> places;
     for (Value* item : *value->items) {
       Value* target = item->find("target");
       if (target != nullptr && target->is_string() && target->text.starts_with('/'))
         target->text = arena_.keep(sources::clean_path(target->text));
-      const auto same = std::ranges::find_if(out, [&](const Value* other) {
-        const Value* theirs = other->find("target");
-        return target != nullptr && theirs != nullptr && theirs->text == target->text;
-      });
-      if (same != out.end()) *same = item;
-      else out.push_back(item);
+      if (target != nullptr) {
+        const auto [place, fresh] = places.emplace(target->text, out.size());
+        if (!fresh) {
+          out[place->second] = item;
+          continue;
+        }
+      }
+      out.push_back(item);
     }
     value->items->assign(out.begin(), out.end());
   }

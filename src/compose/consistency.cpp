@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 namespace dm::compose {
 namespace {
@@ -74,9 +75,12 @@ class Checker {
     for (const NetworkUse& use : service.networks)
       if (project_.network(use.network) == nullptr)
         context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network), fmt::format("add `{}:` under `networks:`", use.network));
-    for (const Mount& tmpfs : service.mounts)
+    std::set<std::string_view> tmpfs;
+    for (const Mount& mount : service.mounts)
+      if (mount.type == Mount::Type::tmpfs) tmpfs.insert(mount.target);
+    if (!tmpfs.empty())
       for (const Mount& mount : service.mounts)
-        if (&tmpfs != &mount && tmpfs.type == Mount::Type::tmpfs && mount.type != Mount::Type::tmpfs && tmpfs.target == mount.target)
+        if (mount.type != Mount::Type::tmpfs && tmpfs.contains(mount.target))
           context_.error(mount.where, fmt::format("target {} of service '{}' is a tmpfs too", mount.target, service.name), "keep one");
     for (const Mount& mount : service.mounts)
       if (mount.type == Mount::Type::volume && !mount.source.empty() && project_.volume(mount.source) == nullptr)

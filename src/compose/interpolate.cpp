@@ -144,18 +144,12 @@ class Expander {
                 int depth) {
     const auto* found = lookup_(name);
     note(name, form, found != nullptr, begin, end);
-    if (found == nullptr && warned_name(name))
+    if (found == nullptr && context_.unset_variables.emplace(name).second)
       context_.warn(place(begin, end), fmt::format("the variable \"{}\" is not set, so it is replaced by nothing", name),
                     fmt::format("set it in .env, or write ${{{}:?}} to stop here", name));
     const std::size_t before = out.size();
     if (found != nullptr) out += found->value;
     segment(Segment::Kind::variable, name, found, before, out.size(), begin, end, depth);
-  }
-
-  bool warned_name(std::string_view name) const {
-    const auto text = fmt::format("the variable \"{}\" is not set", name);
-    return std::none_of(context_.diagnostics.begin(), context_.diagnostics.end(),
-                        [&](const Diagnostic& known) { return known.message.starts_with(text); });
   }
 
   void note(std::string_view name, VariableUse::Form form, bool defined, std::size_t begin, std::size_t end) {

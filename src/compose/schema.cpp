@@ -164,10 +164,11 @@ class Checker {
       for (const Value* item : *entry.value->items)
         if (!item->is_string()) error(item->where, fmt::format("an item of '{}' must be a string", entry.key), "quote it");
     if (std::ranges::find(kUnique, entry.key) != std::end(kUnique))
-      for (std::size_t i = 0; i < entry.value->items->size(); ++i)
-        for (std::size_t j = 0; j < i; ++j)
-          if ((*entry.value->items)[i]->text == (*entry.value->items)[j]->text)
-            error((*entry.value->items)[i]->where, fmt::format("an item of '{}' is there twice", entry.key), "remove one");
+    {
+      std::set<std::string_view> seen;
+      for (const Value* item : *entry.value->items)
+        if (item->is_string() && !seen.insert(item->text).second) error(item->where, fmt::format("an item of '{}' is there twice", entry.key), "remove one");
+    }
   }
 
   void service(const Entry& entry) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct Context {
   const Options& options;
   Project& project;
   std::vector<Diagnostic>& diagnostics;
+  std::set<std::string, std::less<>> unset_variables = {};  ///< warned of already: each name once
   void error(Location where, std::string message, std::string hint = {});
   void warn(Location where, std::string message, std::string hint = {});
   bool failed() const;  ///< an error was reported
