@@ -5,8 +5,10 @@
 #include <set>
 #include <unordered_map>
 
+#include "compose/details.hpp"
 #include "compose/ports.hpp"
 #include "compose/stages.hpp"
+#include "compose/unique.hpp"
 #include "compose/units.hpp"
 
 namespace dm::compose {
@@ -18,12 +20,8 @@ std::string scalar_text(const Value& value) {
     case Kind::boolean: return value.boolean ? "true" : "false";
     case Kind::integer: return fmt::format("{}", value.integer);
     case Kind::real: {
-      const auto size = value.real < 0 ? -value.real : value.real;
-      if (!(size < 1e300)) return format_real(value.real);
-      if (size >= 1e21 || (size >= 1e6 && value.text.find('e') != std::string_view::npos)) return fmt::format("{:g}", value.real);
-      if (size != 0 && (size < 1e-4)) return fmt::format("{:g}", value.real);
-      if (size >= 1e8 && value.text.find('.') != std::string_view::npos) return fmt::format("{:g}", value.real);
-      return format_real(value.real);
+      if (const auto whole = unsigned_of(value); whole != 0) return fmt::format("{}", whole);
+      return format_plain(value.real);
     }
     case Kind::null:
     case Kind::string:
@@ -55,10 +53,8 @@ class Canonical {
     for (const auto key : {"env_file", "dns", "dns_search", "tmpfs", "label_file"}) listify(node, key);
     strings(node, "expose");
     strings(node, "group_add");
-    for (const auto key : {"cap_add", "cap_drop", "dns", "dns_search", "dns_opt", "expose", "tmpfs", "devices", "env_file", "profiles"}) unique(node, key);
-    for (const auto key : {"dns"})
-      if (Value* list = node.find(key); list != nullptr && list->is_sequence())
-        std::erase_if(*list->items, [](const Value* item) { return item->is_string() && item->text.empty(); });
+    drop_empty_dns(node);
+    unique_lists(node);
     env_files(node);
     command(node, "command");
     command(node, "entrypoint");
@@ -79,6 +75,7 @@ class Canonical {
     deploy(node);
     extra_hosts(node);
     devices(node);
+    details(node, context_);
     if (Value* policy = node.find("pull_policy"); policy != nullptr && policy->string() == "if_not_present") policy->text = "missing";
     if (Value* gpus = node.find("gpus"); gpus != nullptr && gpus->string() == "all") {
       Value* list = arena_.make(Kind::sequence, gpus->where);
@@ -87,6 +84,7 @@ class Canonical {
       list->items->push_back(all);
       set(node, "gpus", list);
     }
+    device_requests(node.find("gpus"), context_);
     named_list(node, "models");
     if (Value* provider = node.find("provider"); provider != nullptr && provider->is_mapping()) {
       string_map(provider->find("options"));
@@ -180,11 +178,11 @@ class Canonical {
     }
   }
 
-  void unique(Value& node, std::string_view key) {
-    Value* value = node.find(key);
-    if (value == nullptr || !value->is_sequence()) return;
-    std::set<std::string_view> seen;
-    std::erase_if(*value->items, [&](const Value* item) { return item->is_string() && !seen.insert(item->text).second; });
+  /// The one list whose empty items (an unset variable) Compose drops.
+  void drop_empty_dns(Value& node) {
+    Value* value = node.find("dns");
+    if (value != nullptr && value->is_sequence())
+      std::erase_if(*value->items, [&](const Value* item) { return item->is_string() && item->text.empty(); });
   }
 
   void env_files(Value& node) {
@@ -224,7 +222,6 @@ class Canonical {
     if (value == nullptr || !value->is_sequence()) return;
     Value* list = arena_.make(Kind::sequence, value->where);
     std::set<std::string> seen_text;
-    std::set<std::string> seen_port;
     for (Value* item : *value->items) {
       if (item->is_mapping()) {
         long_port(*item);
@@ -252,24 +249,40 @@ class Canonical {
         list->items->push_back(map);
       }
     }
-    std::erase_if(*list->items, [&](const Value* port) {
-      const auto text = [&](std::string_view key) {
-        const Value* part = port->find(key);
-        return part == nullptr ? std::string() : scalar_text(*part);
-      };
-      return !seen_port.insert(fmt::format("{}|{}|{}|{}", text("host_ip"), text("published"), text("target"), text("protocol"))).second;
-    });
+    unique_ports(*list);
+    for (Value* port : *list->items) text_of(*port, "published");
     set(node, "ports", list);
+  }
+
+  /// The last of equal ports wins, at the first one's place. A number and a string in `published` are not equal.
+  static void unique_ports(Value& list) {
+    std::unordered_map<std::string, std::size_t> places;
+    std::size_t kept = 0;
+    for (Value* port : *list.items) {
+      std::string key;
+      for (const auto part : {"host_ip", "published", "target", "protocol"}) {
+        const Value* value = port->find(part);
+        if (value != nullptr) key += fmt::format("{}{}", value->kind == Kind::integer && part == std::string_view("published") ? "#" : "", scalar_text(*value));
+        key += '|';
+      }
+      const auto [place, fresh] = places.emplace(std::move(key), kept);
+      (*list.items)[place->second] = port;
+      if (fresh) ++kept;
+    }
+    list.items->resize(kept);
+  }
+
+  void text_of(Value& node, std::string_view key) {
+    Value* value = node.find(key);
+    if (value == nullptr || value->is_string() || !value->is_scalar()) return;
+    value->text = arena_.keep(scalar_text(*value));
+    value->kind = Kind::string;
   }
 
   void long_port(Value& port) {
     whole_number(port, "target");
     if (const Value* address = port.find("host_ip"); address != nullptr && address->is_string() && !address->text.empty() && !valid_address(address->text))
       context_.error(address->where, fmt::format("'{}' is no address", address->text), "an IPv4 or IPv6 address");
-    if (Value* published = port.find("published"); published != nullptr && !published->is_string()) {
-      published->text = arena_.keep(scalar_text(*published));
-      published->kind = Kind::string;
-    }
     if (port.find("mode") == nullptr) port.entries->push_back({"mode", {}, arena_.string("ingress")});
     if (port.find("protocol") == nullptr) port.entries->push_back({"protocol", {}, arena_.string("tcp")});
   }
@@ -308,9 +321,9 @@ class Canonical {
     };
     std::vector<std::string_view> parts;
     for (auto rest = text; ;) {
-      // a one-letter first part is a Windows drive
+      // a one-letter part is a Windows drive
       const bool letter = !rest.empty() && ((rest[0] >= 'a' && rest[0] <= 'z') || (rest[0] >= 'A' && rest[0] <= 'Z'));
-      const auto from = parts.empty() && letter && rest.size() > 1 && rest[1] == ':' ? 2 : 0;
+      const auto from = letter && rest.size() > 1 && rest[1] == ':' ? 2 : 0;
       const auto colon = rest.find(':', static_cast<std::size_t>(from));
       parts.push_back(rest.substr(0, colon));
       if (colon == std::string_view::npos) break;
@@ -322,7 +335,8 @@ class Canonical {
     }
     const bool named = parts.size() > 1;
     const auto source = named ? parts[0] : std::string_view();
-    const bool bind = source.starts_with('/') || source.starts_with('.') || source.starts_with('~') || (source.size() > 2 && source[1] == ':');
+    const bool bind = source.starts_with('/') || source.starts_with('.') || source.starts_with('~') ||
+                      source.starts_with("\\\\") || (source.size() > 2 && source[1] == ':');
     put("type", bind ? "bind" : "volume");
     if (named) put("source", source);
     put("target", named ? parts[1] : parts[0]);
@@ -386,25 +400,17 @@ class Canonical {
   void file_uses(Value& node, std::string_view key, bool targets = true) {
     Value* value = node.find(key);
     if (value == nullptr || !value->is_sequence()) return;
-    std::set<std::string_view> seen;
     for (Value*& item : *value->items) {
       if (!item->is_string()) continue;
       Value* map = arena_.make(Kind::mapping, item->where);
       map->entries->push_back({"source", {}, item});
       item = map;
     }
-    std::erase_if(*value->items, [&](const Value* item) {
-      const Value* source = item->find("source");
-      return item->entries->size() == 1 && source != nullptr && !seen.insert(source->text).second;
-    });
     for (Value* item : *value->items) {
       const Value* source = item->find("source");
       if (targets && key == "secrets" && source != nullptr && item->find("target") == nullptr)
         item->entries->push_back({"target", {}, arena_.string(fmt::format("/run/secrets/{}", source->text))});
-      if (Value* mode = item->find("mode"); mode != nullptr && mode->kind == Kind::integer) {
-        mode->text = arena_.keep(fmt::format("0{:o}", mode->integer));
-        mode->kind = Kind::string;
-      }
+      if (Value* mode = item->find("mode"); mode != nullptr) file_mode(*mode, context_);
     }
   }
 
@@ -429,6 +435,9 @@ class Canonical {
     file_uses(*value, "secrets", /*targets=*/false);
     extra_hosts(*value);
     bytes(*value, "shm_size");
+    ulimits(*value);
+    text_of(*value, "provenance");
+    text_of(*value, "sbom");
   }
 
   void healthcheck(Value& node) {
@@ -494,6 +503,7 @@ class Canonical {
 
   void deploy(Value& node) {
     Value* value = node.find("deploy");
+    if (value != nullptr && value->is_null()) erase(node, "deploy");
     if (value == nullptr || !value->is_mapping()) return;
     key_values(*value, "labels", "=", false);
     for (const auto key : {"placement", "resources"})
@@ -506,11 +516,7 @@ class Canonical {
       Value* part = resources != nullptr ? resources->find(key) : nullptr;
       if (part == nullptr || !part->is_mapping()) continue;
       bytes(*part, "memory");
-      if (Value* wanted = part->find("devices"); wanted != nullptr && wanted->is_sequence()) {
-        for (Value* device : *wanted->items)
-          if (Value* count = device->is_mapping() ? device->find("count") : nullptr; count != nullptr && count->string() == "all")
-            set(*device, "count", arena_.integer(-1, count->where));
-      }
+      device_requests(part->find("devices"), context_);
       if (Value* cpus = part->find("cpus"); cpus != nullptr && cpus->is_string()) real_text(*cpus);
     }
   }
@@ -549,6 +555,10 @@ class Canonical {
     if (value == nullptr || !value->is_sequence()) return;
     for (Value*& item : *value->items) {
       if (!item->is_string()) continue;
+      if (std::ranges::count(item->text, ':') > 2) {
+        context_.error(item->where, fmt::format("confusing device '{}'", item->text), "HOST:CONTAINER[:rwm], or the long form");
+        continue;
+      }
       std::array<std::string_view, 3> parts{item->text, item->text, "rwm"};
       if (const auto first = item->text.find(':'); first != std::string_view::npos) {
         parts[0] = item->text.substr(0, first);

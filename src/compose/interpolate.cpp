@@ -208,7 +208,6 @@ constexpr CastRow kCasts[] = {
     {"services.*.build.ulimits.*", Cast::integer},
     {"services.*.build.ulimits.*.hard", Cast::integer},
     {"services.*.build.ulimits.*.soft", Cast::integer},
-    {"services.*.configs.[].mode", Cast::integer},
     {"services.*.cpu_count", Cast::integer},
     {"services.*.cpu_percent", Cast::real},
     {"services.*.cpu_period", Cast::integer},
@@ -236,7 +235,6 @@ constexpr CastRow kCasts[] = {
     {"services.*.privileged", Cast::boolean},
     {"services.*.read_only", Cast::boolean},
     {"services.*.scale", Cast::integer},
-    {"services.*.secrets.[].mode", Cast::integer},
     {"services.*.stdin_open", Cast::boolean},
     {"services.*.tty", Cast::boolean},
     {"services.*.ulimits.*", Cast::integer},
@@ -269,7 +267,7 @@ class Walker {
     } else if (value.is_string() && value.text.find('$') != std::string_view::npos) {
       scalar(value);
     } else if (value.is_string()) {
-      cast(value, false);
+      cast(value);
     }
   }
 
@@ -299,7 +297,7 @@ class Walker {
       kept->assign(segments.begin(), segments.end());
       value.segments = kept;
     }
-    cast(value, true);
+    cast(value);
   }
 
   static bool matches(std::string_view pattern, const std::vector<std::string_view>& path) {
@@ -313,25 +311,25 @@ class Walker {
     return false;
   }
 
-  void cast(Value& value, bool interpolated) {
+  void cast(Value& value) {
     if (path_.size() < 3) return;
     Cast kind = Cast::none;
     for (const CastRow& row : kCasts)
       if (matches(row.path, path_)) kind = row.cast;
     if (kind == Cast::none) return;
     if (kind == Cast::boolean) return boolean(value);
-    if (!interpolated) return;  // numbers only after a substitution
     double number = 0;
     const auto* end = value.text.data() + value.text.size();
+    const auto* begin = value.text.data() + (value.text.starts_with('+') ? 1 : 0);
     if (kind == Cast::integer) {
       std::int64_t whole = 0;
-      const auto [stop, error] = std::from_chars(value.text.data(), end, whole);
+      const auto [stop, error] = std::from_chars(begin, end, whole);
       if (error == std::errc() && stop == end && !value.text.empty()) {
         value.kind = Kind::integer;
         value.integer = whole;
         return;
       }
-    } else if (const auto [stop, error] = std::from_chars(value.text.data(), end, number);
+    } else if (const auto [stop, error] = std::from_chars(begin, end, number);
                error == std::errc() && stop == end && !value.text.empty()) {
       value.kind = Kind::real;
       value.real = number;

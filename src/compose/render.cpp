@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/json.hpp"
+#include "compose/details.hpp"
 #include "compose/load.hpp"
 #include "compose/units.hpp"
 
@@ -39,7 +40,8 @@ bool section_filtered(std::string_view key) {
 /// False and 0 vanish but where Compose keeps a pointer.
 bool vanishes(std::string_view key, const Value& value, std::size_t depth) {
   if (depth == 0) return false;
-  static constexpr std::string_view kKept[] = {"init", "attach", "scale", "replicas", "required", "enable_ipv4", "enable_ipv6"};
+  static constexpr std::string_view kKept[] = {"init", "attach", "scale", "replicas", "required", "enable_ipv4", "enable_ipv6",
+                                               "parallelism", "max_attempts", "retries", "Weight"};
   if (std::ranges::find(kKept, key) != std::end(kKept)) return false;
   if (value.kind == Kind::boolean) return !value.boolean;
   if (value.kind == Kind::integer) return value.integer == 0;
@@ -107,6 +109,7 @@ class Printer {
       if (!extension_ && !free_form(name)) {
         if (entry->key.starts_with("x-") || vanishes(entry->key, *entry->value, depth)) continue;
         if (entry->value->is_string() && entry->value->text.empty()) continue;
+        if (entry->value->is_sequence() && entry->value->items->empty() && entry->key != "command" && entry->key != "entrypoint") continue;
       }
       if (name == "service" && drops_from_service(*entry)) continue;
       writer_.key(escaped(entry->key));
@@ -120,7 +123,10 @@ class Printer {
       case Kind::null: writer_.null(); break;
       case Kind::boolean: writer_.value(value.boolean); break;
       case Kind::integer: writer_.value(value.integer); break;
-      case Kind::real: writer_.raw(name == "cpus" ? format_float(static_cast<float>(value.real)) : format_real(value.real)); break;
+      case Kind::real:
+        if (const auto whole = unsigned_of(value); whole != 0) writer_.value(whole);
+        else writer_.raw(name == "cpus" ? format_float(static_cast<float>(value.real)) : format_real(value.real));
+        break;
       case Kind::string: string(value.text); break;
       case Kind::sequence:
         writer_.begin_array();
@@ -162,7 +168,8 @@ class Printer {
     if (entry.key == "extends" || entry.key == "label_file" || entry.key == "env_file") return true;
     if (entry.value->is_null() && (entry.key == "deploy" || entry.key == "develop")) return true;
     if (entry.value->is_sequence()) return entry.value->items->empty() && entry.key != "command" && entry.key != "entrypoint";
-    return entry.value->is_mapping() && entry.value->entries->empty() && (entry.key == "depends_on" || entry.key == "environment" || entry.key == "labels" || entry.key == "sysctls");
+    static constexpr std::string_view kMaps[] = {"annotations", "depends_on", "environment", "labels", "storage_opt", "sysctls", "ulimits"};
+    return entry.value->is_mapping() && entry.value->entries->empty() && std::ranges::find(kMaps, entry.key) != std::end(kMaps);
   }
 
   const Project& project_;

@@ -95,36 +95,61 @@ std::string format_real(double value) {
   return {text.data(), end};
 }
 
+std::string format_plain(double value) {
+  if (!std::isfinite(value) || value == 0) return format_real(value);
+  std::array<char, 64> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific).ptr;
+  const std::string_view digits(text.data(), static_cast<std::size_t>(end - text.data()));
+  int exponent = 0;
+  auto from = digits.find('e') + 1;
+  if (digits[from] == '+') ++from;
+  std::from_chars(digits.data() + from, end, exponent);
+  if (exponent < -4 || exponent >= 6) return std::string(digits);
+  return format_real(value);
+}
+
 std::optional<std::vector<std::string>> split_command(std::string_view text) {
+  enum class In : std::uint8_t { plain, single, twofold, back, dollar };
   std::vector<std::string> out;
   std::string word;
+  In in = In::plain;
   bool have = false;
+  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+    if (c == '\\' && in != In::single) {
+      if (++i == text.size()) return std::nullopt;
+      word += text[i];
+      have = true;
+      continue;
+    }
+    if (is_space(c) && in == In::plain) {
       if (have) out.push_back(std::move(word));
       word.clear();
       have = false;
-    } else if (c == '\\') {
-      if (i + 1 == text.size()) return std::nullopt;
-      word += text[++i];
-      have = true;
-    } else if (c == '\'' || c == '"') {
-      have = true;
-      for (++i; i < text.size() && text[i] != c; ++i) {
-        if (text[i] == '\\' && c == '"' && i + 1 < text.size()) ++i;
-        word += text[i];
-      }
-      if (i == text.size()) return std::nullopt;
-    } else if (c == ';' || c == '&' || c == '|' || c == '<' || c == '>') {
-      break;
-    } else if (c == '(' || c == ')') {
-      return std::nullopt;
-    } else {
-      word += c;
-      have = true;
+      continue;
     }
+    if ((c == '"' && (in == In::plain || in == In::twofold)) || (c == '\'' && (in == In::plain || in == In::single))) {
+      in = in != In::plain ? In::plain : c == '"' ? In::twofold : In::single;
+      have = true;
+      continue;
+    }
+    if (c == '`' && (in == In::plain || in == In::back)) {
+      in = in == In::back ? In::plain : In::back;
+    } else if (c == ')' && (in == In::plain || in == In::dollar)) {
+      if (in == In::plain) return std::nullopt;
+      in = In::plain;
+    } else if (c == '(' && (in == In::plain || in == In::dollar)) {
+      if (in == In::dollar || !word.ends_with('$')) return std::nullopt;
+      in = In::dollar;
+    } else if (in == In::plain && std::string_view(";&|<>").find(c) != std::string_view::npos) {
+      if (c == '>' && !word.empty() && word[0] >= '0' && word[0] <= '9') have = false;  // the 2 of `2>` is no argument
+      break;
+    }
+    word += c;
+    have = true;
   }
+  if (in != In::plain) return std::nullopt;
   if (have) out.push_back(std::move(word));
   return out;
 }

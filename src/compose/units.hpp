@@ -18,7 +18,10 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text);
 std::string format_duration(std::chrono::nanoseconds value);
 /// As Go's encoder prints a float: 1, 0.5, 1e+08.
 std::string format_real(double value);
-/// Splits a command string as Compose does: quotes, backslashes, cut at an unquoted ; & | < >. Nothing where a quote is open.
+/// As Go prints a float inside a string (an environment value): 1000, 1.5, 1.234567e+06, 1e-05.
+std::string format_plain(double value);
+/// Splits a command string as Compose does: quotes, backslashes, `$(...)` and backticks kept as one word, cut at an
+/// unquoted ; & | < >. Nothing where a quote or a bracket is open.
 std::optional<std::vector<std::string>> split_command(std::string_view text);
 
 }  // namespace dm::compose

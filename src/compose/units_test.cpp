@@ -33,6 +33,21 @@ TEST(Commands, AreSplitAndCutAsComposeDoes) {
   EXPECT_EQ(split_command("a 'b c' \"d \\\" e\" f\\ g"), (Words{"a", "b c", "d \" e", "f g"}));
   EXPECT_EQ(split_command("echo a && echo b"), (Words{"echo", "a"}));
   EXPECT_EQ(split_command("echo 'open"), std::nullopt);
+  EXPECT_EQ(split_command("echo $(a b) c"), (Words{"echo", "$(a b)", "c"}));
+  EXPECT_EQ(split_command("echo `a b` c"), (Words{"echo", "`a b`", "c"}));
+  EXPECT_EQ(split_command("echo `a"), std::nullopt);
+  EXPECT_EQ(split_command("echo (a)"), std::nullopt);
+  EXPECT_EQ(split_command("echo a 2>&1"), (Words{"echo", "a"})) << "the 2 belongs to the redirection";
+  EXPECT_EQ(split_command("echo ''"), (Words{"echo", ""}));
+}
+
+TEST(Floats, BecomeTextAsGoPrintsThem) {
+  EXPECT_EQ(format_plain(1000), "1000");
+  EXPECT_EQ(format_plain(1.5), "1.5");
+  EXPECT_EQ(format_plain(1234567), "1.234567e+06");
+  EXPECT_EQ(format_plain(1e8), "1e+08");
+  EXPECT_EQ(format_plain(0.00001), "1e-05");
+  EXPECT_EQ(format_plain(-9223372036854775809.0), "-9.223372036854776e+18");
 }
 
 }  // namespace
