@@ -69,6 +69,9 @@ class Canonical {
     hooks(node);
     ulimits(node);
     whole_number(node, "scale");
+    if (const Value* scale = node.find("scale"); scale != nullptr && scale->kind == Kind::integer)
+      if (Value* deployed = node.find("deploy"); deployed != nullptr && deployed->is_mapping() && deployed->find("replicas") == nullptr)
+        deployed->entries->push_back({"replicas", {}, arena_.integer(scale->integer, scale->where)});
     for (const auto key : {"mem_limit", "memswap_limit", "mem_reservation", "shm_size"}) bytes(node, key);
     duration(node, "stop_grace_period");
     if (Value* cpus = node.find("cpus"); cpus != nullptr && cpus->is_string()) real_text(*cpus);

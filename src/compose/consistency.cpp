@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -60,16 +62,33 @@ class Checker {
 
   void references(const Service& service) {
     // The old and the new place of a limit may both be used only with one value.
-    const auto conflict = [&](std::string_view old_key, const Value* there) {
+    // Where there is a block of limits at all, a limit that is missing in it counts as 0.
+    const auto conflict = [&](std::string_view old_key, const Value* block, std::string_view key) {
       const Value* here = service.node->find(old_key);
-      if (here == nullptr || there == nullptr || (here->text == there->text && here->integer == there->integer)) return;
+      if (here == nullptr || block == nullptr || amount(here) == 0) return;
+      const Value* there = block->find(key);
+      if (std::abs(amount(here) - amount(there)) < 1e-6 || (key == "replicas" && there == nullptr)) return;
       context_.error(here->where, fmt::format("service '{}' sets distinct values on '{}' and under deploy.resources", service.name, old_key), "keep one");
     };
-    conflict("pids_limit", service.node->at({"deploy", "resources", "limits", "pids"}));
-    conflict("cpus", service.node->at({"deploy", "resources", "limits", "cpus"}));
-    conflict("mem_limit", service.node->at({"deploy", "resources", "limits", "memory"}));
-    conflict("mem_reservation", service.node->at({"deploy", "resources", "reservations", "memory"}));
-    conflict("scale", service.node->at({"deploy", "replicas"}));
+    const Value* limits = service.node->at({"deploy", "resources", "limits"});
+    conflict("pids_limit", limits, "pids");
+    conflict("cpus", limits, "cpus");
+    conflict("mem_limit", limits, "memory");
+    conflict("mem_reservation", service.node->at({"deploy", "resources", "reservations"}), "memory");
+    conflict("scale", service.node->find("deploy"), "replicas");
+    if (const Value* models = service.node->find("models"); models != nullptr && models->is_mapping()) {
+      const Value* known = project_.model->find("models");
+      for (const Entry& use : *models->entries)
+        if (known == nullptr || known->find_entry(use.key) == nullptr)
+          context_.error(use.key_where, fmt::format("service '{}' refers to undefined model {}", service.name, use.key), "define it under `models:`");
+    }
+    if (const Value* watch = service.node->at({"develop", "watch"}); watch != nullptr && watch->is_sequence())
+      for (const Value* item : *watch->items) {
+        const Value* action = item->find("action");
+        const Value* target = item->find("target");
+        if (action != nullptr && action->string() != "rebuild" && action->string() != "restart" && (target == nullptr || target->text.empty()))
+          context_.error(item->where, fmt::format("a watch of service '{}' needs a target", service.name), "add `target:`, or use the action rebuild");
+      }
     if (service.network_mode && service.node->find("networks") != nullptr)
       context_.error(service.network_mode.where(), fmt::format("service '{}' declares mutually exclusive `network_mode` and `networks`", service.name), "keep one");
     for (const NetworkUse& use : service.networks)
@@ -96,6 +115,16 @@ class Checker {
     };
     check(service.secrets, project_.secrets, "secret");
     check(service.configs, project_.configs, "config");
+  }
+
+  /// The number of a limit, whatever form it is written in.
+  static double amount(const Value* value) {
+    if (value == nullptr) return 0;
+    if (value->kind == Kind::integer) return static_cast<double>(value->integer);
+    if (value->kind == Kind::real) return value->real;
+    double number = 0;
+    std::from_chars(value->text.data(), value->text.data() + value->text.size(), number);
+    return number;
   }
 
   void dependencies(const Service& service) {

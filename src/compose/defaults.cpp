@@ -11,6 +11,7 @@ namespace {
 std::string absolute(std::string_view path, std::string_view folder, const Project& project) {
   if (const auto home = project.environment.find("HOME"); path.starts_with('~') && home != project.environment.end() && !home->second.value.empty())
     return sources::clean_path(std::string(home->second.value) + std::string(path.substr(1).starts_with('/') ? "" : "/") + std::string(path.substr(1)));
+  if (path.starts_with("\\\\")) return std::string(path);  // a Windows pipe or share
   if (path.starts_with('/')) return std::string(path);  // as written, a trailing slash too
   return sources::clean_path(path, folder);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "formats/dotenv.hpp"
 
@@ -110,6 +111,7 @@ void read_environment(Context& context, const std::string& folder) {
   auto& variables = context.project.environment;
   std::map<std::string, VariableDefinition, std::less<>> process;
   for (const auto& [name, value] : options.environment) process.emplace(name, VariableDefinition{value, {}});
+  process.insert_or_assign("PWD", VariableDefinition{options.working_directory, {}});
   const Lookup lookup = [&](std::string_view name) -> const VariableDefinition* {
     const auto found = process.find(name);
     return found != process.end() ? &found->second : nullptr;
@@ -119,7 +121,11 @@ void read_environment(Context& context, const std::string& folder) {
   if (std::string named; paths.empty() && set_in(options, "COMPOSE_ENV_FILES", named))
     for (const auto& name : split(named, ',')) paths.push_back(sources::clean_path(name, options.working_directory));
   const bool asked = !paths.empty();
-  if (!asked) paths.push_back(sources::clean_path(".env", folder));
+  std::string disabled;
+  set_in(options, "COMPOSE_DISABLE_ENV_FILE", disabled);
+  constexpr std::array kTrue{"1", "t", "T", "true", "TRUE", "True"};
+  const bool skip = std::ranges::find(kTrue, disabled) != kTrue.end();
+  if (!asked && !skip) paths.push_back(sources::clean_path(".env", folder));
   for (const auto& path : paths) {
     if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
     const auto file = context.project.texts.open(path);
@@ -216,8 +222,13 @@ void resolve_env_files(Context& context) {
         continue;
       }
       if (format != nullptr && format->string() == "raw") {
-        for (const auto& line : formats::parse_dotenv_raw(project.texts.at(*file).content).entries)
-          merged.insert_or_assign(line.key, VariableDefinition{line.value, {*file, line.key_span}});
+        const auto raw = formats::parse_dotenv_raw(project.texts.at(*file).content);
+        for (const auto& error : raw.errors) context.error({*file, error.where}, error.message, "write KEY=value, one to a line");
+        for (const auto& line : raw.entries) {
+          const auto* inherited = line.inherits ? find_variable(project, line.key) : nullptr;
+          if (inherited != nullptr) merged.insert_or_assign(line.key, *inherited);
+          else if (!line.inherits) merged.insert_or_assign(line.key, VariableDefinition{line.value, {*file, line.key_span}});
+        }
       } else {
         read_dotenv(context, *file, lookup, merged);
       }
@@ -235,6 +246,35 @@ void resolve_env_files(Context& context) {
       service.environment.push_back({key, {value->text, value}, definition.where, true});
     }
     erase(*node, "env_file");
+  }
+}
+
+void resolve_label_files(Context& context) {
+  Project& project = context.project;
+  for (Service& service : project.services) {
+    if (!service.enabled && !context.options.lenient) continue;
+    auto* node = const_cast<Value*>(service.node);  // the model is ours until load() returns
+    const Value* paths = node->find("label_file");
+    if (paths == nullptr || !paths->is_sequence()) continue;
+    std::map<std::string, VariableDefinition, std::less<>> labels;
+    const Lookup lookup = [&](std::string_view name) { return find_variable(project, name); };
+    for (const Value* path : *paths->items) {
+      const auto file = project.texts.open(std::string(path->text));
+      if (!file) context.error(path->where, fmt::format("label file of service '{}': {}", service.name, file.error().message), "create it");
+      else read_dotenv(context, *file, lookup, labels);
+    }
+    Value* own = node->find("labels");
+    if (own == nullptr || !own->is_mapping()) {
+      own = project.arena.make(Kind::mapping);
+      set(*node, "labels", own);
+    }
+    for (const auto& [name, definition] : labels) {
+      if (own->find(name) != nullptr) continue;
+      Value* value = project.arena.string(definition.value, definition.where);
+      const auto key = project.arena.keep(name);
+      own->entries->push_back({key, definition.where, value});
+      service.labels.push_back({key, {value->text, value}});
+    }
   }
 }
 

@@ -29,6 +29,8 @@ void choose_name(Context& context, Value& root, std::string_view forced);
 void choose_profiles(Context& context, const Value& root);
 /// Folds `env_file` and `label_file` into the services' environment and labels (typed view and model).
 void resolve_env_files(Context& context);
+/// Reads what `label_file` names; labels written inline win.
+void resolve_label_files(Context& context);
 
 /// Makes the relative paths of one service, or of a whole file, absolute against `folder` (extends, include).
 void absolute_paths(Value& service, const std::string& folder, Project& project);

@@ -85,7 +85,9 @@ class Expander {
       if (raw_[i] == '{') ++open;
       if (raw_[i] == '}' && --open == 0) return i;
     }
-    return std::string_view::npos;
+    // `${U:-{}`: an inner brace that is never closed is text, and the last brace ends the reference.
+    const auto last = raw_.substr(0, end).rfind('}');
+    return last != std::string_view::npos && last >= from ? last : std::string_view::npos;
   }
 
   bool braced(std::size_t dollar, std::size_t close, std::string& out, int depth) {  // NOLINT(misc-no-recursion)

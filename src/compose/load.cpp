@@ -61,6 +61,7 @@ class Loader {
     choose_profiles(context_, *root);
     read_project(project_);
     resolve_env_files(context_);
+    resolve_label_files(context_);
     check_consistency(context_);
     out.usable = root->find("services")->is_mapping() && !root->find("services")->entries->empty();
     out.ok = !context_.failed();

@@ -68,7 +68,7 @@ class Merger {
       over->tag = Tag::none;
       return over;
     }
-    if (over->is_null()) return base;
+    if (over->is_null()) return path_.size() == 3 && path_[0] == "services" && (path_[2] == "command" || path_[2] == "entrypoint") ? over : base;
     if (base->is_null()) return over;
     if (path_.size() == 3 && path_[0] == "services" && path_[2] == "build") {
       base = build_form(base);
@@ -90,6 +90,12 @@ class Merger {
       case How::append: break;
     }
     if (base->is_mapping() && over->is_mapping()) return maps(base, over);
+    if (path_.size() == 3 && path_[0] == "services" && path_[2] == "extra_hosts" && base->is_sequence() != over->is_sequence()) {
+      base = as_list(base);
+      over = as_list(over);
+    }
+    if (path_.size() == 4 && path_[0] == "networks" && path_[2] == "ipam" && path_[3] == "config" && base->is_sequence() && over->is_sequence())
+      return subnets(base, over);
     if (base->is_sequence() && over->is_sequence()) {
       for (Value* item : *over->items) base->items->push_back(item);
       return base;
@@ -164,6 +170,36 @@ class Merger {
       set(*map, item->text.substr(0, cut), content, item->where);
     }
     return map;
+  }
+
+  /// Hosts with several addresses are kept apart, so lists and not maps are joined.
+  Value* as_list(Value* value) {
+    if (!value->is_mapping()) return value;
+    auto& arena = context_.project.arena;
+    Value* list = arena.make(Kind::sequence, value->where);
+    const auto add = [&](const Entry& host, const Value& address) {
+      if (address.is_scalar()) list->items->push_back(arena.string(fmt::format("{}={}", host.key, address.text), address.where));
+    };
+    for (const Entry& host : *value->entries) {
+      if (host.value->is_sequence())
+        for (const Value* address : *host.value->items) add(host, *address);
+      else add(host, *host.value);
+    }
+    return list;
+  }
+
+  /// Address pools of a network: those of one subnet are merged.
+  Value* subnets(Value* base, Value* over) {  // NOLINT(misc-no-recursion)
+    for (Value* pool : *over->items) {
+      const Value* subnet = pool->find("subnet");
+      const auto known = std::ranges::find_if(*base->items, [&](const Value* other) {
+        const Value* theirs = other->find("subnet");
+        return subnet != nullptr && theirs != nullptr && theirs->text == subnet->text;
+      });
+      if (known == base->items->end()) base->items->push_back(pool);
+      else *known = maps(*known, pool);
+    }
+    return base;
   }
 
   Value* build_form(Value* value) {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "compose/stages.hpp"
 
@@ -20,7 +21,7 @@ constexpr Key kRoot[] = {{"version", "s"}, {"name", "s"}, {"include", "l0"}, {"s
 constexpr Key kService[] = {
     {"annotations", "lm"}, {"attach", "bs"}, {"blkio_config", "m"}, {"build", "sm"}, {"cap_add", "l"}, {"cap_drop", "l"},
     {"cgroup", "s"}, {"cgroup_parent", "s"}, {"command", "sl0"}, {"configs", "l"}, {"container_name", "s"},
-    {"cpu_count", "is"}, {"cpu_percent", "s"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
+    {"cpu_count", "is"}, {"cpu_percent", "n"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
     {"cpu_rt_runtime", "ns"}, {"cpu_shares", "ns"}, {"cpus", "ns"}, {"cpuset", "s"}, {"credential_spec", "m"},
     {"depends_on", "lm"}, {"deploy", "m0"}, {"develop", "m0"}, {"device_cgroup_rules", "l"}, {"devices", "l"}, {"dns", "sl"},
     {"dns_opt", "l"}, {"dns_search", "sl"}, {"domainname", "s"}, {"entrypoint", "sl0"}, {"env_file", "sl"},
@@ -59,6 +60,10 @@ constexpr Key kConfig[] = {{"name", "s"}, {"content", "s"}, {"environment", "s"}
 constexpr Key kPort[] = {{"name", "s"}, {"mode", "s"}, {"host_ip", "s"}, {"target", "is"}, {"published", "si"}, {"protocol", "s"}, {"app_protocol", "s"}};
 constexpr Key kMount[] = {{"type", "s"}, {"source", "s"}, {"target", "s"}, {"read_only", "bs"}, {"consistency", "s"}, {"bind", "m"},
                           {"volume", "m"}, {"tmpfs", "m"}, {"image", "m"}};
+constexpr Key kFileUse[] = {{"source", "s"}, {"target", "s"}, {"uid", "s"}, {"gid", "s"}, {"mode", "ns"}};
+constexpr Key kDevice[] = {{"capabilities", "l"}, {"count", "si"}, {"device_ids", "l"}, {"driver", "s"}, {"options", "lm"}};
+constexpr Key kIpam[] = {{"driver", "s"}, {"config", "l"}, {"options", "m"}};
+constexpr Key kIpamConfig[] = {{"subnet", "s"}, {"ip_range", "s"}, {"gateway", "s"}, {"aux_addresses", "m"}};
 constexpr Key kServiceNetwork[] = {{"aliases", "l"}, {"interface_name", "s"}, {"ipv4_address", "s"}, {"ipv6_address", "s"},
                                    {"link_local_ips", "l"}, {"mac_address", "s"}, {"driver_opts", "m"}, {"priority", "n"}, {"gw_priority", "n"}};
 constexpr Key kDependency[] = {{"restart", "bs"}, {"required", "b"}, {"condition", "s"}};
@@ -68,7 +73,7 @@ char letter(const Value& value) {
     case Kind::null: return '0';
     case Kind::boolean: return 'b';
     case Kind::integer: return 'i';
-    case Kind::real: return 'n';
+    case Kind::real: return value.real == std::trunc(value.real) && std::abs(value.real) < 9e18 ? 'i' : 'n';  // 2.0 is whole
     case Kind::string: return 's';
     case Kind::sequence: return 'l';
     case Kind::mapping: return 'm';
@@ -110,8 +115,11 @@ class Checker {
   bool root(const Value& root) {
     keys(root, kRoot, "the file");
     entries(root.find("services"), "service", true, [&](const Entry& entry) { service(entry); });
-    entries(root.find("networks"), "network", false, [&](const Entry& entry) { keys(*entry.value, kNetwork, entry.key); });
-    entries(root.find("volumes"), "volume", false, [&](const Entry& entry) { keys(*entry.value, kVolume, entry.key); });
+    entries(root.find("networks"), "network", false, [&](const Entry& entry) { network(entry); });
+    entries(root.find("volumes"), "volume", false, [&](const Entry& entry) {
+      keys(*entry.value, kVolume, entry.key);
+      options(entry.value->find("driver_opts"), entry.key);
+    });
     entries(root.find("secrets"), "secret", true, [&](const Entry& entry) { keys(*entry.value, kSecret, entry.key); });
     entries(root.find("configs"), "config", true, [&](const Entry& entry) { keys(*entry.value, kConfig, entry.key); });
     return fine_;
@@ -214,6 +222,10 @@ class Checker {
         if (item->is_mapping() && item->find("target") == nullptr) error(item->where, fmt::format("a port of {} is missing a target port", of), "add `target:`");
     items(node.find("ports"), kPort, of);
     items(node.find("volumes"), kMount, of);
+    items(node.find("configs"), kFileUse, of);
+    items(node.find("secrets"), kFileUse, of);
+    devices(node.find("gpus"), of, false);
+    devices(node.at({"deploy", "resources", "reservations", "devices"}), of, true);
     if (const Value* networks = node.find("networks"); networks != nullptr && networks->is_mapping())
       for (const Entry& use : *networks->entries) keys(*use.value, kServiceNetwork, of);
     if (const Value* depends = node.find("depends_on"); depends != nullptr && depends->is_mapping()) {
@@ -235,8 +247,43 @@ class Checker {
     }
   }
 
+  void network(const Entry& entry) {
+    keys(*entry.value, kNetwork, entry.key);
+    options(entry.value->find("driver_opts"), entry.key);
+    const Value* ipam = entry.value->find("ipam");
+    if (ipam == nullptr) return;
+    keys(*ipam, kIpam, entry.key);
+    items(ipam->find("config"), kIpamConfig, entry.key);
+    if (const Value* own = ipam->find("options"); own != nullptr && own->is_mapping())
+      for (const Entry& option : *own->entries)
+        if (!option.value->is_string()) error(option.value->where ? option.value->where : option.key_where, fmt::format("'{}' in ipam.options of {} must be a string", option.key, entry.key), "quote it");
+  }
+
+  /// Options of a driver are strings or numbers.
+  void options(const Value* map, std::string_view of) {
+    if (map == nullptr || !map->is_mapping()) return;
+    for (const Entry& option : *map->entries)
+      if (const char kind = letter(*option.value); kind != 's' && kind != 'i' && kind != 'n')
+        error(option.value->where ? option.value->where : option.key_where, fmt::format("'{}' in driver_opts of {} must be a string or a number", option.key, of), "quote it");
+  }
+
+  void devices(const Value* list, std::string_view of, bool need_capabilities) {
+    items(list, kDevice, of);
+    if (list == nullptr || !list->is_sequence()) return;
+    for (const Value* item : *list->items) {
+      if (!item->is_mapping()) continue;
+      const Value* capabilities = item->find("capabilities");
+      if (capabilities == nullptr && need_capabilities) error(item->where, fmt::format("a device of {} has no `capabilities`", of), "add `capabilities: [gpu]`");
+      if (capabilities == nullptr || !capabilities->is_sequence()) continue;
+      for (const Value* capability : *capabilities->items)
+        if (!capability->is_string()) error(capability->where, fmt::format("a capability of a device of {} must be a string", of), "write `capabilities: [gpu]`");
+    }
+  }
+
   void nested(const Value* map, std::string_view of) {
     if (map == nullptr || !map->is_mapping()) return;
+    for (const Entry& entry : *map->entries)
+      if (entry.key.empty()) error(entry.key_where, fmt::format("an empty name in {}", of), "give it a name, or remove it");
     for (const Entry& entry : *map->entries)
       if (!entry.value->is_scalar()) error(entry.value->where, fmt::format("'{}' of {} must be a plain value", entry.key, of), "quote it, or put JSON into a string");
   }
