@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <unordered_map>
 
 #include "wiring/steps.hpp"
 
 namespace dm::wiring {
 namespace {
+
+constexpr std::size_t kMostCompared = 500;  // mounts of one service; more are no hand-written project
 
 /// Targets that a container reads as one file: a known ending, or a well-known name.
 bool file_like(std::string_view target) {
@@ -24,60 +27,32 @@ bool below(std::string_view inner, std::string_view outer) {
 
 void find_mounts(Wiring& wiring, const sources::Files& files) {
   const Project& project = *wiring.project;
+  std::unordered_map<std::string_view, std::string_view> devices;
+  for (const auto& volume : project.volumes) devices[volume.key] = volume.device;
+  std::unordered_map<std::string, sources::Stat> stats;  // many services mount the same sources
   for (ServiceId id = 0; id < project.services.size(); ++id) {
-    for (const auto& mount : project.services[id].mounts) {
+    const auto& mounts = project.services[id].mounts;
+    for (const auto& mount : mounts) {
       MountUse use;
       use.service = id;
       use.mount = &mount;
       if (mount.type == compose::Mount::Type::bind) use.host_path = mount.source;
-      else if (const auto* volume = project.volume(mount.source); volume != nullptr) use.host_path = volume->device;
+      else if (const auto volume = devices.find(mount.source); mount.type == compose::Mount::Type::volume && volume != devices.end())
+        use.host_path = volume->second;
       if (!use.host_path.empty()) {
         use.in_project = below(use.host_path, project.folder);
-        if (use.in_project) use.source = files.stat(use.host_path);
+        if (use.in_project) {
+          const auto [known, fresh] = stats.try_emplace(use.host_path);
+          if (fresh) known->second = files.stat(use.host_path);
+          use.source = known->second;
+        }
       }
       use.looks_like_file = file_like(mount.target);
+      if (mounts.size() <= kMostCompared)
+        for (const auto& other : mounts)
+          if (&other != &mount && (below(other.target, mount.target) || below(mount.target, other.target))) use.shadows.push_back(&other);
       wiring.mounts.push_back(std::move(use));
     }
-  }
-}
-
-void find_datastores(Wiring& wiring) {
-  const Project& project = *wiring.project;
-  for (ServiceId id = 0; id < project.services.size(); ++id) {
-    const auto* product = wiring.product_of[id];
-    if (product == nullptr || product->datastore.empty() || product->data.empty() || wiring.one_shot[id]) continue;
-    const Service& service = project.services[id];
-    Datastore store;
-    store.service = id;
-    store.product = product;
-    store.kind = product->datastore;
-    store.data_path = product->data.front().path;
-    if (const auto* moved = service.env("PGDATA"); moved != nullptr && product->id == "postgres" && !moved->value.value.empty())
-      store.data_path = moved->value.value;
-    const auto data_mount = [&](std::string_view path) {
-      const compose::Mount* best = nullptr;
-      for (const auto& mount : service.mounts)
-        if (below(path, mount.target) && (best == nullptr || mount.target.size() > best->target.size())) best = &mount;
-      return best;
-    };
-    store.mount = data_mount(store.data_path);
-    // From PostgreSQL 18 on the image keeps its data below /var/lib/postgresql, whatever the version's folder.
-    if (store.mount != nullptr && store.mount->type == compose::Mount::Type::tmpfs) store.ephemeral = true;
-    store.wrong_path = store.mount == nullptr && std::ranges::any_of(service.mounts, [](const auto& mount) {
-                         return !mount.read_only && (mount.type == compose::Mount::Type::volume) && !file_like(mount.target);
-                       });
-    for (ServiceId other = 0; other < project.services.size() && store.mount != nullptr; ++other) {
-      if (other == id || store.mount->source.empty()) continue;
-      const auto* theirs = wiring.product_of[other];
-      const bool backup = (theirs != nullptr && theirs->kind == "backup") || project.services[other].name.find("backup") != std::string_view::npos;
-      if (!backup) continue;
-      const bool mounts = std::ranges::any_of(project.services[other].mounts, [&](const auto& mount) {
-        return mount.type == store.mount->type && mount.source == store.mount->source;
-      });
-      const bool dumps = std::ranges::any_of(wiring.references, [&](const Reference& reference) { return reference.from == other && reference.to == id; });
-      if (mounts || dumps) store.backed_up_by.push_back(other);
-    }
-    wiring.datastores.push_back(std::move(store));
   }
 }
 

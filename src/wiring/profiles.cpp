@@ -6,6 +6,8 @@
 namespace dm::wiring {
 namespace {
 
+constexpr std::size_t kMostChoices = 64;  // different combinations of documents and scripts
+
 struct Choice {
   std::vector<std::string> profiles;
   std::string basis;
@@ -42,29 +44,41 @@ void documented(std::string_view text, std::string_view name, const std::set<std
 
 void find_profile_troubles(Wiring& wiring, const sources::Files& files) {
   const Project& project = *wiring.project;
-  std::set<std::string> profiles;
+  std::set<std::string> known;
   for (const Service& service : project.services)
-    for (const auto& profile : service.profiles) profiles.emplace(profile.value);
-  std::vector<Choice> choices{{{}, "no profile chosen"}};
-  for (const auto& profile : profiles) choices.push_back({{profile}, "profile '" + profile + "' alone"});
-  if (!project.profiles.empty()) choices.push_back({project.profiles, "the chosen profiles"});
-  if (!profiles.empty()) {
-    for (const auto& name : files.list(project.folder)) {
+    for (const auto& profile : service.profiles) known.emplace(profile.value);
+  if (known.empty()) return;
+  std::set<std::pair<ServiceId, ServiceId>> seen;
+  const auto judge = [&](const Choice& choice, ServiceId id) {
+    const Service& service = project.services[id];
+    if (!enabled(service, choice.profiles)) return;
+    for (const auto& dependency : service.depends_on) {
+      const auto target = wiring.id_of(dependency.service);
+      if (target == kNone || !dependency.required || enabled(project.services[target], choice.profiles)) continue;
+      if (seen.emplace(id, target).second) wiring.profile_troubles.push_back({choice.profiles, choice.basis, id, target, dependency.where});
+    }
+  };
+  // Each service is on in "none" or in its own profiles alone, so this is linear, not profiles times services.
+  const Choice none{{}, "no profile chosen"};
+  for (ServiceId id = 0; id < project.services.size(); ++id) {
+    if (project.services[id].profiles.empty()) judge(none, id);
+    for (const auto& profile : project.services[id].profiles)
+      judge({{std::string(profile.value)}, "profile '" + std::string(profile.value) + "' alone"}, id);
+  }
+  std::vector<Choice> choices;
+  if (!project.profiles.empty() && std::ranges::find(project.profiles, "*") == project.profiles.end())
+    choices.push_back({project.profiles, "the chosen profiles"});
+  for (const std::string folder : {"", "docs/", "scripts/"}) {
+    for (const auto& name : files.list(sources::clean_path(folder, project.folder))) {
       if (!(name.starts_with("README") || name.ends_with(".md") || name == "Makefile" || name.ends_with(".sh"))) continue;
-      if (const auto text = files.read(sources::clean_path(name, project.folder), 1U << 20U); text) documented(*text, name, profiles, choices);
+      if (const auto text = files.read(sources::clean_path(folder + name, project.folder), 1U << 20U); text) documented(*text, folder + name, known, choices);
     }
   }
-  std::set<std::pair<ServiceId, ServiceId>> seen;
+  std::set<std::vector<std::string>> judged;
   for (const Choice& choice : choices) {
-    for (ServiceId id = 0; id < project.services.size(); ++id) {
-      const Service& service = project.services[id];
-      if (!enabled(service, choice.profiles)) continue;
-      for (const auto& dependency : service.depends_on) {
-        const auto target = wiring.id_of(dependency.service);
-        if (target == kNone || !dependency.required || enabled(project.services[target], choice.profiles)) continue;
-        if (seen.emplace(id, target).second) wiring.profile_troubles.push_back({choice.profiles, choice.basis, id, target, dependency.where});
-      }
-    }
+    if (judged.size() >= kMostChoices) break;
+    if (!judged.insert(choice.profiles).second) continue;
+    for (ServiceId id = 0; id < project.services.size(); ++id) judge(choice, id);
   }
 }
 

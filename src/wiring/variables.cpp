@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "formats/dotenv.hpp"
 #include "wiring/steps.hpp"
@@ -37,6 +38,17 @@ void find_variables(Wiring& wiring, Project& project) {
       unused.documented = true;
       wiring.variables.push_back(std::move(unused));
     }
+  }
+  // What only an env_file of a service sets is not there for ${...}: listed as a place, but neither defined nor documented.
+  std::set<std::string_view> files;
+  for (const Service& service : project.services)
+    for (const auto& path : service.env_files) files.insert(path.value);
+  for (const auto& path : files) {
+    if (sources::file_name(path) == ".env" && sources::parent_path(path) == project.folder) continue;
+    const auto file = project.texts.open(std::string(path));
+    if (!file) continue;
+    for (const auto& entry : formats::parse_dotenv(project.texts.at(*file).content, keep).entries)
+      if (const auto found = all.find(entry.key); found != all.end()) found->second.definitions.push_back({*file, entry.key_span});
   }
   for (auto& [name, info] : all) wiring.variables.push_back(std::move(info));
 }

@@ -1,0 +1,47 @@
+#include <algorithm>
+
+#include "wiring/steps.hpp"
+
+namespace dm::wiring {
+namespace {
+
+/// One of the words that a name is made of ("app-db-init": app, db, init), not a part of one ("trinity").
+bool job_name(std::string_view name) {
+  while (!name.empty()) {
+    const auto end = std::min(name.find_first_of("-_."), name.size());
+    const auto word = name.substr(0, end);
+    name.remove_prefix(std::min(end + 1, name.size()));
+    for (const auto job : {"init", "initdb", "migrate", "migration", "migrations", "migrator", "setup", "bootstrap", "seed", "seeder", "provision", "job", "oneshot"})
+      if (word == job) return true;
+  }
+  return false;
+}
+
+/// The command is a single migration ("python manage.py migrate"), not the first step of a server's start.
+bool job_command(const Service& service) {
+  if (service.command.empty() || service.command.size() > 8) return false;
+  for (const auto& word : service.command)
+    if (word.value.find("&&") != std::string_view::npos || word.value.find(';') != std::string_view::npos || word.value.find('\n') != std::string_view::npos) return false;
+  return std::ranges::any_of(service.command, [](const auto& word) { return word.value == "migrate" || word.value == "db:migrate"; });
+}
+
+}  // namespace
+
+void find_one_shots(Wiring& wiring) {
+  const auto& services = wiring.project->services;
+  wiring.one_shot.assign(services.size(), false);
+  for (const Service& service : services)
+    for (const auto& dependency : service.depends_on)
+      if (dependency.condition == "service_completed_successfully")
+        if (const auto id = wiring.id_of(dependency.service); id != kNone) wiring.one_shot[id] = true;
+  for (ServiceId id = 0; id < services.size(); ++id) {
+    const Service& service = services[id];
+    const bool may_end = !service.restart || service.restart.value == "no" || service.restart.value.starts_with("on-failure");
+    const auto* product = wiring.product_of[id];
+    if (may_end && service.ports.empty() &&
+        (job_name(service.name) || job_command(service) || (product != nullptr && product->kind == "one-shot")))
+      wiring.one_shot[id] = true;
+  }
+}
+
+}  // namespace dm::wiring
