@@ -42,7 +42,7 @@ TEST(References, AreFoundInUrlsAndInVariablesThatAreNamedAfterHosts) {
     image: example/app:1
     environment:
       A_URL: redis://:pw@cache:6379/0
-      B_HOST: db
+      DB_HOST: db
       C_ADDRESS: tcp://gone:1
       D_DSN: jdbc:postgresql://db:5432/x
   cache: {image: example/c:1}
