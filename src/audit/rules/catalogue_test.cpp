@@ -23,15 +23,18 @@ void read_example(std::string_view text, std::string_view id, Example& out) {
   const std::string marker = "  # <- " + std::string(id);
   std::string path = "compose.yaml";
   std::string content;
+  std::uint32_t mode = 0644;
   std::size_t line = 1;
-  const auto flush = [&] { out.files.add("/project/" + path, content); };
+  const auto flush = [&] { out.files.add("/project/" + path, content, mode); };
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
     auto row = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (row.starts_with("-- ")) {
       flush();
-      path = row.substr(3, row.find(' ', 3) - 3);
+      const auto space = row.find(' ', 3);
+      path = row.substr(3, space - 3);
+      mode = space == std::string_view::npos ? 0644 : static_cast<std::uint32_t>(std::stoul(std::string(row.substr(space + 1)), nullptr, 8));
       content.clear();
       line = 1;
       continue;

@@ -8,10 +8,14 @@
 #define DM_AUDIT_RULES(X) \
   X(project_does_not_load) \
   X(profile_closure) \
+  X(health_budget) \
+  X(startup_coupling) \
   X(bind_source_missing) \
+  X(entrypoint_not_executable) \
   X(variable_undefined) \
   X(required_variable_unguarded) \
   X(unreachable_dependency) \
+  X(dns_name_collision) \
   X(unresolvable_host) \
   X(port_mismatch) \
   X(vacuous_healthcheck) \
