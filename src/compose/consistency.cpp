@@ -142,7 +142,7 @@ class Checker {
     for (const Resource& resource : all) {
       const auto* content = resource.node->find("content");
       const auto given = (resource.node->find("file") != nullptr ? 1 : 0) + (resource.node->find("environment") != nullptr ? 1 : 0) + (content != nullptr ? 1 : 0);
-      if (resource.external || given == 1 || resource.node->find("driver") != nullptr) continue;
+      if (resource.external || given == 1) continue;
       context_.error(resource.where, fmt::format("{} '{}' must have exactly one of file, environment{}", what, resource.key, what == "config" ? ", content" : ""), "keep one");
     }
   }

@@ -135,7 +135,13 @@ Value* ipam_of(Value& network, Arena& arena) {
 
 void absolute_paths(Value& service, const std::string& folder, Project& project) { Paths(project, folder).service(service); }
 
-void absolute_paths_of_all(Value& root, const std::string& folder, Project& project) { Paths(project, folder).root(root); }
+void absolute_paths_of_all(Value& root, const std::string& folder, Project& project) {
+  if (Value* services = root.find("services"); services != nullptr && services->is_mapping())
+    for (Entry& entry : *services->entries)  // the context that is implied is the folder of the included file
+      if (Value* build = entry.value->find("build"); build != nullptr && build->is_mapping() && build->find("context") == nullptr)
+        build->entries->push_back({"context", {}, project.arena.string(".")});
+  Paths(project, folder).root(root);
+}
 
 void apply_defaults(Value& root, std::string_view folder, Context& context) {
   Project& project = context.project;

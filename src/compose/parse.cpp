@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "compose/stages.hpp"
+#include "compose/units.hpp"
 
 namespace dm::compose {
 namespace {
@@ -283,8 +284,14 @@ class Reader {
     }
     if (event_.type == YAML_ALIAS_EVENT) return alias();
     if (event_.type == YAML_SCALAR_EVENT) return scalar(before);
-    if (event_.type == YAML_SEQUENCE_START_EVENT) return sequence(depth, before);
-    if (event_.type == YAML_MAPPING_START_EVENT) return mapping(depth, before);
+    const bool list = event_.type == YAML_SEQUENCE_START_EVENT;
+    if (list || event_.type == YAML_MAPPING_START_EVENT) {
+      const bool flow = list ? event_.data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE : event_.data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+      flow_ += flow ? 1 : 0;
+      Value* value = list ? sequence(depth, before) : mapping(depth, before);
+      flow_ -= flow ? 1 : 0;
+      return value;
+    }
     return context_.project.arena.make(Kind::null);
   }
 
@@ -302,6 +309,12 @@ class Reader {
     }
     if (scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE && has_slash_escape(source(value->where)))
       stop(value->where, "found unknown escape character '\\/' in a double-quoted text", "write '/' without the backslash");
+    if (flow_ > 0 && value->plain && value->text.find('?') != std::string_view::npos)  // libyaml accepts it, Compose's parser does not
+      stop(value->where, fmt::format("did not find expected ',' or the closing bracket: '?' in '{}'", value->text), "quote it");
+    if (tag == "tag:yaml.org,2002:binary") {
+      if (const auto bytes = decode_base64(value->text)) value->text = arena.keep(*bytes);
+      else stop(value->where, "!!binary value contains invalid base64 data", "correct it, or remove the tag");
+    }
     remember(scalar.anchor, value, before);
     return value;
   }
@@ -461,6 +474,7 @@ class Reader {
   yaml_event_t event_{};
   bool have_ = false;
   bool failed_ = false;
+  int flow_ = 0;  // open [ and {
   std::size_t made_ = 0, copied_ = 0;
   std::vector<Value*> items_;  // of the sequences that are open, outermost first
   std::unordered_map<std::string, Anchor> anchors_;

@@ -21,7 +21,7 @@ constexpr Key kRoot[] = {{"version", "s"}, {"name", "s"}, {"include", "l0"}, {"s
 constexpr Key kService[] = {
     {"annotations", "lm"}, {"attach", "bs"}, {"blkio_config", "m"}, {"build", "sm"}, {"cap_add", "l"}, {"cap_drop", "l"},
     {"cgroup", "s"}, {"cgroup_parent", "s"}, {"command", "sl0"}, {"configs", "l"}, {"container_name", "s"},
-    {"cpu_count", "is"}, {"cpu_percent", "n"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
+    {"cpu_count", "is"}, {"cpu_percent", "i"}, {"cpu_period", "ns"}, {"cpu_quota", "ns"}, {"cpu_rt_period", "ns"},
     {"cpu_rt_runtime", "ns"}, {"cpu_shares", "ns"}, {"cpus", "ns"}, {"cpuset", "s"}, {"credential_spec", "m"},
     {"depends_on", "lm"}, {"deploy", "m0"}, {"develop", "m0"}, {"device_cgroup_rules", "l"}, {"devices", "l"}, {"dns", "sl"},
     {"dns_opt", "l"}, {"dns_search", "sl"}, {"domainname", "s"}, {"entrypoint", "sl0"}, {"env_file", "sl"},

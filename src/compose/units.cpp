@@ -108,6 +108,27 @@ std::string format_plain(double value) {
   return format_real(value);
 }
 
+std::optional<std::string> decode_base64(std::string_view text) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  std::uint32_t bits = 0;
+  std::size_t count = 0;
+  std::size_t padding = 0;
+  for (const char c : text) {
+    if (c == '\n' || c == '\r') continue;
+    const auto digit = kDigits.find(c);
+    if (c == '=') ++padding;
+    else if (digit == std::string_view::npos || padding > 0) return std::nullopt;
+    bits = bits << 6U | static_cast<std::uint32_t>(c == '=' ? 0 : digit);
+    if (++count % 4 != 0) continue;
+    for (const auto shift : {16U, 8U, 0U}) out += static_cast<char>(bits >> shift & 0xFFU);
+    bits = 0;
+  }
+  if (count % 4 != 0 || padding > 2) return std::nullopt;
+  out.resize(out.size() - padding);
+  return out;
+}
+
 std::optional<std::vector<std::string>> split_command(std::string_view text) {
   enum class In : std::uint8_t { plain, single, twofold, back, dollar };
   std::vector<std::string> out;

@@ -20,6 +20,8 @@ std::string format_duration(std::chrono::nanoseconds value);
 std::string format_real(double value);
 /// As Go prints a float inside a string (an environment value): 1000, 1.5, 1.234567e+06, 1e-05.
 std::string format_plain(double value);
+/// The bytes of `!!binary`. Nothing where malformed.
+std::optional<std::string> decode_base64(std::string_view text);
 /// Splits a command string as Compose does: quotes, backslashes, `$(...)` and backticks kept as one word, cut at an
 /// unquoted ; & | < >. Nothing where a quote or a bracket is open.
 std::optional<std::vector<std::string>> split_command(std::string_view text);

@@ -41,6 +41,14 @@ TEST(Commands, AreSplitAndCutAsComposeDoes) {
   EXPECT_EQ(split_command("echo ''"), (Words{"echo", ""}));
 }
 
+TEST(Binary, IsDecodedStrictly) {
+  EXPECT_EQ(decode_base64("aGVsbG8="), "hello");
+  EXPECT_EQ(decode_base64(""), "");
+  EXPECT_EQ(decode_base64("aGVsbG8"), std::nullopt);
+  EXPECT_EQ(decode_base64("===="), std::nullopt);
+  EXPECT_EQ(decode_base64("a!=="), std::nullopt);
+}
+
 TEST(Floats, BecomeTextAsGoPrintsThem) {
   EXPECT_EQ(format_plain(1000), "1000");
   EXPECT_EQ(format_plain(1.5), "1.5");

@@ -10,7 +10,7 @@ namespace {
 bool blank(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
 bool key_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' ||
-         c == '[' || c == ']';
+         c == '[' || c == ']' || static_cast<unsigned char>(c) >= 0x80;  // letters of other scripts
 }
 
 class Parser {
@@ -53,10 +53,15 @@ class Parser {
     }
     const auto begin = at_;
     auto stop = begin;
-    while (stop < end && text_[stop] != '=' && text_[stop] != ':') ++stop;
+    while (stop < end && text_[stop] != '=' && (text_[stop] != ':' || expand_ == nullptr)) ++stop;
     auto key_end = stop;
     while (key_end > begin && blank(text_[key_end - 1])) --key_end;
     DotenvEntry entry;
+    if (expand_ == nullptr && stop < end && key_end < stop) {
+      error(begin, stop, fmt::format("variable '{}' contains a space", text_.substr(begin, stop - begin)));
+      at_ = std::min(end + 1, text_.size());
+      return;
+    }
     entry.key = text_.substr(begin, key_end - begin);
     entry.key_span = {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(key_end)};
     if (const auto odd = std::ranges::find_if_not(entry.key, key_char); odd != entry.key.end()) {
@@ -67,6 +72,14 @@ class Parser {
       return;
     }
     if (stop == end) {  // a name alone
+      if (end == text_.size() && expand_ != nullptr) {  // as Compose: the last line without its end is a value without a name
+        entry.value = std::move(entry.key);
+        entry.key.clear();
+        entry.value_span = entry.key_span;
+        at_ = end;
+        out_.entries.push_back(std::move(entry));
+        return;
+      }
       entry.inherits = true;
       at_ = std::min(end + 1, text_.size());
       if (!entry.key.empty()) out_.entries.push_back(std::move(entry));
