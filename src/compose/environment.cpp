@@ -10,6 +10,8 @@
 namespace dm::compose {
 namespace {
 
+constexpr std::string_view kNothing = "/dev/null";  ///< as an env file: the usual way to say "none"; a device is never read
+
 bool set_in(const Options& options, std::string_view name, std::string& out) {
   const auto found = options.environment.find(name);
   if (found == options.environment.end()) return false;
@@ -127,6 +129,7 @@ void read_environment(Context& context, const std::string& folder) {
   const bool skip = std::ranges::find(kTrue, disabled) != kTrue.end();
   if (!asked && !skip) paths.push_back(sources::clean_path(".env", folder));
   for (const auto& path : paths) {
+    if (path == kNothing) continue;
     if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
     const auto file = context.project.texts.open(path);
     if (!file) {
@@ -151,6 +154,7 @@ Environment environment_of_include(Context& context, const Value& entry, const s
   if (!asked) paths.push_back(sources::clean_path(".env", base));
   const Lookup lookup = [&](std::string_view name) { return find_variable(context.project, name); };
   for (const auto& path : paths) {
+    if (path == kNothing) continue;
     if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
     const auto file = context.project.texts.open(path);
     if (!file) context.error(named != nullptr ? named->where : entry.where, file.error().message, "check the path");
@@ -208,7 +212,7 @@ void resolve_env_files(Context& context) {
     for (const Value* entry : *entries->items) {
       const Value* path = entry->find("path");
       const Value* required = entry->find("required");
-      if (path == nullptr) continue;
+      if (path == nullptr || path->text == kNothing) continue;
       const auto file = project.texts.open(std::string(path->text));
       if (!file) {
         if (required == nullptr || required->kind != Kind::boolean || required->boolean)
