@@ -190,7 +190,7 @@ class Finder {
       if (!known || reference.outcome == Outcome::self || reference.port_listens == std::optional<bool>(false)) return;
       reference.firm = reference.outcome == Outcome::reachable && reference.port_listens == std::optional<bool>(true);
     } else if (host.certainty == Certainty::perhaps) {
-      reference.firm = fits && !reference.host.empty() && reference.port.has_value();
+      reference.firm = known && fits;
     }
     wiring_.references.push_back(std::move(reference));
   }
