@@ -15,7 +15,7 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 bool host_char(char c) { return letter(c) || digit(c) || c == '-' || c == '_' || c == '.'; }
 
 /// What may stand just after a host or a port. Anything else ('$', '{', '%', '*', ...) is a template: the name is unknown.
-bool ends_host(char c) { return std::string_view(" \t\r\n/?#,;\"'`)]>|&\\").find(c) != std::string_view::npos; }
+bool ends_host(char c) { return std::string_view(" \t\r\n/?#,;\"'`)]>|&").find(c) != std::string_view::npos; }
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -89,7 +89,7 @@ void urls(std::string_view value, Certainty certainty, std::vector<HostText>& ou
     const auto scheme = value.substr(begin, at - begin);
     if (scheme.empty() || !letter(scheme[0]) || local_scheme(scheme)) continue;
     auto rest = value.substr(at + 3);
-    rest = rest.substr(0, rest.find_first_of(" \t\r\n\"'`<>|;\\"));
+    rest = rest.substr(0, rest.find_first_of(" \t\r\n\"'`<>|;"));
     const auto whole = rest;
     rest = rest.substr(0, rest.find_first_of("/?#"));
     if (const auto sign = rest.rfind('@'); sign != std::string_view::npos) {

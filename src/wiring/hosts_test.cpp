@@ -87,6 +87,7 @@ TEST(HostsInCommand, OptionsThatOnlyLookLikeHostsAreNone) {
   EXPECT_EQ(command({"curl", "-h"}), "");
   EXPECT_EQ(command({"sh", "-c", "# see http://docs\nexec app"}), "");
   EXPECT_EQ(command({"--web.external-url=http://prometheus:9090"}), "?http!prometheus:9090");
+  EXPECT_EQ(command({"sed", "s#https://oss\\.example\\.org#https://x.example.org#"}), "https!x.example.org");
   EXPECT_EQ(command({"date", "+%H:%M"}), "");
   EXPECT_EQ(command({"app", "--listen", "0.0.0.0:80"}), "~0.0.0.0:80");
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "wiring/hosts.hpp"
 #include "wiring/steps.hpp"
@@ -255,7 +256,8 @@ class Finder {
       const auto network = networks_.find(use.network);
       return network == networks_.end() || network->second->external;
     });
-    reference.outcome = bare && !outside && !from.networks.empty() && from.dns.empty() ? Outcome::unknown_name : Outcome::external;
+    const bool surely = bare && !outside && !from.networks.empty() && from.dns.empty() && !elsewhere(host);
+    reference.outcome = surely ? Outcome::unknown_name : Outcome::external;
     return false;
   }
 
@@ -280,6 +282,36 @@ class Finder {
     return std::ranges::none_of(mine.profiles, [&](const auto& profile) {
       return std::ranges::any_of(theirs.profiles, [&](const auto& other) { return other.value == profile.value; });
     });
+  }
+
+  /// A compose file of the same folder that was not loaded (compose.monitoring.yaml) may bring the name when it is given, too.
+  bool elsewhere(std::string_view host) {
+    if (!siblings_read_) {
+      siblings_read_ = true;
+      const auto& project = *wiring_.project;
+      const auto& files = project.texts.files();
+      for (const auto& name : files.list(project.folder)) {
+        if (name.find("compose") == std::string::npos || !(name.ends_with(".yml") || name.ends_with(".yaml"))) continue;
+        const auto path = sources::clean_path(name, project.folder);
+        if (std::ranges::find(project.compose_files, path) != project.compose_files.end()) continue;
+        if (auto text = files.read(path, 1U << 20U)) siblings_.push_back(*std::move(text));
+        if (siblings_.size() >= kMostSiblings) break;
+      }
+      for (const auto& text : siblings_) keys(text);
+    }
+    return sibling_keys_.contains(host);
+  }
+
+  void keys(std::string_view text) {
+    while (!text.empty()) {
+      const auto end = std::min(text.find('\n'), text.size());
+      auto line = text.substr(0, end);
+      text.remove_prefix(std::min(end + 1, text.size()));
+      const auto indent = line.find_first_not_of(' ');
+      if (indent == std::string_view::npos || indent == 0 || indent > 4) continue;
+      line = line.substr(indent, line.find(':') - std::min(indent, line.find(':')));
+      if (line.size() < 100) sibling_keys_.insert(line);
+    }
   }
 
   bool generated(std::string_view host) const {
@@ -313,6 +345,10 @@ class Finder {
   }
 
   Wiring& wiring_;
+  static constexpr std::size_t kMostSiblings = 32;
+  bool siblings_read_ = false;
+  std::vector<std::string> siblings_;
+  std::unordered_set<std::string_view> sibling_keys_;
   std::unordered_map<std::string_view, const compose::Network*> networks_;
   std::unordered_map<std::string_view, std::size_t> by_name_;
   std::unordered_map<Key, std::size_t, KeyHash> on_network_;

@@ -153,6 +153,17 @@ TEST(References, LookAlikesInAWholeProjectGiveNoFirmReference) {
   EXPECT_EQ(p.firm("app"), "");
 }
 
+TEST(References, AnotherComposeFileOfTheFolderMayBringTheName) {
+  const Wired p(R"(services:
+  app: {image: "example/app:1", environment: {GRAFANA_HOST: grafana, GRAFANA_PORT: 3000, DB_HOST: nobody}}
+-- compose.monitoring.yaml
+services:
+  grafana: {image: "grafana/grafana:12.0.0"}
+)");
+  EXPECT_EQ(p.reference("app", "grafana")->outcome, Outcome::external);
+  EXPECT_EQ(p.reference("app", "nobody")->outcome, Outcome::unknown_name);
+}
+
 TEST(Listeners, AProductsPortsAreOnlyTheWholeTruthWhileNothingMovesThem) {
   const Wired p(R"(services:
   plain: {image: "postgres:17"}
