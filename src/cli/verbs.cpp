@@ -90,20 +90,23 @@ void print_diagnostics(const compose::Project& project, const std::vector<compos
 
 bool write_output(const std::string& path, std::string_view text) {
   if (path.empty()) return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
-  const auto temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  // Only a regular file is replaced: a device, a FIFO or a symbolic link must stay what it is.
+  const auto target = sources::disk().stat(path);
+  const bool replace = (target.kind == sources::Kind::missing && !target.symlink) || (target.kind == sources::Kind::regular && !target.symlink);
+  const auto temporary = replace ? fmt::format("{}.{}.tmp", path, ::getpid()) : path;
+  const int fd = ::open(temporary.c_str(), replace ? O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC : O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
   bool fine = fd >= 0;
   while (fine && !text.empty()) {
     const auto wrote = ::write(fd, text.data(), text.size());
     fine = wrote > 0;
     if (fine) text.remove_prefix(static_cast<std::size_t>(wrote));
   }
-  fine = fine && ::fsync(fd) == 0;
+  fine = fine && (!replace || ::fsync(fd) == 0);
   const int error = errno;
   if (fd >= 0) ::close(fd);
-  if (fine) fine = std::rename(temporary.c_str(), path.c_str()) == 0;
+  if (fine && replace) fine = std::rename(temporary.c_str(), path.c_str()) == 0;
   if (fine) return true;
-  ::unlink(temporary.c_str());
+  if (replace) ::unlink(temporary.c_str());
   fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, std::strerror(error));
   return false;
 }
