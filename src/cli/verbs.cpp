@@ -21,6 +21,7 @@ constexpr std::array kVerbs{
          "       [-q] [--no-interpolate] [-o FILE]",
          config},
     Verb{"audit", "say what will break in production, and why", "audit [PATH] [--format text|json] [--fail-on critical|high|medium|low] [--show info] [-o FILE]", audit},
+    Verb{"graph", "who talks to whom, and why", "graph [PATH] [--format text|dot|json|svg] [-o FILE]", graph},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
 };

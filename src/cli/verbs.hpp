@@ -34,6 +34,7 @@ int config(Args& args);
 int audit(Args& args);
 int explain(Args& args);
 int rules(Args& args);
+int graph(Args& args);
 
 /// Prints diagnostics with their lines to standard error.
 void print_diagnostics(const compose::Project& project, const std::vector<compose::Diagnostic>& diagnostics);
