@@ -4,28 +4,12 @@
 #include <array>
 #include <set>
 
-#include "audit/rule.hpp"
 #include "base/json.hpp"
-#include "cli/verbs.hpp"
+#include "cli/judge.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::cli {
 namespace {
-
-struct Judged {
-  compose::Loaded loaded;
-  product::Catalogue products;
-  wiring::Wiring wiring;
-  std::vector<audit::Finding> findings;
-};
-
-/// Loads leniently (all services) and runs every rule.
-void judge(const compose::Options& options, Judged& out) {
-  out.loaded = compose::load(options, sources::disk());
-  if (!out.loaded.usable) return;
-  out.wiring = wiring::wire(*out.loaded.project, out.products);
-  out.findings = audit::audit({*out.loaded.project, out.wiring, out.loaded.diagnostics, sources::disk(), *out.loaded.project});
-}
 
 std::optional<audit::Severity> severity_of(std::string_view name) {
   for (const auto severity : {audit::Severity::critical, audit::Severity::high, audit::Severity::medium, audit::Severity::low, audit::Severity::info})
@@ -81,11 +65,6 @@ std::string json(const Judged& judged) {
   return writer.take() + "\n";
 }
 
-int unknown(std::string_view verb, std::string_view word) {
-  fmt::print(stderr, "datamancy: {} does not know '{}'; see 'datamancy {} --help'\n", verb, word, verb);
-  return kUsage;
-}
-
 }  // namespace
 
 int audit(Args& args) {
@@ -103,23 +82,9 @@ int audit(Args& args) {
   if (!limit) return unknown("audit", fail_on);
   if (!least) return unknown("audit", show);
   if (format != "text" && format != "json") return unknown("audit", format);
-  if (args.words.size() > 1 || (!args.words.empty() && args.words[0].starts_with('-'))) return unknown("audit", args.words.back());
-  if (!args.words.empty()) {
-    const auto path = sources::clean_path(args.words[0], args.project.working_directory);
-    if (sources::disk().stat(path).kind == sources::Kind::directory) args.project.working_directory = path;
-    else args.project.files.push_back(path);
-  }
-  args.project.lenient = true;
-  read_stdin(args.project);
+  if (!take_path(args, "audit")) return kUsage;
   Judged judged;
-  judge(args.project, judged);
-  if (!judged.loaded.usable) {
-    print_diagnostics(*judged.loaded.project, judged.loaded.diagnostics);
-    return kFailed;
-  }
-  std::vector<compose::Diagnostic> warnings;
-  std::ranges::copy_if(judged.loaded.diagnostics, std::back_inserter(warnings), [](const auto& diagnostic) { return !diagnostic.where; });
-  print_diagnostics(*judged.loaded.project, warnings);
+  if (!judge(args, judged)) return kFailed;
   if (!write_output(output, format == "json" ? json(judged) : text(judged, *least))) return kFailed;
   const bool failed = std::ranges::any_of(judged.findings, [&](const auto& finding) { return finding.suppressed_by.empty() && finding.severity <= *limit; });
   return failed ? kFindings : kClean;

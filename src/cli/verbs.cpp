@@ -22,6 +22,10 @@ constexpr std::array kVerbs{
          config},
     Verb{"audit", "say what will break in production, and why", "audit [PATH] [--format text|json] [--fail-on critical|high|medium|low] [--show info] [-o FILE]", audit},
     Verb{"graph", "who talks to whom, and why", "graph [PATH] [--format text|dot|json|svg] [-o FILE]", graph},
+    Verb{"report", "write the readiness report: verdict, score, what to do in which order",
+         "report [PATH] [--format markdown|json] [--explain] [--date YYYY-MM-DD] [-o FILE]\n"
+         "       exit status: 0 ready, 1 not ready or not proven, 2 could not be judged",
+         report},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
 };

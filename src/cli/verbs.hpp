@@ -32,6 +32,7 @@ std::span<const Verb> verbs();
 
 int config(Args& args);
 int audit(Args& args);
+int report(Args& args);
 int explain(Args& args);
 int rules(Args& args);
 int graph(Args& args);

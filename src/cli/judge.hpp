@@ -1,0 +1,28 @@
+/// What `audit` and `report` share: a project loaded leniently and judged by every rule.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "audit/rule.hpp"
+#include "cli/verbs.hpp"
+
+namespace dm::cli {
+
+struct Judged {
+  compose::Loaded loaded;
+  product::Catalogue products;
+  wiring::Wiring wiring;
+  std::vector<audit::Finding> findings;
+  audit::Input input() const;  ///< only where `loaded.usable`
+};
+
+/// Takes the operand PATH (a folder or a compose file) out of `args`. Usage errors are printed; false then.
+bool take_path(Args& args, std::string_view verb);
+/// Loads and judges; false after printing the diagnostics where the project cannot be judged.
+bool judge(Args& args, Judged& out);
+/// Says on standard error what the verb does not know; gives the exit status.
+int unknown(std::string_view verb, std::string_view word);
+
+}  // namespace dm::cli

@@ -1,0 +1,159 @@
+#include <fmt/format.h>
+
+#include <array>
+
+#include "readiness/control.hpp"
+#include "sensitive/sensitive.hpp"
+
+namespace dm::readiness {
+namespace {
+
+bool always(const Stack& stack) { return !stack.project->services.empty(); }
+bool never(const Stack&) { return false; }
+bool running(const Stack& stack) { return stack.long_running > 0; }
+bool data(const Stack& stack) { return stack.datastore || stack.volumes; }
+bool datastore(const Stack& stack) { return stack.datastore; }
+bool sql(const Stack& stack) { return stack.sql; }
+bool postgres(const Stack& stack) { return stack.postgres; }
+bool cache(const Stack& stack) { return stack.cache; }
+bool ldap(const Stack& stack) { return stack.ldap; }
+bool proxy(const Stack& stack) { return stack.proxy; }
+bool sign_in(const Stack& stack) { return stack.proxy && stack.identity; }
+bool aliases(const Stack& stack) { return stack.proxy && stack.aliases; }
+bool gpu(const Stack& stack) { return stack.gpu; }
+bool init_scripts(const Stack& stack) { return stack.init_scripts; }
+bool secrets(const Stack& stack) { return stack.secrets || stack.dotenv; }
+bool risky(const Stack& stack) { return stack.risky; }
+bool edge_and_data(const Stack& stack) { return stack.proxy && stack.datastore; }
+bool templates(const Stack& stack) { return stack.templates; }
+bool several(const Stack& stack) { return stack.project->services.size() > 1; }
+
+std::string count(std::string_view noun, std::size_t number) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
+
+/// O12, O37: secrets that stand readable in an env file.
+Verdict judge_sealed(const Stack& stack) {
+  if (!stack.dotenv) return {.unknown = "no env file is here to look at"};
+  std::size_t plain = 0;
+  std::string_view first;
+  for (const auto& [name, definition] : stack.project->environment) {
+    if (!definition.where || definition.value.empty() || !sensitive::secret_name(name)) continue;
+    if (definition.value.starts_with("ENC[") || sensitive::looks_hashed(definition.value)) continue;
+    if (plain++ == 0) first = name;
+  }
+  if (plain == 0) return {};
+  return {.reason = fmt::format("{} {} readable in env files, the first is {}", plain, plain == 1 ? "secret stands" : "secrets stand", first)};
+}
+
+/// O41 - O43, O65: what is known to exhaust a host has a memory limit.
+Verdict judge_bounded(const Stack& stack) {
+  Verdict verdict;
+  const auto& services = stack.project->services;
+  for (ServiceId id = 0; id < services.size(); ++id) {
+    const auto* product = stack.wiring->product_of[id];
+    if (product != nullptr && !product->risk.empty() && !services[id].limits.memory) verdict.services.push_back(id);
+  }
+  if (!verdict.services.empty())
+    verdict.reason = fmt::format("{} that {} known to exhaust a host {} no memory limit, first '{}'", count("service", verdict.services.size()),
+                                 verdict.services.size() == 1 ? "is" : "are", verdict.services.size() == 1 ? "has" : "have",
+                                 services[verdict.services.front()].name);
+  return verdict;
+}
+
+/// O4: a break-in at the edge must not stand before the database at once. Clients of the datastore are no concern here.
+Verdict judge_tiers(const Stack& stack) {
+  Verdict verdict;
+  const auto& wiring = *stack.wiring;
+  for (ServiceId id = 0; id < wiring.product_of.size(); ++id) {
+    if (wiring.product_of[id] == nullptr || wiring.product_of[id]->kind != "proxy") continue;
+    for (const auto& store : wiring.datastores) {
+      if (store.ephemeral || store.service == id || !wiring.reachable(id, store.service)) continue;
+      if (verdict.reason.empty())
+        verdict.reason = fmt::format("the proxy '{}' shares a network with the datastore '{}'", wiring.service(id).name, wiring.service(store.service).name);
+      verdict.services.push_back(store.service);
+    }
+  }
+  return verdict;
+}
+
+using enum Area;
+using enum Evidence;
+
+constexpr std::string_view kStats = "docker stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.MemPerc}}'";
+constexpr std::string_view kUnhealthy = "docker ps -a --filter health=unhealthy; docker ps -a --filter status=restarting";
+constexpr std::string_view kLogs = "docker inspect -f '{{.Name}} {{json .HostConfig.LogConfig}}' $(docker compose ps -q)";
+constexpr std::string_view kMemory = "docker inspect -f '{{.Name}} {{.HostConfig.Memory}}' $(docker compose ps -q)";
+
+/// One line a control, by area. Weights: 10 no service without it, 7 an outage waits, 4 trouble, 1 polish.
+constexpr std::array kControls{
+    // Does it start, and do its parts find each other?
+    Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101", always, ""},
+    Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0107", always, ""},
+    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204", several, ""},
+    Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a"},
+    Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", unchecked, "", aliases, ""},
+    Control{"R06", "O18", architecture, 3, "connections to PostgreSQL are pooled within its maximum", unchecked, "", postgres, ""},
+    Control{"R07", "O20", architecture, 2, "rendered configuration has no placeholder left and no drift", unchecked, "", templates, ""},
+    Control{"R08", "O7", architecture, 1, "scripts of the project parse", unchecked, "", init_scripts, ""},
+    Control{"R09", "O32", architecture, 6, "the GPU is visible inside the engine", engine, "", gpu,
+            "docker run --rm --gpus all ubuntu nvidia-smi"},
+    Control{"R10", "O80", architecture, 1, "remote machines are reached by a dedicated user", unchecked, "", never, ""},
+    Control{"R19", "", architecture, 3, "nothing else is wrong with the architecture", files, "*", never, ""},
+    // Who can do what?
+    Control{"R20", "O8", security, 8, "no container is privileged or equals it", files,
+            "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0626", always, ""},
+    Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0611", always, ""},
+    Control{"R22", "O4", security, 7, "no datastore is open to other machines", files, "DM0901", datastore, ""},
+    Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", files, "", edge_and_data, "", judge_tiers},
+    Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0510", always, ""},
+    Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "", secrets, "", judge_sealed},
+    Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", files, "DM0108", secrets, ""},
+    Control{"R26", "O3", security, 5, "env files are ignored by git and never were in its history", unchecked, "", secrets,
+            "git check-ignore -v .env; git log --all --oneline -- .env"},
+    Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", unchecked, "", init_scripts, ""},
+    Control{"R28", "O17", security, 4, "login attempts are limited at the edge", unchecked, "", sign_in, ""},
+    Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "", proxy,
+            "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -enddate"},
+    Control{"R30", "O39", security, 5, "a login through the edge works", drill, "", sign_in, ""},
+    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "", sign_in, ""},
+    Control{"R32", "O79", security, 4, "LDAP has strong hashes, a password policy and a lockout", unchecked, "", ldap, ""},
+    Control{"R39", "", security, 3, "nothing else is wrong with security", files, "*", never, ""},
+    // Does it stay up, and does somebody notice?
+    Control{"R40", "O1 O35", operations, 7, "healthchecks exist, can run and test the service", files, "DM0301 DM0302 DM0304", running, ""},
+    Control{"R41", "O1", operations, 2, "healthchecks are well timed, one-shots have none", files, "DM0303 DM0305", running, ""},
+    Control{"R42", "O35 O53", operations, 6, "no container is unhealthy or restarting", engine, "", running, kUnhealthy},
+    Control{"R43", "O5", operations, 4, "restart policies fit the kind of service", files, "DM0803", always, ""},
+    Control{"R44", "O10", operations, 7, "memory limits are set", files, "DM0801", running, ""},
+    Control{"R45", "O41 O42 O43 O65", operations, 5, "what is known to exhaust a host is bounded", files, "", risky, "", judge_bounded},
+    Control{"R46", "O10", operations, 2, "processors and processes are bounded", files, "DM0805 DM0806", running, ""},
+    Control{"R47", "O36", operations, 4, "memory limits are in force", engine, "", running, kMemory},
+    Control{"R48", "O79", operations, 3, "caches have a memory limit of their own below the container's", unchecked, "", cache, ""},
+    Control{"R49", "O11", operations, 5, "logs rotate and are kept", files, "DM0802 DM0807", running, ""},
+    Control{"R50", "O38", operations, 3, "log rotation is in force", engine, "", running, kLogs},
+    Control{"R51", "", operations, 4, "images are pinned", files, "DM0701", always, ""},
+    Control{"R52", "O33", operations, 5, "disks have 50 GB free where volumes and engine live", engine, "", always,
+            "df -h \"$(docker info -f '{{.DockerRootDir}}')\""},
+    Control{"R53", "O40 O56 O76", operations, 3, "a daemon watches, diagnoses and repairs within bounds", engine, "", running, ""},
+    Control{"R54", "O51 O52", operations, 3, "memory against limits is watched", engine, "", running, kStats},
+    Control{"R55", "O54", operations, 3, "database connections against their maximum are watched", engine, "", sql, ""},
+    Control{"R56", "O53 O55", operations, 4, "disk, health, certificates and backup age raise alerts", engine, "", running, ""},
+    Control{"R57", "O75", operations, 2, "logs are kept centrally with alerts", unchecked, "", several, ""},
+    Control{"R58", "O67", operations, 4, "a seven-day burn-in passed", drill, "", running, ""},
+    Control{"R59", "O77", operations, 3, "acceptance: failure, partition and load were exercised", drill, "", running, ""},
+    Control{"R69", "", operations, 2, "nothing else is wrong with operations", files, "*", never, ""},
+    // Does the data come back?
+    Control{"R70", "O34", recovery, 10, "data lies on volumes, where the product writes it", files, "DM0401 DM0402", datastore, ""},
+    Control{"R71", "O6", recovery, 9, "every datastore is covered by a backup", files, "DM0403", datastore, ""},
+    Control{"R72", "O13", recovery, 6, "a backup ran and was verified", drill, "", data, ""},
+    Control{"R73", "O13 O34", recovery, 8, "a restore was drilled", drill, "", data, ""},
+    Control{"R74", "O14 O15", recovery, 6, "a copy lies off-site", drill, "", data, ""},
+    Control{"R75", "O73", recovery, 4, "three copies, one that this host cannot delete", drill, "", data, ""},
+    Control{"R76", "O71", recovery, 3, "recovery point (24 h) and recovery times are measured", drill, "", data, ""},
+    Control{"R77", "O72", recovery, 2, "data tiers decide depth and frequency", unchecked, "", data, ""},
+    Control{"R89", "", recovery, 2, "nothing else endangers recovery", files, "*", never, ""},
+};
+
+}  // namespace
+
+std::span<const Control> controls() { return kControls; }
+
+}  // namespace dm::readiness
