@@ -8,7 +8,8 @@ build=$here/build-fuzz
 compiler=$(command -v clang++ || command -v clang++-14)
 cmake -S "$here" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_COMPILER="$compiler" -DDM_TESTS=OFF \
   -DDM_SANITIZE=address,undefined,fuzzer-no-link >/dev/null
-cmake --build "$build" >&2
+names=$(for f in "$here"/fuzz/*.cpp; do basename "$f" .cpp; done)
+cmake --build "$build" --target $(printf 'fuzz_%s ' $names) >&2
 
 one() {
   local name=$1
@@ -18,7 +19,6 @@ one() {
 }
 export -f one
 export here seconds build
-names=$(for f in "$here"/fuzz/*.cpp; do basename "$f" .cpp; done)
 results=$(printf '%s\n' $names | xargs -P "$(nproc)" -I{} bash -c 'one {}')
 mkdir -p "$here/docs/proofs"
 {
