@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <set>
+#include <utility>
 
+#include "audit/suppress.hpp"
 #include "base/json.hpp"
 #include "cli/judge.hpp"
-#include "sensitive/sensitive.hpp"
+#include "report/findings.hpp"
 
 namespace dm::cli {
 namespace {
@@ -17,52 +17,14 @@ std::optional<audit::Severity> severity_of(std::string_view name) {
   return std::nullopt;
 }
 
-std::string text(const Judged& judged, audit::Severity least) {
-  const auto& project = *judged.loaded.project;
-  std::string out;
-  std::array<std::size_t, 5> counts{};
-  for (const auto& finding : judged.findings) {
-    ++counts[static_cast<std::size_t>(finding.severity)];
-    if (finding.severity > least) continue;
-    const auto& where = finding.where.front();
-    out += fmt::format("{} {}: {} [{} {}]\n", audit::to_string(finding.severity), project.texts.describe(where, project.folder), finding.message,
-                       finding.rule->id, finding.rule->name);
-    const auto position = project.texts.position(where);
-    const auto span = project.texts.lines(where.file).line(position.line);
-    const auto line = std::string_view(project.texts.at(where.file).content).substr(span.begin, std::min<std::size_t>(span.size(), 160));
-    const auto width = std::max<std::size_t>(1, std::min<std::size_t>(where.span.size(), line.size() + 1 - std::min(line.size(), position.column - 1)));
-    out += fmt::format("  {:>5} | {}\n        | {}{}\n", position.line, sensitive::mask_line(line), std::string(position.column - 1, ' '), std::string(std::min<std::size_t>(width, 60), '^'));
-    if (finding.where.size() > 1) out += fmt::format("  and {} more places\n", finding.where.size() - 1);
-    if (!finding.evidence.empty()) out += fmt::format("  evidence: {}\n", finding.evidence);
-    out += fmt::format("  mend: {}\n\n", finding.hint.empty() ? std::string(finding.rule->fix) : finding.hint);
-  }
-  out += fmt::format("{} services: {} critical, {} high, {} medium, {} low findings\n", project.services.size(), counts[0], counts[1], counts[2], counts[3]);
-  return out;
-}
+using Render = std::string (*)(const report::Findings&);
 
-std::string json(const Judged& judged) {
-  const auto& project = *judged.loaded.project;
-  JsonWriter writer;
-  writer.begin_object().key("version").value(std::int64_t{1}).key("project").value(project.name);
-  writer.key("services").value(static_cast<std::uint64_t>(project.services.size())).key("findings").begin_array();
-  for (const auto& finding : judged.findings) {
-    writer.begin_object().key("rule").value(finding.rule->id).key("name").value(finding.rule->name);
-    writer.key("severity").value(audit::to_string(finding.severity)).key("area").value(audit::to_string(finding.rule->area));
-    writer.key("message").value(finding.message).key("evidence").value(finding.evidence);
-    writer.key("hint").value(finding.hint.empty() ? std::string(finding.rule->fix) : finding.hint);
-    writer.key("services").begin_array();
-    for (const auto id : finding.services) writer.value(project.services[id].name);
-    writer.end().key("places").begin_array();
-    for (const auto& where : finding.where) {
-      const auto position = project.texts.position(where);
-      writer.begin_object().key("file").value(where ? sources::relative_to(project.texts.at(where.file).path, project.folder) : std::string_view());
-      writer.key("line").value(static_cast<std::uint64_t>(position.line)).key("column").value(static_cast<std::uint64_t>(position.column));
-      writer.key("begin").value(static_cast<std::uint64_t>(where.span.begin)).key("end").value(static_cast<std::uint64_t>(where.span.end)).end();
-    }
-    writer.end().end();
-  }
-  writer.end().end();
-  return writer.take() + "\n";
+Render renderer(std::string_view format) {
+  static constexpr std::pair<std::string_view, Render> kFormats[] = {{"text", report::to_text},         {"json", report::to_json},
+                                                                     {"markdown", report::to_markdown}, {"sarif", report::to_sarif},
+                                                                     {"junit", report::to_junit},       {"html", report::to_html}};
+  const auto found = std::ranges::find(kFormats, format, &std::pair<std::string_view, Render>::first);
+  return found == std::end(kFormats) ? nullptr : found->second;
 }
 
 }  // namespace
@@ -75,17 +37,27 @@ int audit(Args& args) {
   args.option("--format", format);
   if (args.has("--json")) format = "json";
   if (!args.option("--output", output)) args.option("-o", output);
+  std::string write_baseline;
+  args.option("--write-baseline", write_baseline);
   args.option("--fail-on", fail_on);
   args.option("--show", show);
   const auto limit = severity_of(fail_on);
   const auto least = severity_of(show);
   if (!limit) return unknown("audit", fail_on);
   if (!least) return unknown("audit", show);
-  if (format != "text" && format != "json") return unknown("audit", format);
-  if (!take_path(args, "audit")) return kUsage;
+  const auto render = renderer(format);
+  if (render == nullptr) return unknown("audit", format);
+  std::string baseline;
+  if (!take_path(args, "audit", baseline)) return kUsage;
   Judged judged;
-  if (!judge(args, judged)) return kFailed;
-  if (!write_output(output, format == "json" ? json(judged) : text(judged, *least))) return kFailed;
+  if (!judge(args, baseline, judged)) return kFailed;
+  const auto input = judged.input();
+  if (!write_baseline.empty()) {
+    if (!write_output(write_baseline, audit::baseline(input, judged.findings))) return kFailed;
+    fmt::print(stderr, "datamancy: wrote {}; from now on: datamancy audit --baseline {}\n", write_baseline, write_baseline);
+    return kClean;
+  }
+  if (!write_output(output, render({input, judged.findings, *least}))) return kFailed;
   const bool failed = std::ranges::any_of(judged.findings, [&](const auto& finding) { return finding.suppressed_by.empty() && finding.severity <= *limit; });
   return failed ? kFindings : kClean;
 }

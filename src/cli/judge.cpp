@@ -1,11 +1,39 @@
 #include "cli/judge.hpp"
 
+#include "audit/suppress.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
 
 namespace dm::cli {
+namespace {
+
+/// `.datamancy.yml` beside the compose file, and the baseline if one is named. False after saying what is wrong with them.
+bool read_suppressions(const Judged& judged, const std::string& baseline, audit::Suppressions& out) {
+  const auto complain = [](const Error& error) {
+    fmt::print(stderr, "datamancy: {}\n", error.describe());
+    return false;
+  };
+  const auto own = judged.loaded.project->folder + "/.datamancy.yml";
+  if (sources::disk().stat(own).kind == sources::Kind::regular) {
+    const auto text = sources::disk().read(own, sources::kMaxFile);
+    if (!text) return complain(text.error());
+    auto exceptions = audit::parse_exceptions(*text, ".datamancy.yml");
+    if (!exceptions) return complain(exceptions.error());
+    out.exceptions = *std::move(exceptions);
+  }
+  if (baseline.empty()) return true;
+  const auto text = sources::disk().read(baseline, sources::kMaxFile);
+  if (!text) return complain(text.error());
+  auto known = audit::parse_baseline(*text, baseline);
+  if (!known) return complain(known.error());
+  out.known = *std::move(known);
+  return true;
+}
+
+}  // namespace
 
 audit::Input Judged::input() const { return {*loaded.project, wiring, loaded.diagnostics, sources::disk(), *loaded.project}; }
 
@@ -14,7 +42,8 @@ int unknown(std::string_view verb, std::string_view word) {
   return kUsage;
 }
 
-bool take_path(Args& args, std::string_view verb) {
+bool take_path(Args& args, std::string_view verb, std::string& baseline) {
+  args.option("--baseline", baseline);
   if (args.words.size() > 1 || (!args.words.empty() && args.words[0].starts_with('-'))) {
     unknown(verb, args.words.back());
     return false;
@@ -29,7 +58,7 @@ bool take_path(Args& args, std::string_view verb) {
   return true;
 }
 
-bool judge(Args& args, Judged& out) {
+bool judge(Args& args, const std::string& baseline, Judged& out) {
   args.project.lenient = true;
   read_stdin(args.project);
   out.loaded = compose::load(args.project, sources::disk());
@@ -38,7 +67,11 @@ bool judge(Args& args, Judged& out) {
     return false;
   }
   out.wiring = wiring::wire(*out.loaded.project, out.products);
-  out.findings = audit::audit(out.input());
+  const auto input = out.input();
+  out.findings = audit::audit(input);
+  audit::Suppressions suppressions;
+  if (!read_suppressions(out, baseline, suppressions)) return false;
+  for (const auto& warning : audit::suppress(input, std::move(suppressions), out.findings)) fmt::print(stderr, "warning: {}\n", warning);
   std::vector<compose::Diagnostic> nowhere;  // what has a place is a finding
   std::ranges::copy_if(out.loaded.diagnostics, std::back_inserter(nowhere), [](const auto& diagnostic) { return !diagnostic.where; });
   print_diagnostics(*out.loaded.project, nowhere);

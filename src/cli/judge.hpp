@@ -18,10 +18,10 @@ struct Judged {
   audit::Input input() const;  ///< only where `loaded.usable`
 };
 
-/// Takes the operand PATH (a folder or a compose file) out of `args`. Usage errors are printed; false then.
-bool take_path(Args& args, std::string_view verb);
-/// Loads and judges; false after printing the diagnostics where the project cannot be judged.
-bool judge(Args& args, Judged& out);
+/// Takes `--baseline` and the operand PATH (a folder or a compose file) out of `args`. Usage errors are printed; false then.
+bool take_path(Args& args, std::string_view verb, std::string& baseline);
+/// Loads, judges and suppresses; false after printing the diagnostics where the project cannot be judged.
+bool judge(Args& args, const std::string& baseline, Judged& out);
 /// Says on standard error what the verb does not know; gives the exit status.
 int unknown(std::string_view verb, std::string_view word);
 

@@ -30,14 +30,16 @@ int report(Args& args) {
   if (!args.option("--output", output)) args.option("-o", output);
   if (!args.option("--date", date)) date = today(args.project);
   const bool explain_sum = args.has("--explain");
-  if (format != "markdown" && format != "json") return unknown("report", format);
-  if (!take_path(args, "report")) return kUsage;
+  if (format != "markdown" && format != "json" && format != "html") return unknown("report", format);
+  std::string baseline;
+  if (!take_path(args, "report", baseline)) return kUsage;
   Judged judged;
-  if (!judge(args, judged)) return kFailed;
+  if (!judge(args, baseline, judged)) return kFailed;
   const auto input = judged.input();
   const auto summary = report::summarise(input, judged.findings, std::move(date));
   const auto text = explain_sum ? report::explain_score(summary.readiness)
-                    : format == "json" ? report::to_json(summary) : report::to_markdown(summary);
+                    : format == "json" ? report::to_json(summary)
+                    : format == "html" ? report::to_html(summary) : report::to_markdown(summary);
   if (!write_output(output, text)) return kFailed;
   return summary.readiness.level == readiness::Level::ready ? kClean : kFindings;  // 1: not proven
 }

@@ -72,6 +72,8 @@ struct Summary {
 Summary summarise(const audit::Input& input, const std::vector<audit::Finding>& findings, std::string date);
 
 std::string to_markdown(const Summary& summary);
+/// The same as a page that needs nothing from outside, with the graph drawn.
+std::string to_html(const Summary& summary);
 std::string to_json(const Summary& summary);
 /// The score with its terms and what each fix would add.
 std::string explain_score(const readiness::Readiness& readiness);

@@ -3,27 +3,18 @@
 #include <algorithm>
 #include <iterator>
 
+#include "report/markup.hpp"
 #include "report/summary.hpp"
+#include "wiring/graph_text.hpp"
 
 namespace dm::report {
 namespace {
 
 using readiness::Assessment;
+using markup::one_line;
+using markup::plain;
+using markup::upper;
 using readiness::State;
-
-/// Text from files inside a line of Markdown: nothing in it may become markup or end a table cell.
-std::string plain(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r') {
-      out += ' ';
-      continue;
-    }
-    if (c == '|' || c == '<' || c == '*' || c == '`') out += '\\';
-    out += c;
-  }
-  return out;
-}
 
 /// A command in a table cell.
 std::string code(std::string_view command) {
@@ -34,18 +25,6 @@ std::string code(std::string_view command) {
     out += c;
   }
   return out + "`";
-}
-
-/// Markdown of the catalogue in one line.
-std::string one_line(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z') out[0] = static_cast<char>(out[0] - 'a' + 'A');
-  return out;
 }
 
 struct Writer {
@@ -237,6 +216,11 @@ std::string to_markdown(const Summary& summary) {
   writer.confidence();
   writer.bottom_line();
   return std::move(writer.out);
+}
+
+std::string to_html(const Summary& summary) {
+  return markup::page(fmt::format("Pre-production audit of {}", summary.input->project.name), to_markdown(summary),
+                      wiring::graph_svg(summary.input->wiring), "Risk Assessment");
 }
 
 std::string explain_score(const readiness::Readiness& readiness) {
