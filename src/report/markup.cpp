@@ -203,6 +203,7 @@ std::string fenced(std::string_view text) {
     run = c == '`' ? run + 1 : 0;
     longest = std::max(longest, run);
   }
+  while (text.ends_with('\n')) text.remove_suffix(1);
   const std::string fence(longest + 1, '`');
   return fmt::format("{}\n{}\n{}", fence, text, fence);
 }

@@ -6,6 +6,8 @@
 #include <array>
 #include <set>
 
+#include "report/fragment.hpp"
+
 namespace dm::report {
 namespace {
 
@@ -31,16 +33,18 @@ Step step_of(const Assessment& assessment, const audit::Input& input) {
     if (change == step.changes.end()) {
       Step::Change fresh;
       fresh.rule = finding->rule;
-      fresh.first = input.project.texts.describe(finding->where.front(), input.project.folder);
+      fresh.first = excerpt(input.project, finding->where.front());
       fresh.message = finding->message;
-      fresh.what = finding->hint.empty() ? std::string(finding->rule->fix) : finding->hint;
+      fresh.what = mend(*finding);
       change = step.changes.insert(step.changes.end(), std::move(fresh));
     }
-    change->places += finding->where.size();
+    for (const auto& where : finding->where)
+      if (++change->places > 1 && change->others.size() < 9)
+        change->others.push_back(input.project.texts.describe(where, input.project.folder));
     for (const auto id : finding->services)
-      if (std::string name(input.project.services[id].name); std::ranges::find(change->services, name) == change->services.end())
-        change->services.push_back(std::move(name));
+      if (std::ranges::find(change->services, id) == change->services.end()) change->services.push_back(id);
   }
+  for (auto& change : step.changes) change.add = fragment(input, *change.rule, change.services);
   for (const auto& change : step.changes) {
     step.minutes += change.rule->minutes * static_cast<unsigned>(change.places);
     step.basis += fmt::format("{}{} min x {} {} ({})", step.basis.empty() ? "" : " + ", change.rule->minutes, change.places,

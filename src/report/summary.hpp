@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "readiness/control.hpp"
+#include "report/findings.hpp"
 
 namespace dm::report {
 
@@ -22,10 +23,12 @@ struct Step {
   struct Change {
     const audit::Rule* rule = nullptr;
     std::size_t places = 0;
-    std::string first;                ///< "compose.yaml:12:5", the first place
+    Excerpt first;                    ///< the first place
+    std::vector<std::string> others;  ///< "compose.yaml:12:5", the next places
     std::string message;
     std::string what;                 ///< what to change
-    std::vector<std::string> services;
+    std::vector<readiness::ServiceId> services;
+    std::string add;                  ///< Compose YAML that mends it, "" where a person must decide
   };
   std::vector<Change> changes;        ///< one a rule
   std::string prove;                  ///< the command that shows that it is done

@@ -11,14 +11,15 @@ namespace {
 std::uint64_t number(std::size_t value) { return value; }
 std::string points(double value) { return fmt::format("{:.1f}", value); }
 
-void write_step(JsonWriter& json, const Step& step) {
+void write_step(JsonWriter& json, const Step& step, const compose::Project& project) {
   json.begin_object().key("control").value(step.assessment->control->id).key("title").value(step.assessment->control->title);
   json.key("blocking").value(to_string(step.blocking)).key("minutes").value(number(step.minutes)).key("basis").value(step.basis);
   json.key("adds").raw(points(step.assessment->gain)).key("prove").value(step.prove).key("changes").begin_array();
   for (const auto& change : step.changes) {
-    json.begin_object().key("rule").value(change.rule->id).key("places").value(number(change.places)).key("first").value(change.first);
-    json.key("message").value(change.message).key("what").value(change.what).key("services").begin_array();
-    for (const auto& name : change.services) json.value(name);
+    json.begin_object().key("rule").value(change.rule->id).key("places").value(number(change.places)).key("first");
+    json.value(fmt::format("{}:{}:{}", change.first.file, change.first.line, change.first.column));
+    json.key("message").value(change.message).key("what").value(change.what).key("add").value(change.add).key("services").begin_array();
+    for (const auto id : change.services) json.value(project.services[id].name);
     json.end().end();
   }
   json.end().end();
@@ -54,7 +55,7 @@ std::string to_json(const Summary& summary) {
     json.end().end();
   }
   json.end().key("steps").begin_array();
-  for (const auto& step : summary.steps) write_step(json, step);
+  for (const auto& step : summary.steps) write_step(json, step, summary.input->project);
   json.end().key("minutes").begin_object().key("blocking").value(number(summary.blocking_minutes)).key("all").value(number(summary.all_minutes)).end();
   json.key("checklist").begin_array();
   for (const auto& item : summary.checklist)

@@ -86,12 +86,20 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
         assessment.dependents.size());
     if (step.changes.empty()) add("* {}\n", plain(assessment.reason));
     for (const auto& change : step.changes) {
-      add("* **{}** {} - {}{}\n", change.rule->id, plain(change.first), plain(change.message),
-          change.places > 1 ? fmt::format(" ({} places)", change.places) : "");
-      if (change.services.size() > 1) add("  * services: {}\n", plain(join(change.services, 12)));
+      add("* **{}** {}:{}:{} - {}\n", change.rule->id, plain(change.first.file), change.first.line, change.first.column,
+          plain(change.message));
+      if (change.places > 1) add("  * {} places, also {}\n", change.places, plain(join(change.others, 8)));
+      if (change.services.size() > 1) {
+        std::vector<std::string> names;
+        for (const auto id : change.services) names.emplace_back(summary.input->project.services[id].name);
+        add("  * services: {}\n", plain(join(names, 12)));
+      }
       add("  * change: {}\n", one_line(change.what));
       add("  * more: `datamancy explain {}`\n", change.rule->id);
     }
+    for (const auto& change : step.changes)
+      if (!change.add.empty()) add("\nAdd for {}, or give it as one more `-f` file:\n\n{}\n", change.rule->id, markup::fenced(change.add));
+      else add("\nNow ({}:{}):\n\n{}\n", plain(change.first.file), change.first.line, markup::fenced(change.first.text));
     add("\nProves it: `{}`", step.prove);
     if (step.prove == "datamancy audit" && !step.changes.empty()) {
       std::vector<std::string> ids;
