@@ -86,9 +86,9 @@ constexpr std::string_view kMemory = "docker inspect -f '{{.Name}} {{.HostConfig
 /// One line a control, by area. Weights: 10 no service without it, 7 an outage waits, 4 trouble, 1 polish.
 constexpr std::array kControls{
     // Does it start, and do its parts find each other?
-    Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101", always, ""},
-    Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0107", always, ""},
-    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204", several, ""},
+    Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101 DM0109 DM0110 DM0111", always, ""},
+    Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0107 DM0112", always, ""},
+    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204 DM0503", several, ""},
     Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a"},
     Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", unchecked, "", aliases, ""},
     Control{"R06", "O18", architecture, 3, "connections to PostgreSQL are pooled within its maximum", unchecked, "", postgres, ""},
@@ -104,7 +104,7 @@ constexpr std::array kControls{
     Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0611", always, ""},
     Control{"R22", "O4", security, 7, "no datastore is open to other machines", files, "DM0901", datastore, ""},
     Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", files, "", edge_and_data, "", judge_tiers},
-    Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0510", always, ""},
+    Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0502 DM0505 DM0510", always, ""},
     Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "", secrets, "", judge_sealed},
     Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", files, "DM0108", secrets, ""},
     Control{"R26", "O3", security, 5, "env files are ignored by git and never were in its history", unchecked, "", secrets,

@@ -14,6 +14,10 @@
   X(entrypoint_not_executable) \
   X(variable_undefined) \
   X(required_variable_unguarded) \
+  X(host_port_twice) \
+  X(address_outside_subnet) \
+  X(subnets_overlap) \
+  X(near_miss_variable) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
@@ -26,7 +30,11 @@
   X(data_not_persisted) \
   X(wrong_data_path) \
   X(backup_coverage) \
+  X(backup_beside_data) \
   X(secret_on_command_line) \
+  X(credential_in_url) \
+  X(secret_breaks_url) \
+  X(placeholder_secret) \
   X(literal_credential) \
   X(privileged) \
   X(no_new_privileges) \
