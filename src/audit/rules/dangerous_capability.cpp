@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -22,6 +23,7 @@ constinit const Rule dangerous_capability{
     image: example/app:1.0
     cap_add:
       - SYS_ADMIN  # <- DM0605
+      - cap_sys_module  # <- DM0605
 )",
     .good = R"(services:
   app:
@@ -40,8 +42,7 @@ constinit const Rule dangerous_capability{
           const auto& services = input.project.services;
           for (ServiceId id = 0; id < services.size(); ++id) {
             for (const auto& capability : services[id].cap_add) {
-              auto name = capability.value;
-              if (name.starts_with("CAP_")) name.remove_prefix(4);
+              const auto name = capability_name(capability.value);
               for (const auto bad : kDangerous) {
                 if (name != bad) continue;
                 report.add(capability.where(), id,

@@ -35,4 +35,22 @@ std::string join_names(const Input& input, const std::vector<ServiceId>& service
   return out;
 }
 
+std::string capability_name(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  if (out.starts_with("CAP_")) out.erase(0, 4);
+  return out;
+}
+
+bool watches_host(const compose::Service& service) {
+  static constexpr std::string_view kAgents[] = {"node-exporter", "node_exporter", "cadvisor",   "netdata", "telegraf",
+                                                 "datadog-agent", "agent-docker",  "glances",    "alloy",   "promtail",
+                                                 "beszel-agent",  "metricbeat",    "filebeat",   "vector",  "grafana-agent",
+                                                 "fluent-bit",    "otel-collector", "opentelemetry-collector-contrib"};
+  const auto repository = product::split_image(service.image.value).repository;
+  const auto name = repository.substr(repository.rfind('/') + 1);
+  return repository == "datadog/agent" || repository == "grafana/agent" || std::ranges::find(kAgents, name) != std::end(kAgents);
+}
+
 }  // namespace dm::audit::rules

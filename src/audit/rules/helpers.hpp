@@ -16,6 +16,10 @@ bool is_literal(const compose::Value& value);
 std::string health_command(const compose::Service& service);
 /// "a, b and 3 more".
 std::string join_names(const Input& input, const std::vector<ServiceId>& services, std::size_t most = 6);
+/// A capability as the kernel names it, without CAP_: the engine takes "cap_net_admin" for NET_ADMIN.
+std::string capability_name(std::string_view text);
+/// Watches the host by trade (node-exporter, cAdvisor, ...), so that it must see the folders of the host.
+bool watches_host(const compose::Service& service);
 /// Calls `body(id, service)` for each service that runs on.
 template <class F>
 void each_service(const Input& input, F&& body) {

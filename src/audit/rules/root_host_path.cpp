@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -15,7 +16,7 @@ constinit const Rule root_host_path{
         "Writing there changes what the host runs as root: users, scheduled jobs, libraries.",
     .fix =
         "Mount the one folder that the service needs, read-only where that is enough.",
-    .checks = "26 25 O8",
+    .checks = "26 O8",
     .bad = R"(services:
   app:
     image: example/app:1.0
@@ -34,6 +35,8 @@ constinit const Rule root_host_path{
     image: example/app:1.0
     volumes:
       - /:/rootfs:ro
+      - /:/host:ro,rslave
+      - {type: bind, source: /sys, target: /host/sys, read_only: true}
 )",
     .minutes = 15,
     .check =
@@ -45,8 +48,12 @@ constinit const Rule root_host_path{
             for (const auto& mount : services[id].mounts) {
               if (mount.type != compose::Mount::Type::bind || mount.read_only) continue;
               for (const auto path : kPaths) {
-                if (mount.source == path) {
-                  report.add(mount.where, id, fmt::format("service '{}' may write {} of the host", services[id].name, path));
+                if (mount.source != path) continue;
+                auto& finding = report.add(mount.where, id, fmt::format("service '{}' may write {} of the host", services[id].name, path));
+                // A monitoring agent asks for these to read them; what is wrong is the missing `:ro`.
+                if (watches_host(services[id])) {
+                  finding.severity = Severity::medium;
+                  finding.hint = "A monitoring agent only reads the host: add `:ro`.";
                 }
               }
             }

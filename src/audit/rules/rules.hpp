@@ -48,7 +48,10 @@
   X(host_uts) \
   X(host_userns) \
   X(docker_socket) \
+  X(sensitive_host_path) \
   X(root_host_path) \
+  X(raw_device) \
+  X(mount_propagation) \
   X(image_latest_tag) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -22,6 +23,8 @@ constinit const Rule strong_capability{
     image: example/app:1.0
     cap_add:
       - SYS_PTRACE  # <- DM0606
+      - net_admin  # <- DM0606
+      - cap_syslog  # <- DM0606
 )",
     .good = R"(services:
   app:
@@ -40,8 +43,7 @@ constinit const Rule strong_capability{
           const auto& services = input.project.services;
           for (ServiceId id = 0; id < services.size(); ++id) {
             for (const auto& capability : services[id].cap_add) {
-              auto name = capability.value;
-              if (name.starts_with("CAP_")) name.remove_prefix(4);
+              const auto name = capability_name(capability.value);
               for (const auto strong : kStrong) {
                 if (name == strong) {
                   report.add(capability.where(), id, fmt::format("service '{}' is granted {}", services[id].name, name));
