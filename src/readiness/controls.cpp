@@ -88,9 +88,9 @@ constexpr std::array kControls{
     // Does it start, and do its parts find each other?
     Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101 DM0109 DM0110 DM0111", always, ""},
     Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0107 DM0112", always, ""},
-    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204 DM0503", several, ""},
+    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204 DM0503 DM0506", several, ""},
     Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a"},
-    Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", unchecked, "", aliases, ""},
+    Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", files, "DM0207", aliases, ""},
     Control{"R06", "O18", architecture, 3, "connections to PostgreSQL are pooled within its maximum", unchecked, "", postgres, ""},
     Control{"R07", "O20", architecture, 2, "rendered configuration has no placeholder left and no drift", unchecked, "", templates, ""},
     Control{"R08", "O7", architecture, 1, "scripts of the project parse", unchecked, "", init_scripts, ""},
@@ -101,6 +101,7 @@ constexpr std::array kControls{
     // Who can do what?
     Control{"R20", "O8", security, 8, "no container is privileged or equals it", files,
             "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0625 DM0626 DM0627 DM0628", always, ""},
+            "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0626 DM0629", always, ""},
     Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0611", always, ""},
     Control{"R22", "O4", security, 7, "no datastore is open to other machines", files, "DM0901", datastore, ""},
     Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", files, "", edge_and_data, "", judge_tiers},
@@ -129,7 +130,7 @@ constexpr std::array kControls{
     Control{"R48", "O79", operations, 3, "caches have a memory limit of their own below the container's", unchecked, "", cache, ""},
     Control{"R49", "O11 O38", operations, 5, "logs rotate and are kept", files, "DM0802 DM0807", running, ""},
     Control{"R50", "O38", operations, 3, "log rotation is in force", engine, "", running, kLogs},
-    Control{"R51", "", operations, 4, "images are pinned", files, "DM0701", always, ""},
+    Control{"R51", "", operations, 4, "images are pinned", files, "DM0701 DM0702 DM0703", always, ""},
     Control{"R52", "O33", operations, 5, "disks have 50 GB free where volumes and engine live", engine, "", always,
             "df -h \"$(docker info -f '{{.DockerRootDir}}')\""},
     Control{"R53", "O40 O56 O76", operations, 3, "a daemon watches, diagnoses and repairs within bounds", engine, "", running, ""},
@@ -142,6 +143,7 @@ constexpr std::array kControls{
     Control{"R69", "", operations, 2, "nothing else is wrong with operations", files, "*", never, ""},
     // Does the data come back?
     Control{"R70", "O34", recovery, 10, "data lies on volumes, where the product writes it", files, "DM0401 DM0402", datastore, ""},
+    Control{"R78", "", recovery, 3, "datastores are given time to shut down", files, "DM0808", datastore, ""},
     Control{"R71", "O6 O34", recovery, 9, "every datastore is covered by a backup", files, "DM0403", datastore, ""},
     Control{"R72", "O13", recovery, 6, "a backup ran and was verified", drill, "", data, ""},
     Control{"R73", "O13 O34", recovery, 8, "a restore was drilled", drill, "", data, ""},

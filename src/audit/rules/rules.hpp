@@ -18,10 +18,13 @@
   X(address_outside_subnet) \
   X(subnets_overlap) \
   X(near_miss_variable) \
+  X(declared_unused) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
   X(port_mismatch) \
+  X(public_resolver) \
+  X(alias_unused) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
   X(healthcheck_on_one_shot) \
@@ -35,6 +38,9 @@
   X(credential_in_url) \
   X(secret_breaks_url) \
   X(placeholder_secret) \
+  X(credential_mismatch) \
+  X(shared_master_secret) \
+  X(secret_never_used) \
   X(literal_credential) \
   X(privileged) \
   X(no_new_privileges) \
@@ -52,13 +58,17 @@
   X(root_host_path) \
   X(raw_device) \
   X(mount_propagation) \
+  X(socket_proxy_scope) \
   X(image_latest_tag) \
+  X(version_skew) \
+  X(install_at_start) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
   X(restart_policy) \
   X(cpu_limit_missing) \
   X(pids_limit_missing) \
   X(logging_off) \
+  X(short_stop_grace) \
   X(datastore_port_public)
 
 namespace dm::audit::rules {

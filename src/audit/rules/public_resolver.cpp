@@ -1,0 +1,51 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule public_resolver{
+    .id = "DM0206",
+    .name = "public-resolver",
+    .severity = Severity::low,
+    .area = Area::operations,
+    .summary = "a service asks public name servers",
+    .rationale = "Names of the local network do not resolve there, every lookup leaves the house, and where "
+                 "outgoing DNS is closed the service finds nobody.",
+    .fix = "Remove `dns:`: the engine's resolver passes on to the host's. Or name a server of your own.",
+    .checks = "128",
+    .bad = R"(services:
+  app:
+    image: example/app:1
+    dns:
+      - 8.8.8.8  # <- DM0206
+      - 1.1.1.1
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1
+    dns: [10.0.0.53, 172.20.0.2]
+  resolver:
+    image: example/unbound:1
+    environment: {FORWARD: 9.9.9.9}
+)",
+    .minutes = 2,
+    .check =
+        [](const Input& input, Report& report) {
+          static constexpr std::string_view kPublic[] = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220"};
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto found = std::ranges::find_if(service.dns, [](const auto& server) { return std::ranges::find(kPublic, server.value) != std::end(kPublic); });
+            if (found != service.dns.end())
+              report.add(found->where(), id, fmt::format("'{}' asks the public name server {}", service.name, found->value));
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

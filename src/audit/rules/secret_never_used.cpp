@@ -1,0 +1,75 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "sensitive/sensitive.hpp"
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// A mounted file, a command or a healthcheck may name the variable without Compose.
+bool mentioned(const Input& input, std::string_view name) {
+  for (const auto& file : input.wiring.config_files)
+    if (file.file != sources::kNoFile && input.project.texts.at(file.file).content.find(name) != std::string::npos) return true;
+  return std::ranges::any_of(input.project.services, [&](const compose::Service& service) {
+    return std::ranges::any_of(service.environment, [&](const auto& variable) { return variable.name == name && variable.value.node->is_null(); });
+  });
+}
+
+}  // namespace
+
+constinit const Rule secret_never_used{
+    .id = "DM0508",
+    .name = "secret-never-used",
+    .severity = Severity::low,
+    .area = Area::security,
+    .summary = "a secret in an env file is used by nothing",
+    .rationale = "A secret that nothing reads is not rotated and not missed when it leaks; or the service that "
+                 "should read it runs without.",
+    .fix = "Delete it, or pass it to the service that it was made for.",
+    .checks = "134",
+    .bad = R"(services:
+  app:
+    image: example/app:1
+    environment: {DB_PASSWORD: "${DB_PASSWORD:?}"}
+-- .env
+DB_PASSWORD=one
+OLD_API_KEY=two  # <- DM0508
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1
+    environment: {DB_PASSWORD: "${DB_PASSWORD:?}"}
+-- .env
+DB_PASSWORD=one
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1
+    env_file: [.env]
+-- .env
+DB_PASSWORD=one
+OLD_API_KEY=two
+)",
+    .minutes = 2,
+    .check =
+        [](const Input& input, Report& report) {
+          std::set<std::string_view> passed;  // env files that a service gets whole
+          each_service(input, [&](ServiceId, const compose::Service& service) {
+            for (const auto& file : service.env_files) passed.insert(file.value);
+          });
+          for (const auto& variable : input.wiring.variables) {
+            if (!variable.uses.empty() || variable.definitions.empty() || !sensitive::secret_name(variable.name)) continue;
+            const auto& where = variable.definitions.front();
+            const auto& path = input.project.texts.at(where.file).path;
+            if (passed.contains(path) || std::ranges::find(input.project.dotenv_files, path) == input.project.dotenv_files.end()) continue;
+            if (mentioned(input, variable.name)) continue;
+            report.add(where, wiring::kNone, fmt::format("{} is defined and used by no service", variable.name));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules

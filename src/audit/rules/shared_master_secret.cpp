@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "sensitive/sensitive.hpp"
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule shared_master_secret{
+    .id = "DM0507",
+    .name = "shared-master-secret",
+    .severity = Severity::medium,
+    .area = Area::security,
+    .summary = "one variable is the password of several datastores",
+    .rationale = "Who learns the password of one has all of them, and none can be rotated alone.",
+    .fix = "Give each datastore a variable of its own.",
+    .checks = "122",
+    .bad = R"(services:
+  db:
+    image: postgres:17
+    environment:
+      POSTGRES_PASSWORD: ${PASSWORD:?}  # <- DM0507
+    volumes: ["pg:/var/lib/postgresql/data"]
+  shop:
+    image: mariadb:11.4
+    environment:
+      MARIADB_ROOT_PASSWORD: ${PASSWORD:?}
+    volumes: ["my:/var/lib/mysql"]
+volumes: {pg: , my: }
+)",
+    .good = R"(services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${PG_PASSWORD:?}"}
+    volumes: ["pg:/var/lib/postgresql/data"]
+  shop:
+    image: mariadb:11.4
+    environment: {MARIADB_ROOT_PASSWORD: "${MARIADB_PASSWORD:?}"}
+    volumes: ["my:/var/lib/mysql"]
+volumes: {pg: , my: }
+)",
+    .look_alike = R"(services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${PG_PASSWORD:?}"}
+    volumes: ["pg:/var/lib/postgresql/data"]
+  web:
+    image: example/web:1
+    environment: {POSTGRES_PASSWORD: "${PG_PASSWORD:?}"}
+volumes: {pg: }
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          struct Use {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::map<std::string_view, Use> by_variable;
+          for (const auto& store : input.wiring.datastores) {
+            for (const auto& variable : input.wiring.service(store.service).environment) {
+              const auto* value = variable.value.node;
+              if (variable.from_env_file || value->segments == nullptr || !sensitive::secret_name(variable.name)) continue;
+              for (const auto& segment : *value->segments) {
+                if (segment.kind == compose::Segment::Kind::literal || segment.variable.empty()) continue;
+                auto& use = by_variable[segment.variable];
+                if (!use.services.empty() && use.services.back() == store.service) continue;
+                use.where.push_back(value->where);
+                use.services.push_back(store.service);
+              }
+            }
+          }
+          for (auto& [name, use] : by_variable) {
+            if (use.services.size() < 2) continue;
+            auto message = fmt::format("{} is the password of {}", name, join_names(input, use.services));
+            report.add_all(std::move(use.where), std::move(use.services), std::move(message));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules
