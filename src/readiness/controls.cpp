@@ -100,8 +100,7 @@ constexpr std::array kControls{
     Control{"R19", "", architecture, 3, "nothing else is wrong with the architecture", files, "*", never, ""},
     // Who can do what?
     Control{"R20", "O8", security, 8, "no container is privileged or equals it", files,
-            "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0625 DM0626 DM0627 DM0628", always, ""},
-            "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0626 DM0629", always, ""},
+            "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0624 DM0625 DM0626 DM0627 DM0628 DM0629", always, ""},
     Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0611", always, ""},
     Control{"R22", "O4", security, 7, "no datastore is open to other machines", files, "DM0901", datastore, ""},
     Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", files, "", edge_and_data, "", judge_tiers},
