@@ -2,11 +2,35 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <set>
 
 #include "cli/verbs.hpp"
 
 namespace dm::cli {
+namespace {
+
+/// As Compose prints it: the widest name decides the first column. A variable used in several ways has the first one's.
+std::string variable_table(const compose::Project& project) {
+  using Form = compose::VariableUse::Form;
+  std::map<std::string_view, const compose::VariableUse*> first;
+  std::size_t width = 17;
+  for (const auto& use : project.variables) {
+    first.emplace(use.name, &use);
+    width = std::max(width, use.name.size());
+  }
+  auto out = fmt::format("{:{}}   {:20}{:20}{}\n", "NAME", width, "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE");
+  for (const auto& [name, use] : first) {
+    const auto text = project.texts.text(use->where);
+    const auto cut = text.find_first_of("-+", name.size());
+    const auto given = cut == std::string_view::npos || !text.ends_with('}') ? std::string_view() : text.substr(cut + 1, text.size() - cut - 2);
+    out += fmt::format("{:{}}   {:20}{:20}{}\n", name, width, use->form == Form::required,
+                       use->form == Form::default_value ? given : "", use->form == Form::alternative ? given : "");
+  }
+  return out;
+}
+
+}  // namespace
 
 int config(Args& args) {
   std::string format = "yaml";
@@ -47,9 +71,8 @@ int config(Args& args) {
   if (profiles)
     for (const auto& service : project.services)
       for (const auto& profile : service.profiles) lines.insert(profile.value);
-  if (variables)
-    for (const auto& use : project.variables) lines.insert(use.name);
   for (const auto line : lines) out += fmt::format("{}\n", line);
+  if (variables) out += variable_table(project);
   if (environment)
     for (const auto& [name, definition] : project.environment) out += fmt::format("{}={}\n", name, definition.value);
   if (!services && !volumes && !networks && !images && !profiles && !variables && !environment)

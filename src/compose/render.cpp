@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <set>
+#include <type_traits>
+#include <utility>
 
 #include "base/json.hpp"
+#include "base/yaml_writer.hpp"
 #include "compose/details.hpp"
 #include "compose/load.hpp"
 #include "compose/units.hpp"
@@ -49,22 +52,32 @@ bool vanishes(std::string_view key, const Value& value, std::size_t depth) {
   return false;
 }
 
+/// `Writer` is JsonWriter or YamlWriter.
+template <class Writer>
 class Printer {
  public:
   explicit Printer(const Project& project) : project_(project) {}
 
-  std::string json() {
+  std::string print() {
     writer_.begin_object();
     std::vector<const Entry*> sorted;
     for (const Entry& entry : *project_.model->entries)
       if (entry.key != "version" && entry.key != "models" && !entry.value->is_null()) sorted.push_back(&entry);
-    std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
+    std::ranges::sort(sorted, {}, [](const Entry* entry) { return std::pair(kYaml ? rank(entry->key) : 0, entry->key); });
     for (const Entry* entry : sorted) section(*entry);
     writer_.end();
-    return writer_.take() + "\n";
+    return writer_.take();
   }
 
  private:
+  static constexpr bool kYaml = std::is_same_v<Writer, YamlWriter>;
+
+  /// Compose's YAML has the sections in this order, its JSON sorts them.
+  static std::size_t rank(std::string_view key) {
+    static constexpr std::string_view kOrder[] = {"name", "services", "networks", "volumes", "secrets", "configs"};
+    return static_cast<std::size_t>(std::ranges::find(kOrder, key) - std::begin(kOrder));
+  }
+
   void section(const Entry& entry) {
     if (entry.key == "services") {
       writer_.key(entry.key).begin_object();
@@ -112,6 +125,7 @@ class Printer {
         if (entry->value->is_sequence() && entry->value->items->empty() && entry->key != "command" && entry->key != "entrypoint") continue;
       }
       if (name == "service" && drops_from_service(*entry)) continue;
+      if (kYaml && name == "service" && entry->value->is_null() && (entry->key == "command" || entry->key == "entrypoint")) continue;
       writer_.key(escaped(entry->key));
       value(*entry->value, entry->key, depth);
     }
@@ -173,15 +187,14 @@ class Printer {
   }
 
   const Project& project_;
-  JsonWriter writer_;
+  Writer writer_;
   bool extension_ = false;
 };
 
 }  // namespace
 
-std::string to_json(const Project& project) { return Printer(project).json(); }
+std::string to_json(const Project& project) { return Printer<JsonWriter>(project).print() + "\n"; }
 
-// JSON is YAML: correct, if not pretty; a block-style writer may replace it.
-std::string to_yaml(const Project& project) { return to_json(project); }
+std::string to_yaml(const Project& project) { return Printer<YamlWriter>(project).print(); }
 
 }  // namespace dm::compose
