@@ -111,7 +111,7 @@ constexpr std::array kControls{
             "git check-ignore -v .env; git log --all --oneline -- .env"},
     Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", unchecked, "", init_scripts, ""},
     Control{"R28", "O17", security, 4, "login attempts are limited at the edge", unchecked, "", sign_in, ""},
-    Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "", proxy,
+    Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "DM0911", proxy,
             "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -enddate"},
     Control{"R30", "O39", security, 5, "a login through the edge works", drill, "", sign_in, ""},
     Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "", sign_in, ""},

@@ -69,7 +69,10 @@
   X(pids_limit_missing) \
   X(logging_off) \
   X(short_stop_grace) \
-  X(datastore_port_public)
+  X(datastore_port_public) \
+  X(caddy_module_missing) \
+  X(caddy_wildcard_without_dns) \
+  X(caddy_placeholder_unset)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;

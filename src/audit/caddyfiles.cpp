@@ -1,0 +1,42 @@
+#include "audit/caddyfiles.hpp"
+
+#include <algorithm>
+
+namespace dm::audit {
+
+std::vector<ServiceCaddyfile> caddyfiles(const Input& input) {
+  std::vector<ServiceCaddyfile> out;
+  for (const auto& config : input.wiring.config_files) {
+    if (config.format != "caddyfile") continue;
+    const auto* product = input.wiring.product_of[config.service];
+    if (product == nullptr || product->id != "caddy") continue;
+    const auto name = sources::file_name(config.path);
+    const auto spare = [&](std::string_view ending) { return name.ends_with(ending); };
+    if (spare(".example") || spare(".sample") || spare(".bak") || spare(".old") || spare(".dist") ||
+        spare(".tmpl")) continue;
+    const auto& service = input.wiring.service(config.service);
+    const auto image = product::split_image(service.image.value);
+    ServiceCaddyfile file;
+    file.service = config.service;
+    file.file = config.file;
+    file.stock = service.build == nullptr && (image.repository == "caddy" || image.repository == "library/caddy");
+    file.parsed = formats::parse_caddyfile(input.project.texts.at(config.file).content,
+                                           [&](std::string_view variable) -> std::optional<std::string> {
+                                             const auto* found = service.env(variable);
+                                             if (found == nullptr) return std::nullopt;
+                                             return std::string(found->value.value);
+                                           });
+    out.push_back(std::move(file));
+  }
+  return out;
+}
+
+void each_directive(const std::vector<formats::CaddyDirective>& directives,
+                    const std::function<void(const formats::CaddyDirective&)>& body) {
+  for (const auto& directive : directives) {
+    body(directive);
+    each_directive(directive.block, body);
+  }
+}
+
+}  // namespace dm::audit
