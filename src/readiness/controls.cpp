@@ -107,7 +107,7 @@ constexpr std::array kControls{
     Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0502 DM0505 DM0510", always, ""},
     Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "", secrets, "", judge_sealed},
     Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", files, "DM0108", secrets, ""},
-    Control{"R26", "O3", security, 5, "env files are ignored by git and never were in its history", unchecked, "", secrets,
+    Control{"R26", "O3", security, 5, "env files are ignored by git and not committed", files, "DM0511", secrets,
             "git check-ignore -v .env; git log --all --oneline -- .env"},
     Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", unchecked, "", init_scripts, ""},
     Control{"R28", "O17", security, 4, "login attempts are limited at the edge", unchecked, "", sign_in, ""},

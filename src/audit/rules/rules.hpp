@@ -42,6 +42,7 @@
   X(shared_master_secret) \
   X(secret_never_used) \
   X(literal_credential) \
+  X(env_file_in_git) \
   X(privileged) \
   X(no_new_privileges) \
   X(dangerous_capability) \
