@@ -25,15 +25,19 @@
   X(port_mismatch) \
   X(public_resolver) \
   X(alias_unused) \
+  X(pooler_password_hash) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
   X(healthcheck_on_one_shot) \
   X(healthcheck_missing) \
   X(weak_healthcheck) \
+  X(unhealthy_hidden) \
+  X(healthcheck_role) \
   X(data_not_persisted) \
   X(wrong_data_path) \
   X(backup_coverage) \
   X(backup_beside_data) \
+  X(kopia_unknown_flag) \
   X(secret_on_command_line) \
   X(credential_in_url) \
   X(secret_breaks_url) \
@@ -43,6 +47,8 @@
   X(secret_never_used) \
   X(literal_credential) \
   X(env_file_in_git) \
+  X(decrypt_onto_itself) \
+  X(sealed_file_as_binary) \
   X(privileged) \
   X(no_new_privileges) \
   X(dangerous_capability) \
@@ -70,7 +76,9 @@
   X(pids_limit_missing) \
   X(logging_off) \
   X(short_stop_grace) \
+  X(stats_column) \
   X(datastore_port_public) \
+  X(admin_port_public) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset)

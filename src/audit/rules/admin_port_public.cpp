@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// Interfaces from which one manages the engine, a database or everybody's data.
+bool is_admin_image(std::string_view image) {
+  static constexpr std::string_view kNames[] = {"adminer",         "phpmyadmin",   "pgadmin4",    "mongo-express",
+                                                "redis-commander", "redisinsight", "cloudbeaver", "dozzle",
+                                                "phpldapadmin",    "yacht",        "kafka-ui",    "cockpit-ws"};
+  const auto repository = product::split_image(image).repository;
+  return std::ranges::find(kNames, repository.substr(repository.rfind('/') + 1)) != std::end(kNames);
+}
+
+}  // namespace
+
+constinit const Rule admin_port_public{
+    .id = "DM0902",
+    .name = "admin-port-public",
+    .severity = Severity::medium,
+    .area = Area::security,
+    .summary = "an administration interface is published on every interface",
+    .rationale = "Docker's own firewall rules come before those of the host: whoever reaches the machine reaches the "
+                 "login of what manages it, past the proxy and its sign-in.",
+    .fix = "Bind it to 127.0.0.1, or remove the port and route it through the proxy behind a sign-in.",
+    .checks = "31 O4 O78",
+    .bad = R"(services:
+  manage:
+    image: portainer/portainer-ce:2.21.0
+    ports:
+      - "9443:9443"  # <- DM0902
+  tables:
+    image: adminer:4.8.1
+    ports:
+      - "8080:8080"  # <- DM0902
+)",
+    .good = R"(services:
+  manage:
+    image: portainer/portainer-ce:2.21.0
+    ports:
+      - "127.0.0.1:9443:9443"
+  tables:
+    image: adminer:4.8.1
+)",
+    .look_alike = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports:
+      - "443:443"
+  app:
+    image: example/admin-docs:1.0
+    ports:
+      - "8080:8080"
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            const bool socket = product != nullptr && product->kind == "socket-proxy";
+            const bool admin = product != nullptr && product->kind == "admin";
+            if (!socket && !admin && !is_admin_image(service.image.value)) return;
+            for (const auto& port : service.ports) {
+              if (!port.host_ip.empty() && port.host_ip != "0.0.0.0" && port.host_ip != "::") continue;
+              const std::string_view number = port.published.empty() ? "(random)" : port.published;
+              auto& finding = report.add(
+                  port.where, id, fmt::format("'{}' manages others and is open on every interface at port {}",
+                                       service.name, number));
+              if (socket) finding.severity = Severity::critical;  // no login at all before the engine
+            }
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

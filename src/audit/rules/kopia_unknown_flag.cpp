@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+#include "audit/scripts.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule kopia_unknown_flag{
+    .id = "DM0410",
+    .name = "kopia-unknown-flag",
+    .severity = Severity::high,
+    .area = Area::recovery,
+    .summary = "a script gives Kopia a flag that it does not have",
+    .rationale = "Kopia stops at an unknown flag, so the policy is never set: no schedule, no retention, no "
+                 "snapshots but those made by hand.",
+    .fix = "Write `--keep-daily 30 --keep-weekly 26 --keep-annual 2` and the like.",
+    .checks = "O14",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+-- backup.sh
+#!/bin/sh
+kopia policy set --global \
+  --snapshot-interval 6h \
+  --retention-policy 30d:1/d,180d:1/w  # <- DM0410
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+-- backup.sh
+#!/bin/sh
+kopia policy set --global \
+  --snapshot-interval 6h \
+  --keep-daily 30 --keep-weekly 26
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+-- backup.sh
+#!/bin/sh
+influx bucket update --retention-policy 30d
+kopia snapshot create /data
+)",
+    .minutes = 5,
+    .check =
+        [](const Input& input, Report& report) {
+          for (const auto& line : script_lines(input)) {
+            if (line.text.find("--retention-policy") == std::string::npos) continue;
+            for (const auto& command : commands(line.text)) {
+              const auto& words = command.words;
+              const auto kopia = std::ranges::find(words, std::string_view("kopia"), &ScriptWord::text);
+              for (auto word = kopia; word != words.end(); ++word)
+                if (word->text.starts_with("--retention-policy"))
+                  report.add(line.place(word->at, word->size), wiring::kNone,
+                             "Kopia has no --retention-policy: it stops, and the policy is not set");
+            }
+          }
+        },
+};
+
+}  // namespace dm::audit::rules
