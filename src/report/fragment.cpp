@@ -35,7 +35,7 @@ std::string processors(const audit::Input& input, audit::ServiceId id) {
 
 std::string logging(const audit::Input&, audit::ServiceId) { return "    logging: *default-logging\n"; }
 std::string restart(const audit::Input&, audit::ServiceId) { return "    restart: unless-stopped\n"; }
-std::string processes(const audit::Input&, audit::ServiceId) { return "    pids_limit: 512\n"; }
+std::string processes(const audit::Input&, audit::ServiceId) { return "    deploy: {resources: {limits: {pids: 512}}}\n"; }
 std::string privileges(const audit::Input&, audit::ServiceId) { return "    security_opt: [\"no-new-privileges:true\"]\n"; }
 
 std::string healthcheck(const audit::Input& input, audit::ServiceId id) {

@@ -14,7 +14,7 @@ constinit const Rule pids_limit_missing{
     .rationale =
         "A fork bomb, or a healthcheck that never ends, takes all process numbers of the host.",
     .fix =
-        "Set `pids_limit`, for example 512.",
+        "Set `deploy.resources.limits.pids`, for example 512 (`pids_limit` where there is no `deploy.resources.limits`).",
     .checks = "57",
     .bad = R"(services:
   app:  # <- DM0806

@@ -42,6 +42,8 @@ constinit const Rule restart_policy{
             if (input.wiring.one_shot[id]) {
               if (service.restart.value == "always" || service.restart.value == "unless-stopped")
                 report.add(service.restart.where(), id, fmt::format("one-shot '{}' restarts for ever", service.name));
+            } else if (service.restart && service.ports.empty() && !service.healthcheck) {
+              return;  // "no" in its author's own words, and nothing speaks of a server
             } else if (never && !policy) {
               missing.push_back(id);
               where.push_back(service.where);
