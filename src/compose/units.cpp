@@ -11,7 +11,7 @@ namespace dm::compose {
 std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   double number = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return std::nullopt;
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;  // also "nan"
   text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
   if (text.starts_with(' ')) text.remove_prefix(1);
   std::string unit;
@@ -45,7 +45,7 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   while (!text.empty()) {
     double number = 0;
     const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
-    if (error != std::errc() || number < 0) return std::nullopt;
+    if (error != std::errc() || !(number >= 0)) return std::nullopt;  // also "nan"
     text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
     std::size_t length = 0;
     while (length < text.size() && !(text[length] >= '0' && text[length] <= '9') && text[length] != '.') ++length;

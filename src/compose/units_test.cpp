@@ -11,6 +11,8 @@ TEST(Bytes, TakeEveryFormThatComposeTakes) {
   EXPECT_EQ(parse_bytes("1.5g"), 1610612736U);
   EXPECT_EQ(parse_bytes("2 GiB"), 2147483648U);
   EXPECT_EQ(parse_bytes("1x"), std::nullopt);
+  EXPECT_EQ(parse_bytes("NaN"), std::nullopt);  // found by fuzzing
+  EXPECT_EQ(parse_bytes("inf"), std::nullopt);
   EXPECT_EQ(parse_bytes(""), std::nullopt);
 }
 
