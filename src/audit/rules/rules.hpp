@@ -19,6 +19,7 @@
   X(subnets_overlap) \
   X(near_miss_variable) \
   X(declared_unused) \
+  X(variable_twice) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
@@ -26,6 +27,7 @@
   X(public_resolver) \
   X(alias_unused) \
   X(pooler_password_hash) \
+  X(flat_network) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
   X(healthcheck_on_one_shot) \
@@ -51,6 +53,7 @@
   X(sealed_file_as_binary) \
   X(privileged) \
   X(no_new_privileges) \
+  X(capabilities_not_dropped) \
   X(dangerous_capability) \
   X(strong_capability) \
   X(root_user) \
@@ -60,6 +63,7 @@
   X(host_ipc) \
   X(host_uts) \
   X(host_userns) \
+  X(cgroup_parent) \
   X(docker_socket) \
   X(sensitive_host_path) \
   X(root_host_path) \
@@ -69,6 +73,8 @@
   X(image_latest_tag) \
   X(version_skew) \
   X(install_at_start) \
+  X(build_takes_image_name) \
+  X(image_without_digest) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
   X(restart_policy) \

@@ -1,0 +1,64 @@
+#include <fmt/format.h>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule build_takes_image_name{
+    .id = "DM0704",
+    .name = "build-takes-image-name",
+    .severity = Severity::medium,
+    .area = Area::operations,
+    .summary = "a build carries the name of a published image",
+    .rationale = "With both, Compose builds or pulls, whichever comes first: `docker compose pull` puts the "
+                 "published image in place of yours, and on this machine every other user of the name gets yours.",
+    .fix = "Give the build a name of its own, or write `pull_policy: build`.",
+    .checks = "43",
+    .bad = R"(services:
+  db:
+    build: ./db
+    image: postgres:16  # <- DM0704
+-- db/Dockerfile
+FROM postgres:16
+)",
+    .good = R"(services:
+  db:
+    build: ./db
+    image: mystack/postgres:16
+-- db/Dockerfile
+FROM postgres:16
+)",
+    .look_alike = R"(services:
+  app:
+    build: .
+    image: registry.example.org/team/app:1.0
+  db:
+    build: ./db
+    image: postgres:16
+    pull_policy: build
+-- db/Dockerfile
+FROM postgres:16
+-- Dockerfile
+FROM scratch
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (service.build == nullptr || service.image.value.empty()) return;
+            const auto* policy = service.node->find("pull_policy");
+            if (policy != nullptr && (policy->string() == "build" || policy->string() == "never")) return;
+            // Another's image surely: only official ones have a single segment.
+            const auto name = product::split_image(service.image.value);
+            const auto* product = input.wiring.product_of[id];
+            const bool official = name.registry.empty() && name.repository.find('/') == std::string_view::npos;
+            if (product == nullptr || !official) return;
+            report.add(service.image.where(), id,
+                       fmt::format("'{}' is built here under the name of the published {}", service.name,
+                                   service.image.value));
+          });
+        },
+};
+
+}  // namespace dm::audit::rules
