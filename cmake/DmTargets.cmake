@@ -1,6 +1,11 @@
 # Flags shared by every target we own. Third-party headers come in as SYSTEM.
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Boost REQUIRED)  # headers: Asio and Beast, inside engine only
+find_package(Threads REQUIRED)
 set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_program(DM_CCACHE ccache)
@@ -43,7 +48,7 @@ function(dm_module name)
   endif()
   add_library(dm_${name} STATIC ${sources})
   list(TRANSFORM M_USES PREPEND dm_)
-  target_link_libraries(dm_${name} PUBLIC dm_flags ${M_USES} ${M_EXTERNAL})
+  target_link_libraries(dm_${name} PUBLIC dm_flags Threads::Threads ${M_USES} ${M_EXTERNAL})
   if(DM_TESTS AND tests)
     find_package(GTest REQUIRED)
     include(GoogleTest)

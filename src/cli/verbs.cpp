@@ -1,5 +1,4 @@
 #include "cli/verbs.hpp"
-#include "sensitive/sensitive.hpp"
 
 #include <fmt/format.h>
 #include <fcntl.h>
@@ -7,8 +6,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
-#include <cstring>
+
+#include "base/files.hpp"
+#include "sensitive/sensitive.hpp"
 
 extern char** environ;  // NOLINT
 
@@ -98,26 +100,25 @@ void print_diagnostics(const compose::Project& project, const std::vector<compos
   }
 }
 
+int complain(const Error& error) {
+  fmt::print(stderr, "datamancy: {}\n", error.describe());
+  if (error.exit != 0) return error.exit;
+  return error.code == Errc::conflict && error.message == "interrupted" ? kInterrupted : kFailed;
+}
+
 bool write_output(const std::string& path, std::string_view text) {
   if (path.empty()) return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   // Only a regular file is replaced: a device, a FIFO or a symbolic link must stay what it is.
   const auto target = sources::disk().stat(path);
-  const bool replace = (target.kind == sources::Kind::missing && !target.symlink) || (target.kind == sources::Kind::regular && !target.symlink);
-  const auto temporary = replace ? fmt::format("{}.{}.tmp", path, ::getpid()) : path;
-  const int fd = ::open(temporary.c_str(), replace ? O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC : O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
-  bool fine = fd >= 0;
-  while (fine && !text.empty()) {
-    const auto wrote = ::write(fd, text.data(), text.size());
-    fine = wrote > 0;
-    if (fine) text.remove_prefix(static_cast<std::size_t>(wrote));
+  Result<void> wrote;
+  if (!target.symlink && (target.kind == sources::Kind::missing || target.kind == sources::Kind::regular)) {
+    wrote = write_atomic(path, text);
+  } else {
+    const Fd file(::open(path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+    wrote = file ? write_all(file.get(), text) : fail(errno_error("open", errno));
   }
-  fine = fine && (!replace || ::fsync(fd) == 0);
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (fine && replace) fine = std::rename(temporary.c_str(), path.c_str()) == 0;
-  if (fine) return true;
-  if (replace) ::unlink(temporary.c_str());
-  fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, std::strerror(error));
+  if (wrote) return true;
+  fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, wrote.error().message);
   return false;
 }
 

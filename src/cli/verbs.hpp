@@ -11,7 +11,11 @@
 namespace dm::cli {
 
 /// Stable for scripts (SPEC: exit codes).
-enum Exit : int { kClean = 0, kFindings = 1, kFailed = 2, kUsage = 64, kBug = 70, kInterrupted = 130 };
+enum Exit : int {
+  kClean = 0, kFindings = 1, kFailed = 2,
+  kProgramMissing = 10, kNoKey = 11, kCannotDecrypt = 12, kNoSecrets = 13,
+  kUsage = 64, kBug = 70, kInterrupted = 130
+};
 
 /// What was typed: options of the project are taken wherever they stand, the rest is the verb's.
 struct Args {
@@ -37,9 +41,11 @@ int explain(Args& args);
 int rules(Args& args);
 int graph(Args& args);
 
+/// Says on standard error what went wrong, and gives the exit status for it.
+int complain(const Error& error);
 /// Prints diagnostics with their lines to standard error.
 void print_diagnostics(const compose::Project& project, const std::vector<compose::Diagnostic>& diagnostics);
-/// Writes to `path`, atomically, or to standard output where it is empty. False after printing why not.
+/// Writes to `path`, atomically where it is a regular file, or to standard output where it is empty. False after printing why not.
 bool write_output(const std::string& path, std::string_view text);
 /// Reads standard input where `-f -` asks for it.
 void read_stdin(compose::Options& options);

@@ -1,0 +1,116 @@
+#include "base/process.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/files.hpp"
+
+namespace dm {
+namespace {
+
+TEST(Process, BytesPassThroughUnchangedInBothDirections) {
+  std::string sent, got;
+  for (int i = 0; i < 3'000'000; ++i) sent += static_cast<char>(i * 31 % 256);
+  std::size_t at = 0;
+  const Source in = [&]() -> Result<std::string> {
+    auto piece = sent.substr(at, 100'000);
+    at += piece.size();
+    return piece;
+  };
+  const Sink out = [&](std::string_view bytes) -> Result<void> {
+    got += bytes;
+    return {};
+  };
+  const auto finished = run_process({{"cat"}}, {.in = in, .out = out});
+  ASSERT_TRUE(finished) << finished.error().describe();
+  EXPECT_EQ(finished->status, 0);
+  EXPECT_TRUE(got == sent);
+}
+
+TEST(Process, AProgramThatIsMissingIsNamed) {
+  const auto finished = run_process({{"no-such-program-here"}});
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Errc::not_found);
+  EXPECT_NE(finished.error().message.find("no-such-program-here"), std::string::npos);
+}
+
+TEST(Process, TheExitStatusAndTheLastWordsArrive) {
+  const auto finished = run_fine({{"sh", "-c", "echo trouble >&2; exit 7"}});
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Errc::failed);
+  EXPECT_EQ(finished.error().message, "'sh' ended with status 7: trouble");
+}
+
+TEST(Process, ADeadlineEndsTheWholeGroup) {
+  const auto begin = Clock::now();
+  const auto finished = run_process({{"sh", "-c", "sleep 60 & sleep 60"}}, {}, Deadline::in(std::chrono::milliseconds(200)));
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Errc::timeout);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(30));
+}
+
+TEST(Process, AStopTokenInterrupts) {
+  std::stop_source stop;
+  std::jthread later([&] { stop.request_stop(); });
+  const auto finished = run_process({{"sleep", "60"}}, {}, Deadline(Clock::time_point::max(), stop.get_token()));
+  ASSERT_FALSE(finished);
+  EXPECT_EQ(finished.error().code, Errc::conflict);
+}
+
+TEST(Process, AChildThatDoesNotReadItsInputIsNoError) {
+  const Source endless = [] { return Result<std::string>(std::string(65536, 'x')); };
+  const auto finished = run_process({{"true"}}, {.in = endless});
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->status, 0);
+}
+
+TEST(Process, AGrandchildThatKeepsThePipeDoesNotHoldUs) {
+  const auto begin = Clock::now();
+  const auto finished = run_process({{"sh", "-c", "sleep 30 & echo done"}});
+  ASSERT_TRUE(finished);
+  EXPECT_EQ(finished->out, "done\n");
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
+}
+
+TEST(Process, DescriptorsAndEnvironmentReachTheChild) {
+  auto file = memory_file("secret", "from memory");
+  ASSERT_TRUE(file);
+  const auto finished = run_fine({.argv = {"sh", "-c", "cat /dev/fd/5; printf %s \"$WORD\"; printf %s \"${HOME-none}\""},
+                                  .env = {{"WORD", " and environment "}}, .unset = {"HOME"}, .descriptors = {{5, file->get()}}});
+  ASSERT_TRUE(finished) << finished.error().describe();
+  EXPECT_EQ(finished->out, "from memory and environment none");
+}
+
+TEST(Files, AtomicWriteKeepsModeAndFollowsLinks) {
+  const std::string folder = testing::TempDir() + "/dm_files_" + std::to_string(::getpid());
+  ASSERT_TRUE(make_folders(folder + "/a/b"));
+  const auto file = folder + "/a/b/file";
+  ASSERT_TRUE(write_atomic(file, "one", 0640));
+  ASSERT_EQ(::symlink(file.c_str(), (folder + "/link").c_str()), 0);
+  ASSERT_TRUE(write_atomic(folder + "/link", "two"));
+  const auto seen = run_fine({{"stat", "-c", "%a %s %F", file}});
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->out, "640 3 regular file\n");
+  EXPECT_EQ(write_atomic("/dev/null", "x").error().code, Errc::unsupported);
+  EXPECT_EQ(write_atomic(folder + "/none/x", "x").error().code, Errc::not_found);
+  ASSERT_TRUE(run_fine({{"rm", "-rf", folder}}));
+}
+
+TEST(Files, ALockNamesItsHolder) {
+  const std::string path = testing::TempDir() + "/dm_lock_" + std::to_string(::getpid());
+  {
+    const auto first = lock_file(path, "backing up", Deadline::in(std::chrono::seconds(1)));
+    ASSERT_TRUE(first);
+    const auto second = lock_file(path, "drilling", Deadline::in(std::chrono::milliseconds(60)));
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, Errc::conflict);
+    EXPECT_NE(second.error().message.find("backing up"), std::string::npos);
+  }
+  EXPECT_TRUE(lock_file(path, "drilling", Deadline::in(std::chrono::milliseconds(60))));
+  ::unlink(path.c_str());
+}
+
+}  // namespace
+}  // namespace dm

@@ -1,0 +1,66 @@
+#include "state/proof.hpp"
+
+#include <fmt/format.h>
+
+namespace dm::state {
+namespace {
+
+constexpr std::string_view kColumns = "control, subject, result, evidence, made, expires, engine, image, config, data, command";
+
+Outcome outcome_of(std::string_view text) {
+  if (text == "verified") return Outcome::verified;
+  return text == "failed" ? Outcome::failed : Outcome::could_not_verify;
+}
+
+template <class... Args>
+std::vector<Proof> select(Db& db, std::string_view rest, const Args&... args) {
+  std::vector<Proof> out;
+  using S = std::string;
+  using I = std::int64_t;
+  for (auto& [control, subject, result, evidence, made, expires, engine, image, config, data, command] :
+       db.rows<S, S, S, S, I, I, S, S, S, S, S>(fmt::format("select {} from proofs {}", kColumns, rest), args...)) {
+    out.push_back({control, subject, outcome_of(result), evidence, made, expires, {engine, image, config, data}, command});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::verified: return "verified";
+    case Outcome::failed: return "failed";
+    case Outcome::could_not_verify: return "could not verify";
+  }
+  return "?";
+}
+
+void add(Db& db, const Proof& proof) {
+  db.run(fmt::format("insert into proofs ({}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", kColumns), proof.control, proof.subject,
+         to_string(proof.result), proof.evidence, proof.made, proof.expires, proof.binding.engine, proof.binding.image, proof.binding.config,
+         proof.binding.data, proof.command);
+}
+
+std::vector<Proof> newest_proofs(Db& db) {
+  return select(db, "as p where id = (select id from proofs as q where q.control = p.control and q.subject = p.subject "
+                    "order by made desc, id desc limit 1) order by control, subject");
+}
+
+std::optional<Proof> newest_proof(Db& db, std::string_view control, std::string_view subject) {
+  auto found = select(db, "where control = ? and subject = ? order by made desc, id desc limit 1", control, subject);
+  if (found.empty()) return std::nullopt;
+  return std::move(found.front());
+}
+
+std::string why_void(const Proof& proof, const Binding& present, std::int64_t now) {
+  if (now >= proof.expires) return "expired";
+  if (proof.made > now + 300) return "dated in the future: the clock was wrong then or is now";
+  const auto differs = [](const std::string& then, const std::string& today) { return !then.empty() && !today.empty() && then != today; };
+  if (differs(proof.binding.engine, present.engine)) return "made on another engine";
+  if (differs(proof.binding.image, present.image)) return "the image has changed since";
+  if (differs(proof.binding.config, present.config)) return "the service's configuration has changed since";
+  if (differs(proof.binding.data, present.data)) return "the data is another one since";
+  return "";
+}
+
+}  // namespace dm::state

@@ -1,0 +1,47 @@
+/// Proofs: dated evidence that a control held on the running stack, void when what it was bound to changes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/db.hpp"
+
+namespace dm::state {
+
+/// Nothing else exists: what ended without a failure but could not be judged is never `verified`.
+enum class Outcome : std::uint8_t { verified, failed, could_not_verify };
+std::string_view to_string(Outcome outcome);  ///< "verified", "failed", "could not verify"
+
+/// What a proof holds for; an empty field binds to nothing.
+struct Binding {
+  std::string engine{};   ///< id of the engine
+  std::string image{};    ///< id of the image ("sha256:...")
+  std::string config{};   ///< hash of the service's configuration, as Compose labels it
+  std::string data{};     ///< identity of the data: volume name and creation time, system identifier of a database ...
+  bool operator==(const Binding&) const = default;
+};
+
+struct Proof {
+  std::string control{};   ///< id of the control ("R14") or the check
+  std::string subject{};   ///< service, datastore, volume; "" = the whole stack
+  Outcome result = Outcome::could_not_verify;
+  std::string evidence{};  ///< one or a few lines; never a secret
+  std::int64_t made = 0;   ///< Unix seconds, UTC
+  std::int64_t expires = 0;
+  Binding binding{};
+  std::string command{};   ///< repeats it
+};
+
+void add(Db& db, const Proof& proof);
+/// The newest proof of every (control, subject), by control and subject.
+std::vector<Proof> newest_proofs(Db& db);
+/// The newest one, if there is any.
+std::optional<Proof> newest_proof(Db& db, std::string_view control, std::string_view subject);
+
+/// Why `proof` does not count at `now` with the present `binding`: "" = it counts. Fields that either side leaves empty do not void it.
+std::string why_void(const Proof& proof, const Binding& present, std::int64_t now);
+
+}  // namespace dm::state
