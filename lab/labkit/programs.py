@@ -1,0 +1,104 @@
+"""Programs that the lab compiles or fetches once per machine, kept in the cache folder's bin/: those that images are made of,
+and tools for people and tests (restic, kopia, sops, age)."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import threading
+
+from .common import BIN, CACHE, HERE, CannotDo, Clock, Missing, fetch_debs, run, say
+
+CADDY = HERE / "images" / "caddy"
+# Versions are pinned: a lab that changes by itself proves nothing. Restic 0.19 or newer: 0.18.0 of Debian 13 mishandles
+# --stdin-filename with folders.
+GO_TOOLS = {
+    "restic": "github.com/restic/restic/cmd/restic@v0.19.1",
+    "age": "filippo.io/age/cmd/...@v1.3.1",
+    "sops": "github.com/getsops/sops/v3/cmd/sops@v3.13.2",
+    "kopia": "github.com/kopia/kopia@v0.23.1",
+}
+ROOT = HERE.parent
+_lock = threading.Lock()
+
+
+def files(name):
+    """What an image that needs `name` copies into its build context."""
+    if name == "datamancy":
+        return [ROOT / "build" / "datamancy"]
+    return [BIN / name]
+
+
+def make(name):
+    with _lock:
+        MAKERS.get(name, go_tool)(name)
+
+
+def misbehave(_):
+    source = HERE / "images" / "misbehave" / "misbehave.c"
+    target = BIN / "misbehave"
+    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        return
+    BIN.mkdir(parents=True, exist_ok=True)
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        raise Missing("no C compiler: apt-get install gcc libc6-dev")
+    run(compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-o", target, source, "-lpthread")
+
+
+def caddy(_):
+    """Caddy with rate limiting: main.go beside its Dockerfile, with pinned modules."""
+    target = BIN / "caddy"
+    sources = [CADDY / f for f in ("main.go", "go.mod", "go.sum")]
+    if target.exists() and target.stat().st_mtime > max(s.stat().st_mtime for s in sources):
+        return
+    BIN.mkdir(parents=True, exist_ok=True)
+    with Clock("caddy compiled"):
+        run(go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", target, ".", cwd=CADDY, env=go_environment(), quiet=True)
+
+
+def datamancy(_):
+    if not (ROOT / "build" / "datamancy").exists():
+        raise Missing(f"{ROOT}/build/datamancy is not built: ./run builds it")
+
+
+def go_tool(name):
+    if (BIN / name).exists():
+        return
+    if name not in GO_TOOLS:
+        raise CannotDo(f"the lab knows no program '{name}'")
+    BIN.mkdir(parents=True, exist_ok=True)
+    with Clock(f"{name} compiled"):
+        run(go(), "install", GO_TOOLS[name], env=dict(go_environment(), GOBIN=str(BIN)), quiet=True)
+
+
+MAKERS = {"misbehave": misbehave, "caddy": caddy, "datamancy": datamancy}
+
+
+def go():
+    """A Go that can build today's modules (it fetches a newer toolchain itself): 1.21 or later; else Debian 13's, unpacked."""
+    found = shutil.which("go") or "/usr/local/go/bin/go"
+    if pathlib.Path(found).exists():
+        version = re.search(r"go1\.(\d+)", subprocess.run([found, "version"], capture_output=True, text=True).stdout)
+        if version and int(version.group(1)) >= 21:
+            return found
+    folder = CACHE / "go"
+    program = folder / "usr/lib/go-1.24/bin/go"
+    if not program.exists():
+        with Clock("Go of Debian 13 unpacked"):
+            fetch_debs("trixie", ["golang-1.24-go", "golang-1.24-src"], folder)
+            # Debian's package links ../../share/go-1.24 from usr/lib/go-1.24: relative links, they hold anywhere.
+    return str(program)
+
+
+def go_environment():
+    env = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="auto", GOFLAGS="-buildvcs=false -trimpath")
+    env.setdefault("HOME", str(CACHE))
+    return env
+
+
+def tools():
+    """Everything a person or a test may want from bin/."""
+    for name in [*GO_TOOLS, "caddy"]:
+        make(name)
+    say(f"tools are in {BIN}: {', '.join(sorted(p.name for p in BIN.iterdir()))}")
