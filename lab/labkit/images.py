@@ -83,7 +83,9 @@ def build(host, image, base_id):
         shutil.copytree(image.folder, context, symlinks=True)
         for need in image.needs:
             for path in programs.files(need):
-                shutil.copy2(path, context / path.name)
+                folder = context / "lib" if ".so" in path.name else context
+                folder.mkdir(exist_ok=True)
+                shutil.copy2(path, folder / path.name)
         run(docker(), "build", "--network", "host", "--label", f"datamancy.lab.context={image.context_hash()}",
             "--label", f"datamancy.lab.base={base_id}", "-t", image.tag, context, env=environment(host), quiet=True)
 

@@ -25,8 +25,22 @@ _lock = threading.Lock()
 def files(name):
     """What an image that needs `name` copies into its build context."""
     if name == "datamancy":
-        return [ROOT / "build" / "datamancy"]
+        return [ROOT / "build" / "datamancy", *libraries(ROOT / "build" / "datamancy")]
     return [BIN / name]
+
+
+# Debian keeps these compatible from 12 to 13, and the image has its own.
+STABLE = ("ld-linux", "libc.", "libm.", "libgcc_s", "libstdc++", "libssl", "libcrypto", "libyaml-0", "libsqlite3", "libz.", "libzstd", "linux-vdso")
+
+
+def libraries(program):
+    """Shared libraries of a program of this machine that another Debian may have in another version only."""
+    found = []
+    for line in subprocess.run(["ldd", str(program)], capture_output=True, text=True).stdout.splitlines():
+        name, _, rest = line.strip().partition(" => ")
+        if rest and not name.startswith(STABLE):
+            found.append(pathlib.Path(rest.split(" (")[0]))
+    return found
 
 
 def make(name):
