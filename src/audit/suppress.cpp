@@ -162,6 +162,7 @@ Result<std::vector<Exception>> parse_exceptions(std::string_view text, std::stri
   auto parsed = formats::parse_yaml(text);
   if (!parsed) return fail(parsed.error());
   for (const auto& [key, value] : parsed->entries) {
+    if (key == "backup") continue;  // read by the verbs that back up
     if (key != "suppress") return bad(value.line, fmt::format("unknown key '{}'", key));
     for (const auto& item : value.items) {
       Exception entry;

@@ -174,9 +174,10 @@ bool reaped(const Child& child, int& status) {
   return true;
 }
 
-void end(const Child& child) {
+void end(Child& child) {
   int status = 0;
   ::kill(-child.pid, SIGTERM);
+  child.in.reset();  // after the signal, so that the end of its input is not taken for the end of the work
   for (int waited = 0; waited < 2000; waited += 20) {
     if (reaped(child, status)) {
       ::kill(-child.pid, SIGKILL);  // grandchildren that stayed
@@ -191,16 +192,18 @@ void end(const Child& child) {
 /// Moves bytes until both outputs have ended and the child is reaped.
 Result<Finished> pump(Child& child, const Streams& streams, const Deadline& deadline) {
   Finished finished;
-  std::string piece;  // of stdin, not yet taken by the child
+  std::string piece;     // of stdin
+  std::size_t sent = 0;  // of it
   std::array<char, 65536> buffer{};
   bool ended = false;
   while (child.out || child.err || !ended) {
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
     if (deadline.passed()) return fail(Errc::timeout, "the deadline passed");
-    if (child.in && piece.empty()) {
+    if (child.in && sent == piece.size()) {
       auto next = streams.in();
       if (!next) return fail(std::move(next.error()));
       piece = *std::move(next);
+      sent = 0;
       if (piece.empty()) child.in.reset();
     }
     // Once the child has ended only what is already in the pipes counts: a grandchild may hold them open for ever.
@@ -208,8 +211,8 @@ Result<Finished> pump(Child& child, const Streams& streams, const Deadline& dead
     const int ready = ::poll(entries, std::size(entries), ended ? 50 : deadline.poll_ms());
     if (ready < 0 && errno != EINTR) return fail(errno_error("poll", errno));
     if (child.in && (entries[0].revents & (POLLOUT | POLLERR | POLLHUP)) != 0) {
-      const auto wrote = ::write(child.in.get(), piece.data(), piece.size());
-      if (wrote > 0) piece.erase(0, static_cast<std::size_t>(wrote));
+      const auto wrote = ::write(child.in.get(), piece.data() + sent, piece.size() - sent);
+      if (wrote > 0) sent += static_cast<std::size_t>(wrote);
       if (wrote < 0 && errno != EAGAIN && errno != EINTR) child.in.reset();  // it does not want more
     }
     bool moved = false;

@@ -35,6 +35,8 @@ constexpr std::array kVerbs{
          report},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
+    Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|coverage ... (docs/backup.md)\n"
+         "       exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password", backup},
 };
 
 /// The scripts of the origin and what does their work now.

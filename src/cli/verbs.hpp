@@ -40,6 +40,7 @@ int report(Args& args);
 int explain(Args& args);
 int rules(Args& args);
 int graph(Args& args);
+int backup(Args& args);
 
 /// Says on standard error what went wrong, and gives the exit status for it.
 int complain(const Error& error);

@@ -30,6 +30,19 @@ constexpr std::string_view kMigrations[] = {
         action  text    not null,    -- what was done; never a secret
         outcome text                 -- null while under way: after a crash such a row says what was interrupted
       ) strict)sql",
+    R"sql(
+      create table backups (
+        run        text    not null,
+        repository text    not null,
+        started    integer not null,   -- Unix seconds, UTC
+        finished   integer not null,
+        outcome    text    not null check (outcome in ('verified', 'failed', 'could not verify')),
+        bytes      integer not null,   -- that were read from the datastores
+        added      integer not null,   -- that the repository grew by
+        stored     integer not null,   -- size of the repository after it; 0 = not measured
+        manifest   text    not null,
+        primary key (run, repository)
+      ) strict)sql",
 };
 
 }  // namespace

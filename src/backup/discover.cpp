@@ -1,0 +1,215 @@
+#include "backup/discover.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace dm::backup {
+namespace {
+
+constexpr std::pair<std::string_view, std::string_view> kByName[] = {
+    {"postgres", "postgres"}, {"postgresql", "postgres"}, {"pgvector", "postgres"}, {"timescaledb", "postgres"}, {"postgis", "postgres"},
+    {"mariadb", "mariadb"},   {"mysql", "mariadb"},       {"valkey", "valkey"},     {"redis", "valkey"},         {"keydb", "valkey"},
+    {"openldap", "openldap"}, {"clickhouse", "clickhouse"}, {"clickhouse-server", "clickhouse"}, {"qdrant", "qdrant"}, {"couchdb", "couchdb"},
+};
+constexpr std::pair<std::string_view, std::string_view> kByProcess[] = {
+    {"postgres", "postgres"},       {"mariadbd", "mariadb"},        {"mysqld", "mariadb"}, {"valkey-server", "valkey"},
+    {"redis-server", "valkey"},     {"slapd", "openldap"},          {"clickhouse-server", "clickhouse"}, {"qdrant", "qdrant"},
+};
+/// What other parts call a kind.
+constexpr std::pair<std::string_view, std::string_view> kSame[] = {{"mysql", "mariadb"}, {"redis", "valkey"}, {"ldap", "openldap"}, {"postgresql", "postgres"}};
+
+std::string normal(std::string_view kind) {
+  for (const auto& [other, ours] : kSame)
+    if (kind == other) return std::string(ours);
+  return std::string(kind);
+}
+
+std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1); }
+
+bool below(std::string_view inner, std::string_view outer) {
+  return inner == outer || outer == "/" || (inner.size() > outer.size() && inner.starts_with(outer) && inner[outer.size()] == '/');
+}
+
+std::string label(const engine::Labels& labels, const char* key) {
+  const auto found = labels.find(key);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+std::string env(const engine::Container& container, std::string_view name) {
+  for (const auto& text : container.env)
+    if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=') return text.substr(name.size() + 1);
+  return {};
+}
+
+/// Where a datastore keeps its data when nothing says otherwise.
+std::string data_path(const product::Catalogue& products, const engine::Container& container, const std::string& kind) {
+  if (kind == "postgres") {
+    if (const auto path = env(container, "PGDATA"); path.starts_with('/')) return path;
+    return "/var/lib/postgresql/data";
+  }
+  if (const auto* product = products.by_image(container.image); product != nullptr && !product->datastore.empty() && !product->data.empty()) return product->data.front().path;
+  constexpr std::pair<std::string_view, std::string_view> kPaths[] = {{"mariadb", "/var/lib/mysql"}, {"valkey", "/data"}, {"openldap", "/var/lib/ldap"},
+                                                                      {"clickhouse", "/var/lib/clickhouse"}, {"qdrant", "/qdrant/storage"}, {"couchdb", "/opt/couchdb/data"}};
+  for (const auto& [name, path] : kPaths)
+    if (kind == name) return std::string(path);
+  return {};
+}
+
+/// Host paths that are no data: engine sockets, kernel file systems, devices, the clock.
+std::string not_data(std::string_view source) {
+  if (source.ends_with(".sock")) return "a socket";
+  for (const std::string_view folder : {"/proc", "/sys", "/dev", "/run", "/var/run", "/etc", "/usr", "/lib", "/lib64", "/bin", "/sbin", "/boot", "/tmp", "/var/lib/docker", "/var/log"})
+    if (below(source, folder)) return fmt::format("belongs to the host ({})", folder);
+  if (source == "/") return "the whole host";
+  return {};
+}
+
+std::string excluded(const Wishes& wishes, std::string_view id, const std::vector<std::string>& services) {
+  for (const std::string_view wish : wishes.exclude) {
+    const auto cut = wish.find(" # ");
+    const auto name = wish.substr(0, cut);
+    const bool hit = name == id || (services.size() == 1 && services[0] == name);
+    if (hit) return cut == std::string_view::npos ? "excluded" : fmt::format("excluded: {}", wish.substr(cut + 3));
+  }
+  return {};
+}
+
+}  // namespace
+
+const Subject* Inventory::find(std::string_view id) const {
+  const auto found = std::ranges::find(subjects, id, &Subject::id);
+  return found == subjects.end() ? nullptr : &*found;
+}
+
+std::string kind_of(const product::Catalogue& products, std::string_view image, const std::vector<std::string>& processes) {
+  if (const auto* product = products.by_image(image); product != nullptr) return normal(product->datastore);
+  const auto name = base_name(product::split_image(image).repository);
+  for (const auto& [ours, kind] : kByName)
+    if (name == ours) return std::string(kind);
+  for (const std::string_view line : processes) {
+    auto program = base_name(line.substr(0, line.find(' ')));
+    while (program.ends_with(':')) program.remove_suffix(1);
+    for (const auto& [ours, kind] : kByProcess)
+      if (program == ours) return std::string(kind);
+  }
+  return {};
+}
+
+Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& products, std::string_view project, const Wishes& wishes, const Deadline& deadline) {
+  Inventory out;
+  out.project = project;
+  DM_TRY(const auto info, engine.info(deadline));
+  out.engine_id = info.id;
+  DM_TRY(const auto containers, engine.containers({.labels = {fmt::format("com.docker.compose.project={}", project)}}, deadline));
+  if (containers.empty()) return fail(Errc::not_found, fmt::format("project '{}' has no container on this engine; start it first, or name another with -p", project));
+
+  struct Tree {
+    std::vector<std::string> services;
+    std::vector<std::string> datastores;   // that keep their data in it
+    std::string path, volume;
+    bool written = false;
+  };
+  std::map<std::string, Tree> trees;
+  std::vector<std::string> seen;
+  for (const auto& summary : containers) {
+    const auto service = label(summary.labels, "com.docker.compose.service");
+    if (service.empty() || label(summary.labels, "com.docker.compose.oneoff") == "True") continue;
+    auto got = engine.container(summary.id, deadline);
+    if (!got && got.error().code == Errc::not_found) continue;  // it went meanwhile
+    DM_TRY(const auto container, std::move(got));
+    if (out.folder.empty()) out.folder = label(container.labels, "com.docker.compose.project.working_dir");
+    std::vector<std::string> processes;
+    auto kind = kind_of(products, container.image, {});
+    if (kind.empty() && container.running && products.by_image(container.image) == nullptr) {
+      if (auto lines = engine.processes(summary.id, deadline.at_most(std::chrono::seconds(20)))) {
+        for (auto& [pid, line] : *lines) processes.push_back(std::move(line));
+        kind = kind_of(products, container.image, processes);
+      }
+    }
+    const bool again = std::ranges::find(seen, service) != seen.end();  // a second replica has the same data
+    seen.push_back(service);
+    const auto path = kind.empty() ? std::string() : data_path(products, container, kind);
+    if (!kind.empty() && !again) {
+      const auto* driver = driver_of(kind);
+      const auto why = excluded(wishes, service, {service});
+      if (!why.empty()) {
+        out.skipped.push_back({.id = service, .services = {service}, .reason = why, .finding = false});
+      } else if (label(container.labels, "datamancy.backup") == "false") {
+        out.skipped.push_back({.id = service, .services = {service}, .reason = "excluded by its label datamancy.backup=false", .finding = false});
+      } else if (driver == nullptr) {
+        if (kind != "sqlite") out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("there is no driver for {}: only its volume is saved, as files", kind)});
+      } else {
+        Subject subject;
+        subject.what = Subject::What::datastore;
+        subject.id = service;
+        subject.services = {service};
+        subject.running = container.running;
+        subject.config_hash = label(container.labels, "com.docker.compose.config-hash");
+        subject.target = {.project = std::string(project), .service = service, .kind = kind, .container = container.id, .image = container.image,
+                          .image_id = container.image_id, .data_path = path, .facts = {}, .identity = {}};
+        out.subjects.push_back(std::move(subject));
+      }
+    }
+    for (const auto& mount : container.mounts) {
+      if (mount.type != "volume" && mount.type != "bind") continue;
+      const auto id = mount.type == "volume" ? "volume:" + mount.name : "folder:" + mount.source;
+      Tree& tree = trees[id];
+      if (std::ranges::find(tree.services, service) == tree.services.end()) tree.services.push_back(service);
+      tree.path = mount.source;
+      if (mount.type == "volume") tree.volume = mount.name;
+      tree.written = tree.written || mount.writable;
+      const bool holds = !path.empty() && driver_of(kind) != nullptr && (below(path, mount.target) || (kind == "openldap" && (below(mount.target, "/etc/ldap") || below(mount.target, "/var/lib/ldap"))) ||
+                                                                            (below(mount.target, path)));
+      if (holds) tree.datastores.push_back(service);
+    }
+  }
+  for (auto& [id, tree] : trees) {
+    if (const auto why = excluded(wishes, id, {}); !why.empty()) {
+      out.skipped.push_back({.id = id, .services = tree.services, .reason = why, .finding = false});
+      continue;
+    }
+    if (!tree.datastores.empty()) {
+      const bool dumped = std::ranges::all_of(tree.datastores, [&](const std::string& service) { return out.find(service) != nullptr; });
+      out.skipped.push_back({.id = id, .services = tree.services, .reason = dumped ? fmt::format("the data of {}, which is dumped", fmt::join(tree.datastores, ", ")) : "the data of an excluded datastore", .finding = false});
+      continue;
+    }
+    const bool is_volume = !tree.volume.empty();
+    if (!is_volume) {
+      if (const auto why = not_data(tree.path); !why.empty()) {
+        out.skipped.push_back({.id = id, .services = tree.services, .reason = why, .finding = false});
+        continue;
+      }
+      if (!out.folder.empty() && below(tree.path, out.folder)) {
+        out.skipped.push_back({.id = id, .services = tree.services, .reason = "saved with the project's folder", .finding = false});
+        continue;
+      }
+    }
+    Subject subject;
+    subject.what = is_volume ? Subject::What::volume : Subject::What::folder;
+    subject.id = id;
+    subject.services = tree.services;
+    subject.target.project = project;
+    subject.target.service = tree.services.front();
+    subject.target.kind = "tree";
+    subject.target.facts = {{"path", tree.path}};
+    if (is_volume) subject.target.facts["volume"] = tree.volume;
+    subject.target.identity = id;
+    out.subjects.push_back(std::move(subject));
+  }
+  if (!out.folder.empty()) {
+    Subject subject;
+    subject.what = Subject::What::project;
+    subject.id = "project";
+    subject.target.project = project;
+    subject.target.kind = "tree";
+    subject.target.facts = {{"path", out.folder}};
+    subject.target.identity = "folder:" + out.folder;
+    out.subjects.push_back(std::move(subject));
+  }
+  return out;
+}
+
+}  // namespace dm::backup

@@ -1,0 +1,50 @@
+/// What a running project keeps, and who saves it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backup/driver.hpp"
+#include "product/product.hpp"
+
+namespace dm::backup {
+
+/// One thing to save.
+struct Subject {
+  enum class What : std::uint8_t { datastore, volume, folder, project };
+  What what = What::datastore;
+  std::string id{};                       ///< "db", "volume:uploads", "folder:/srv/data", "project"
+  Target target{};                        ///< of a datastore; for a tree `facts` has "path" on the engine's machine and "volume"
+  std::vector<std::string> services{};    ///< that use it
+  std::string config_hash{};
+  bool running = true;
+};
+
+/// Something that keeps data and is not saved, or need not be.
+struct Skipped {
+  std::string id{};
+  std::vector<std::string> services{};
+  std::string reason{};
+  bool finding = true;                    ///< false: that is right so (a socket, a device, excluded by its owner with a reason)
+};
+
+struct Inventory {
+  std::string project{}, engine_id{};
+  std::string folder{};                   ///< of the project's files, "" = not known or not here
+  std::vector<Subject> subjects{};        ///< datastores first, then trees: files that rows refer to are saved after the rows
+  std::vector<Skipped> skipped{};
+  const Subject* find(std::string_view id) const;
+};
+
+struct Wishes {
+  std::vector<std::string> exclude{};     ///< ids of subjects, or services; each with its reason behind " # "
+};
+
+/// Looks at the containers of `project` (by Compose's labels, whoever started it). Errors: those of the engine; `not_found` where the
+/// project has no container.
+Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& products, std::string_view project, const Wishes& wishes, const Deadline& deadline);
+
+/// The kind of datastore that an image is by name, else by what runs in it: "postgres", ..., "" = none that is known. Pure.
+std::string kind_of(const product::Catalogue& products, std::string_view image, const std::vector<std::string>& processes);
+
+}  // namespace dm::backup

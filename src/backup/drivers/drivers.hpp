@@ -1,0 +1,10 @@
+/// The drivers, one line each.
+#pragma once
+
+#include "backup/driver.hpp"
+
+namespace dm::backup {
+
+const Driver& postgres_driver();
+
+}  // namespace dm::backup

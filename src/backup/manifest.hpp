@@ -1,0 +1,52 @@
+/// What one backup run saved: written last, into the repository and into the state store. A snapshot that no manifest names does
+/// not count as a backup.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backup/driver.hpp"
+#include "state/proof.hpp"
+
+namespace dm::backup {
+
+using state::Outcome;
+
+/// One stream of a run.
+struct Saved {
+  std::string subject{};         ///< "db" (a service), "volume:shop_uploads", "project"
+  std::string item{};            ///< "shop", "(roles)", "." for a tree
+  std::string path{};            ///< in the repository
+  std::string snapshot{};        ///< "" = nothing is kept
+  std::uint64_t bytes = 0;       ///< of the stream
+  std::uint64_t added = 0;       ///< that the repository grew by
+  std::string checksum{};        ///< of the whole stream, 128 bits
+  double seconds = 0;
+  std::int64_t at = 0;           ///< when the stream began: the recovery point
+  Outcome outcome = Outcome::could_not_verify;
+  std::string trouble{};         ///< why it is not verified
+  std::vector<std::string> notes{};
+  Fingerprint fingerprint{};
+  Target target{};               ///< what it came from; `container` is empty
+  std::string config_hash{};     ///< as Compose labels it
+};
+
+struct Manifest {
+  std::string run{};             ///< unique
+  std::string project{}, engine{};
+  std::string tool{};            ///< "datamancy 0.1.0, restic 0.19.1"
+  std::int64_t started = 0, finished = 0;
+  std::vector<Saved> saved{};
+  std::vector<std::string> uncovered{};  ///< what was found and not saved, with the reason
+  /// The worst of all; `could_not_verify` where there was nothing.
+  Outcome outcome() const;
+  std::uint64_t bytes() const;
+  std::uint64_t added() const;
+  std::string json() const;
+  static Result<Manifest> parse(std::string_view json);
+};
+
+/// "/shop/manifest.json", the path of all manifests of a project.
+std::string manifest_path(std::string_view project);
+
+}  // namespace dm::backup

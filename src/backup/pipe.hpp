@@ -1,0 +1,87 @@
+/// Joins one who pushes a stream to one who pulls it, each on a thread of its own.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/io.hpp"
+
+namespace dm::backup {
+
+/// Holds at most about `limit` bytes: who is faster waits. The reader learns the end only from `finish`: a writer that fails calls
+/// `fail_with`, and the reader's next pull gives that error, never an end.
+class Pipe {
+ public:
+  explicit Pipe(std::size_t limit = 4U << 20U) : limit_(limit) {}
+
+  Result<void> push(std::string_view bytes) {
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [&] { return held_.size() < limit_ || closed_; });
+    if (closed_) return fail(Errc::conflict, "nobody reads the stream any more");
+    held_.append(bytes);
+    lock.unlock();
+    more_.notify_one();
+    return {};
+  }
+  void finish() { end(std::nullopt); }
+  void fail_with(Error error) { end(std::move(error)); }
+
+  /// What has come, at most `limit`; empty = the end.
+  Result<std::string> pull() {
+    std::unique_lock lock(mutex_);
+    more_.wait(lock, [&] { return !held_.empty() || ended_; });
+    if (error_) return fail(*error_);
+    std::string out;
+    out.swap(held_);
+    lock.unlock();
+    room_.notify_one();
+    return out;
+  }
+  /// The reader has gone: pushing fails from now on.
+  void close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    room_.notify_all();
+  }
+
+ private:
+  void end(std::optional<Error> error) {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    error_ = std::move(error);
+    more_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable more_, room_;
+  std::string held_;
+  std::size_t limit_;
+  bool ended_ = false, closed_ = false;
+  std::optional<Error> error_;
+};
+
+/// Runs `produce` (which pushes into its sink) and `consume` (which pulls from its source) at the same time. The reader sees the
+/// end only where `produce` succeeded and `approve` then did: an error of either reaches it in place of the end. Gives the error of
+/// the producer first, since a failed reader is mostly its consequence, else what `consume` gave.
+template <class Produce, class Approve, class Consume>
+auto stream_between(Produce&& produce, Approve&& approve, Consume&& consume) -> decltype(consume(Source())) {
+  Pipe pipe;
+  Result<void> produced;
+  std::thread producer([&] {
+    produced = produce(Sink([&](std::string_view bytes) { return pipe.push(bytes); }));
+    if (produced) produced = approve();
+    if (produced) pipe.finish();
+    else pipe.fail_with(produced.error());
+  });
+  auto consumed = consume(Source([&] { return pipe.pull(); }));
+  pipe.close();
+  producer.join();
+  if (!consumed && !produced && produced.error().message != "nobody reads the stream any more") return fail(produced.error());
+  if (consumed && !produced) return fail(produced.error());  // it took an end that was none
+  return consumed;
+}
+
+}  // namespace dm::backup

@@ -1,0 +1,308 @@
+/// restic, 0.17.1 or later: from then on a wrong password and a lock have exit codes of their own.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "backup/repository.hpp"
+#include "base/files.hpp"
+#include "base/process.hpp"
+
+namespace dm::backup {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::string_view kLeast = "0.17.1";
+constexpr std::string_view kHow = "Debian 13 has one (apt-get install restic); on Debian 12 take the release of the project, or: go install github.com/restic/restic/cmd/restic@v0.19.1";
+
+/// Calls `each` for every line that is a JSON object.
+template <class F>
+void json_lines(std::string_view text, F&& each) {
+  while (!text.empty()) {
+    const auto end = std::min(text.find('\n'), text.size());
+    const auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.starts_with('{')) continue;
+    const auto tree = Json::parse(line, nullptr, false);
+    if (tree.is_object()) each(tree);
+  }
+}
+
+std::string text_of(const Json& tree, const char* key) {
+  const auto found = tree.find(key);
+  return found != tree.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::uint64_t number_of(const Json& tree, const char* key) {
+  const auto found = tree.find(key);
+  return found != tree.end() && found->is_number() ? found->get<std::uint64_t>() : 0;
+}
+
+/// "2026-11-25T23:05:07.123456789+01:00"
+std::int64_t time_of(const std::string& text) {
+  std::tm parts{};
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return 0;
+  if (*rest == '.')
+    while (*++rest >= '0' && *rest <= '9') {
+    }
+  std::int64_t shift = 0;
+  int hours = 0, minutes = 0;
+  if ((*rest == '+' || *rest == '-') && std::sscanf(rest + 1, "%2d:%2d", &hours, &minutes) == 2) shift = (*rest == '+' ? 1 : -1) * (hours * 3600 + minutes * 60);
+  return static_cast<std::int64_t>(::timegm(&parts)) - shift;
+}
+
+/// Its own words, without what may hold a secret: the last error message, else the last line.
+std::string words_of(const Finished& finished) {
+  std::string message;
+  json_lines(finished.err, [&](const Json& line) {
+    if (text_of(line, "message_type") == "exit_error") message = text_of(line, "message");
+    else if (message.empty() && line.contains("error") && line["error"].is_object()) message = text_of(line["error"], "message");
+  });
+  if (message.empty()) {
+    std::string_view err = finished.err;
+    while (err.ends_with('\n')) err.remove_suffix(1);
+    message = err.substr(err.rfind('\n') == std::string_view::npos ? 0 : err.rfind('\n') + 1);
+  }
+  while (message.ends_with('\n')) message.pop_back();
+  std::ranges::replace(message, '\n', ' ');
+  return message;
+}
+
+class Restic final : public Repository {
+ public:
+  Restic(Location location, std::string cache) : Repository(std::move(location)), cache_(std::move(cache)) {}
+
+  Result<std::string> program(const Deadline& deadline) override {
+    if (!version_.empty()) return version_;
+    auto finished = run_process({.argv = {"restic", "version"}}, {}, deadline.at_most(std::chrono::seconds(20)));
+    if (!finished) {
+      auto error = std::move(finished).error();
+      if (error.code == Errc::not_found) {
+        error.exit = 10;
+        error.message = fmt::format("the program restic is not installed: {}", kHow);
+      }
+      return fail(std::move(error));
+    }
+    std::string_view rest = finished->out;
+    if (!rest.starts_with("restic ")) return fail(Errc::unsupported, "what is called restic in PATH does not answer like it");
+    rest.remove_prefix(7);
+    const std::string version(rest.substr(0, rest.find(' ')));
+    if (!version_at_least(version, kLeast))
+      return fail(Error{Errc::unsupported, fmt::format("restic {} is too old, {} or later is needed: {}", version, kLeast, kHow), {}, 10});
+    return version_ = "restic " + version;
+  }
+
+  Result<bool> exists(const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    DM_TRY(Finished finished, run({"cat", "config"}, {}, deadline));
+    if (finished.fine()) return true;
+    if (finished.status == 10) return false;
+    return fail(error_of("opening", finished));
+  }
+
+  Result<void> create(const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    return fine("creating", {"init"}, {}, deadline);
+  }
+
+  Result<Stored> store(const StoreRequest& request, const Source& source, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    std::vector<std::string> words{"backup", "--quiet", "--stdin", "--stdin-filename", request.path, "--host", request.host};
+    for (const auto& tag : request.tags) words.insert(words.end(), {"--tag", tag});
+    Streams streams;
+    streams.in = source;
+    auto finished = run(words, streams, deadline);
+    if (!finished) {
+      // It got SIGTERM before its input was closed, so it saves nothing. Seen, not believed:
+      auto error = std::move(finished).error();
+      if (auto gone = withdraw(request); !gone) error.during.push_back(fmt::format("and what was stored could not be withdrawn ({})", gone.error().message));
+      return fail(std::move(error));
+    }
+    if (!finished->fine()) return fail(error_of("storing", *finished));
+    Stored stored;
+    json_lines(finished->out, [&](const Json& line) {
+      if (text_of(line, "message_type") != "summary") return;
+      stored.id = text_of(line, "snapshot_id");
+      stored.bytes = number_of(line, "total_bytes_processed");
+      stored.added = number_of(line, "data_added_packed");
+    });
+    if (stored.id.empty()) return fail(Errc::corrupt, "restic ended well but named no snapshot");
+    return stored;
+  }
+
+  Result<std::vector<Snapshot>> list(const Deadline& deadline) override { return list({}, deadline); }
+
+  Result<void> fetch(const Snapshot& snapshot, const Sink& sink, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    Streams streams;
+    streams.out = sink;
+    DM_TRY(Finished finished, run({"dump", snapshot.id, snapshot.path}, streams, deadline));
+    if (!finished.fine()) return fail(error_of("reading from", finished));
+    return {};
+  }
+
+  Result<CheckReport> check(Depth depth, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    std::vector<std::string> words{"check"};
+    if (depth == Depth::sample) words.emplace_back("--read-data-subset=5%");
+    if (depth == Depth::everything) words.emplace_back("--read-data");
+    DM_TRY(Finished finished, run(words, {}, deadline));
+    CheckReport report;
+    report.read_data = depth == Depth::everything;
+    if (finished.fine()) return report;
+    if (finished.status != 1) return fail(error_of("checking", finished));
+    json_lines(finished.err, [&](const Json& line) {
+      const auto message = text_of(line, "message_type") == "error" && line.contains("error") && line["error"].is_object() ? text_of(line["error"], "message") : text_of(line, "message");
+      if (!message.empty() && report.troubles.size() < 50) report.troubles.push_back(message);
+    });
+    if (report.troubles.empty()) report.troubles.push_back(words_of(finished));
+    return report;
+  }
+
+  Result<void> remove(const std::vector<std::string>& ids, bool prune, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    constexpr std::size_t kAtOnce = 500;
+    for (std::size_t at = 0; at < ids.size(); at += kAtOnce) {
+      std::vector<std::string> words{"forget"};
+      for (std::size_t i = at; i < std::min(at + kAtOnce, ids.size()); ++i) words.push_back(ids[i]);
+      DM_CHECK(fine("forgetting in", words, {}, deadline));
+    }
+    if (prune) return fine("pruning", {"prune"}, {}, deadline);
+    return {};
+  }
+
+  Result<void> copy(const std::vector<std::string>& ids, Repository& target, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    const Location& other = target.location();
+    if (other.kind != "restic") return fail(Errc::unsupported, "restic copies only to restic repositories");
+    // The target is the repository in hand for `copy`, we are its source.
+    DM_TRY(const Fd secret, memory_file("restic-password", location_.password));
+    auto command = command_for({"copy"}, other);
+    command.argv.insert(command.argv.end(), {"--from-repo", location_.url, "--from-password-file", "/dev/fd/3"});
+    for (const auto& option : location_.options) command.argv.insert(command.argv.end(), {"-o", option});
+    command.argv.insert(command.argv.end(), ids.begin(), ids.end());
+    command.descriptors[3] = secret.get();
+    for (const auto& [name, value] : location_.env) command.env.emplace(name, value);
+    DM_TRY(Finished finished, run_process(command, {}, deadline));
+    if (!finished.fine()) return fail(error_of("copying to", finished, other.name));
+    return {};
+  }
+
+  Result<Usage> usage(const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    DM_TRY(Finished finished, run({"stats", "--mode", "raw-data"}, {}, deadline));
+    if (!finished.fine()) return fail(error_of("measuring", finished));
+    Usage out;
+    json_lines(finished.out, [&](const Json& line) {
+      out.stored = number_of(line, "total_size");
+      out.original = number_of(line, "total_uncompressed_size");
+      out.snapshots = number_of(line, "snapshots_count");
+    });
+    return out;
+  }
+
+  Result<void> unlock(const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    return fine("unlocking", {"unlock"}, {}, deadline);
+  }
+
+  Result<void> change_password(const std::string& password, const Deadline& deadline) override {
+    DM_CHECK(program(deadline));
+    DM_TRY(const Fd secret, memory_file("restic-password", password));
+    auto command = command_for({"key", "passwd", "--new-password-file", "/dev/fd/3"}, location_);
+    command.descriptors[3] = secret.get();
+    DM_TRY(Finished finished, run_process(command, {}, deadline));
+    if (!finished.fine()) return fail(error_of("changing the password of", finished));
+    location_.password = password;
+    return {};
+  }
+
+ private:
+  Command command_for(std::vector<std::string> words, const Location& where) const {
+    Command command;
+    command.argv = {"restic", "--json", "--cache-dir", cache_};
+    // A lock of somebody at work is waited for; one that nobody holds is told by its exit code.
+    if (!words.empty() && words[0] != "init" && words[0] != "unlock") command.argv.insert(command.argv.end(), {"--retry-lock", "2m"});
+    if (where.upload_limit > 0) command.argv.insert(command.argv.end(), {"--limit-upload", std::to_string(where.upload_limit)});
+    if (where.download_limit > 0) command.argv.insert(command.argv.end(), {"--limit-download", std::to_string(where.download_limit)});
+    for (const auto& option : where.options) command.argv.insert(command.argv.end(), {"-o", option});
+    command.argv.insert(command.argv.end(), words.begin(), words.end());
+    command.env = where.env;
+    command.env["RESTIC_REPOSITORY"] = where.url;
+    command.env["RESTIC_PASSWORD"] = where.password;
+    command.env["RESTIC_PROGRESS_FPS"] = "0.1";
+    command.unset = {"RESTIC_PASSWORD_FILE", "RESTIC_PASSWORD_COMMAND", "RESTIC_REPOSITORY_FILE", "RESTIC_FROM_PASSWORD", "RESTIC_FROM_PASSWORD_COMMAND"};
+    return command;
+  }
+
+  Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
+    return run_process(command_for(words, location_), streams, deadline);
+  }
+
+  Result<void> fine(std::string_view doing, const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
+    DM_TRY(Finished finished, run(words, streams, deadline));
+    if (!finished.fine()) return fail(error_of(doing, finished));
+    return {};
+  }
+
+  Error error_of(std::string_view doing, const Finished& finished, std::string_view name = {}) const {
+    const auto where = fmt::format("{} repository '{}'", doing, name.empty() ? std::string_view(location_.name) : name);
+    switch (finished.status) {
+      case 10: return {Errc::not_found, fmt::format("{}: there is none at {}", where, location_.url), {}};
+      case 11: return {Errc::conflict, fmt::format("{}: it is locked; where nobody works on it, 'datamancy backup unlock' removes the lock", where), {}};
+      case 12: return {Errc::denied, fmt::format("{}: wrong password", where), {}};
+      default: return {Errc::failed, fmt::format("{}: restic ended with status {}: {}", where, finished.status, words_of(finished)), {}};
+    }
+  }
+
+  Result<std::vector<Snapshot>> list(const std::vector<std::string>& more, const Deadline& deadline) {
+    DM_CHECK(program(deadline));
+    std::vector<std::string> words{"snapshots"};
+    words.insert(words.end(), more.begin(), more.end());
+    DM_TRY(Finished finished, run(words, {}, deadline));
+    if (!finished.fine()) return fail(error_of("listing", finished));
+    std::vector<Snapshot> out;
+    const auto tree = Json::parse(finished.out, nullptr, false);
+    if (!tree.is_array()) return fail(Errc::corrupt, "restic's list of snapshots cannot be read");
+    for (const auto& item : tree) {
+      Snapshot snapshot;
+      snapshot.id = text_of(item, "id");
+      snapshot.time = time_of(text_of(item, "time"));
+      snapshot.host = text_of(item, "hostname");
+      if (const auto paths = item.find("paths"); paths != item.end() && paths->is_array() && !paths->empty() && paths->front().is_string()) snapshot.path = paths->front().get<std::string>();
+      if (const auto tags = item.find("tags"); tags != item.end() && tags->is_array())
+        for (const auto& tag : *tags)
+          if (tag.is_string()) snapshot.tags.push_back(tag.get<std::string>());
+      if (const auto summary = item.find("summary"); summary != item.end() && summary->is_object()) snapshot.bytes = number_of(*summary, "total_bytes_processed");
+      out.push_back(std::move(snapshot));
+    }
+    return out;
+  }
+
+  /// After a store that failed: whatever carries exactly its tags and path goes, so that nothing looks whole.
+  Result<void> withdraw(const StoreRequest& request) {
+    const auto deadline = Deadline::in(std::chrono::minutes(3));
+    std::vector<std::string> more;
+    std::string tags;
+    for (const auto& tag : request.tags) tags += (tags.empty() ? "" : ",") + tag;
+    if (!tags.empty()) more = {"--tag", tags};
+    DM_TRY(const auto left, list(more, deadline));
+    std::vector<std::string> ids;
+    for (const auto& snapshot : left)
+      if (snapshot.path == request.path && snapshot.host == request.host) ids.push_back(snapshot.id);
+    if (ids.empty()) return {};
+    return remove(ids, false, deadline);
+  }
+
+  std::string cache_;
+  std::string version_;
+};
+
+}  // namespace
+
+std::unique_ptr<Repository> make_restic(Location location, const std::string& cache) { return std::make_unique<Restic>(std::move(location), cache); }
+
+}  // namespace dm::backup

@@ -1,0 +1,335 @@
+#include "backup/runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <random>
+#include <set>
+
+#include "backup/pipe.hpp"
+
+namespace dm::backup {
+namespace {
+
+std::string new_run_id(std::int64_t now) {
+  std::random_device random;
+  const std::time_t seconds = now;
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z-{:08x}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, random());
+}
+
+/// A part of a path in the repository: no slash, nothing odd.
+std::string path_part(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '%';
+    out += plain ? c : '_';
+  }
+  return out == "." || out == ".." ? "_" : out;
+}
+
+double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+
+/// What passes by is counted, hashed and read.
+struct Meter {
+  DumpReader& reader;
+  Hasher hash{};
+  std::uint64_t bytes = 0;
+  Result<void> take(std::string_view piece) {
+    bytes += piece.size();
+    hash.add(piece);
+    return reader.take(piece);
+  }
+};
+
+class Run {
+ public:
+  Run(engine::Engine& engine, Repository& repository, const RunOptions& options, Manifest& manifest) : engine_(engine), repository_(repository), options_(options), manifest_(manifest) {}
+
+  Result<void> subject(const Subject& subject, const Deadline& deadline) {
+    const auto* driver = driver_of(subject.target.kind);
+    Target target = subject.target;
+    Saved blank;
+    blank.subject = subject.id;
+    blank.item = "?";
+    blank.target = target;
+    blank.config_hash = subject.config_hash;
+    blank.at = unix_now();
+    const auto give_up = [&](const Error& error) {
+      blank.outcome = Outcome::failed;
+      blank.trouble = error.describe();
+      blank.target.container.clear();
+      manifest_.saved.push_back(blank);
+    };
+    if (driver == nullptr) {
+      give_up({Errc::unsupported, fmt::format("no driver for {}", subject.target.kind), {}});
+      return {};
+    }
+    if (subject.what == Subject::What::datastore && !subject.running) {
+      give_up({Errc::conflict, fmt::format("service '{}' does not run, so it cannot be asked for a dump", subject.id), {}});
+      return {};
+    }
+    if (auto examined = driver->examine(engine_, target, deadline); !examined) {
+      if (deadline.stopped()) return examined;
+      give_up(examined.error());
+      return {};
+    }
+    auto items = driver->items(engine_, target, deadline);
+    if (!items) {
+      if (deadline.stopped()) return fail(items.error());
+      give_up(items.error());
+      return {};
+    }
+    for (const auto& item : *items) {
+      Saved saved = blank;
+      saved.item = item.name;
+      saved.target = target;
+      saved.target.container.clear();
+      saved.notes = item.notes;
+      saved.path = fmt::format("/{}/{}/{}", path_part(manifest_.project), path_part(subject.id), path_part(item.file));
+      if (auto done = save(*driver, target, item, saved, deadline); !done) {
+        if (deadline.stopped()) return done;
+        saved.outcome = Outcome::failed;
+        saved.trouble = done.error().describe();
+        saved.snapshot.clear();
+      }
+      manifest_.saved.push_back(std::move(saved));
+    }
+    return {};
+  }
+
+ private:
+  Result<void> save(const Driver& driver, const Target& target, const Item& item, Saved& saved, const Deadline& deadline) {
+    const auto begin = Clock::now();
+    saved.at = unix_now();
+    const auto reader = driver.reader(item);
+    Meter meter{*reader};
+    auto told = begin;
+    const auto what = fmt::format("{}/{}", saved.subject, item.name);
+    std::uint64_t expected = 0;
+    if (options_.previous != nullptr)
+      for (const auto& old : options_.previous->saved)
+        if (old.subject == saved.subject && old.item == item.name) expected = old.bytes;
+    const auto tell = [&](bool done) {
+      if (options_.progress) options_.progress({what, meter.bytes, expected, since(begin), done});
+    };
+    auto stored = stream_between(
+        [&](const Sink& out) {
+          return driver.dump(engine_, target, item, [&](std::string_view piece) -> Result<void> {
+            DM_CHECK(meter.take(piece));
+            if (Clock::now() - told > std::chrono::milliseconds(200)) {
+              told = Clock::now();
+              tell(false);
+            }
+            return out(piece);
+          }, deadline);
+        },
+        // Before the repository learns that the stream has ended: is it whole?
+        [&]() -> Result<void> {
+          DM_TRY(saved.fingerprint, reader->finish());
+          return {};
+        },
+        [&](const Source& in) {
+          return repository_.store({.host = manifest_.project, .path = saved.path, .tags = {"run=" + manifest_.run, "subject=" + path_part(saved.subject)}}, in, deadline);
+        });
+    saved.seconds = since(begin);
+    saved.bytes = meter.bytes;
+    if (!stored) return fail(std::move(stored).error());
+    saved.checksum = meter.hash.take().hex();
+    saved.snapshot = stored->id;
+    saved.added = stored->added;
+    tell(true);
+    if (stored->bytes != meter.bytes) return fail(Errc::corrupt, fmt::format("{} bytes were sent, the repository says that it read {}", meter.bytes, stored->bytes));
+    saved.outcome = Outcome::verified;
+    return {};
+  }
+
+  engine::Engine& engine_;
+  Repository& repository_;
+  const RunOptions& options_;
+  Manifest& manifest_;
+};
+
+bool chosen(const RunOptions& options, const Subject& subject) {
+  if (options.only.empty()) return true;
+  return std::ranges::any_of(options.only, [&](const std::string& id) {
+    return id == subject.id || (subject.what != Subject::What::datastore && std::ranges::find(subject.services, id) != subject.services.end());
+  });
+}
+
+}  // namespace
+
+std::int64_t unix_now() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, Repository& repository, const RunOptions& options, const Deadline& deadline) {
+  Manifest manifest;
+  DM_TRY(const auto program, repository.program(deadline));
+  manifest.tool = fmt::format("{}, {}", options.tool, program);
+  manifest.project = inventory.project;
+  manifest.engine = inventory.engine_id;
+  manifest.started = unix_now();
+  manifest.run = new_run_id(manifest.started);
+  for (const auto& skipped : inventory.skipped)
+    if (skipped.finding) manifest.uncovered.push_back(fmt::format("{}: {}", skipped.id, skipped.reason));
+  for (const auto& only : options.only)
+    if (std::ranges::none_of(inventory.subjects, [&](const Subject& subject) { RunOptions one; one.only = {only}; return chosen(one, subject); }))
+      return fail(Errc::not_found, fmt::format("nothing to save is called '{}'; 'datamancy backup coverage' lists what there is", only));
+  Run run(engine, repository, options, manifest);
+  for (const auto& subject : inventory.subjects)
+    if (chosen(options, subject)) DM_CHECK(run.subject(subject, deadline));
+  manifest.finished = unix_now();
+  const auto text = manifest.json();
+  std::size_t at = 0;
+  const Source source = [&]() -> Result<std::string> {
+    const auto piece = text.substr(at, 65536);
+    at += piece.size();
+    return piece;
+  };
+  DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts",
+                                     repository.store({.host = manifest.project, .path = manifest_path(manifest.project), .tags = {"run=" + manifest.run, "manifest"}}, source, deadline)));
+  if (stored.bytes != text.size()) return fail(Errc::corrupt, "the manifest was not stored whole: nothing of this run counts");
+  return manifest;
+}
+
+Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline) {
+  DM_TRY(auto snapshots, repository.list(deadline));
+  History out;
+  std::vector<Snapshot> manifests;
+  std::set<std::string> finished;
+  const auto path = manifest_path(project);
+  const auto run_of = [](const Snapshot& snapshot) {
+    for (const auto& tag : snapshot.tags)
+      if (tag.starts_with("run=")) return tag.substr(4);
+    return std::string();
+  };
+  for (const auto& snapshot : snapshots) {
+    if (snapshot.host != project || snapshot.path != path) continue;
+    manifests.push_back(snapshot);
+    finished.insert(run_of(snapshot));
+  }
+  for (auto& snapshot : snapshots)
+    if (snapshot.host == project && snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(std::move(snapshot));
+  std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
+  for (const auto& snapshot : manifests) {
+    if (out.runs.size() >= limit) break;
+    std::string text;
+    auto fetched = repository.fetch(snapshot, [&](std::string_view piece) -> Result<void> {
+      text.append(piece);
+      if (text.size() > (256U << 20U)) return fail(Errc::invalid_input, "the manifest is too large");
+      return {};
+    }, deadline);
+    if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+    auto parsed = fetched ? Manifest::parse(text) : Result<Manifest>(fail(fetched.error()));
+    if (!parsed) {
+      ++out.unreadable;
+      continue;
+    }
+    out.runs.push_back(*std::move(parsed));
+    out.manifest_ids.push_back(snapshot.id);
+  }
+  return out;
+}
+
+Result<void> read_back(Repository& repository, const Saved& saved, const Sink& also, const Deadline& deadline) {
+  const auto* driver = driver_of(saved.target.kind);
+  if (driver == nullptr) return fail(Errc::unsupported, fmt::format("no driver for {}", saved.target.kind));
+  Item item;
+  item.name = saved.item;
+  item.file = saved.path.substr(saved.path.rfind('/') + 1);
+  const auto reader = driver->reader(item);
+  Meter meter{*reader};
+  Snapshot snapshot;
+  snapshot.id = saved.snapshot;
+  snapshot.path = saved.path;
+  const Sink sink = [&](std::string_view piece) -> Result<void> {
+    DM_CHECK(meter.take(piece));
+    if (also) return also(piece);
+    return {};
+  };
+  DM_CHECK(repository.fetch(snapshot, sink, deadline));
+  if (meter.bytes != saved.bytes) return fail(Errc::corrupt, fmt::format("{} bytes came back of {}", meter.bytes, saved.bytes));
+  if (meter.hash.take().hex() != saved.checksum) return fail(Errc::corrupt, "what came back is not what was saved: the checksum differs");
+  DM_TRY(const auto print, reader->finish());
+  if (const auto lines = differences(saved.fingerprint, print, Compare::everything); !lines.empty()) return fail(Errc::corrupt, lines.front());
+  return {};
+}
+
+std::vector<Verdict> verify(Repository& repository, const Manifest& manifest, Depth depth, std::int64_t objective, const OnProgress& progress, const Deadline& deadline) {
+  std::vector<Verdict> out;
+  const auto report = repository.check(depth, deadline);
+  const auto name = fmt::format("repository '{}'", repository.location().name);
+  if (!report) {
+    out.push_back({name, Outcome::could_not_verify, report.error().describe()});
+  } else if (!report->troubles.empty()) {
+    out.push_back({name, Outcome::failed, fmt::format("{}", fmt::join(report->troubles, "; "))});
+  } else {
+    out.push_back({name, Outcome::verified, report->read_data ? "structure and all data" : depth == Depth::sample ? "structure and a part of the data" : "structure"});
+  }
+  for (const auto& saved : manifest.saved) {
+    const auto what = fmt::format("{}/{}", saved.subject, saved.item);
+    if (saved.snapshot.empty()) {
+      out.push_back({what, Outcome::failed, saved.trouble.empty() ? "it was not saved" : saved.trouble});
+      continue;
+    }
+    const auto begin = Clock::now();
+    const auto back = read_back(repository, saved, {}, deadline);
+    if (progress) progress({what, saved.bytes, saved.bytes, since(begin), true});
+    if (back) {
+      out.push_back({what, saved.outcome, fmt::format("{} bytes read to the end, {} rows in {} parts as in the manifest", saved.bytes, saved.fingerprint.rows(), saved.fingerprint.parts.size())});
+    } else {
+      const bool is_proof = back.error().code == Errc::corrupt || back.error().code == Errc::failed || back.error().code == Errc::not_found;
+      out.push_back({what, is_proof ? Outcome::failed : Outcome::could_not_verify, back.error().describe()});
+    }
+  }
+  const auto age = unix_now() - manifest.started;
+  const auto hours = static_cast<double>(age) / 3600;
+  if (age > objective) out.push_back({"age", Outcome::failed, fmt::format("the newest backup is {:.1f} h old, the objective is {:.0f} h", hours, static_cast<double>(objective) / 3600)});
+  else out.push_back({"age", Outcome::verified, fmt::format("{:.1f} h of {:.0f} h", hours, static_cast<double>(objective) / 3600)});
+  for (const auto& uncovered : manifest.uncovered) out.push_back({"coverage", Outcome::failed, uncovered});
+  return out;
+}
+
+Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline) {
+  DM_TRY(const auto newest, history(repository, project, 1, deadline));
+  if (newest.runs.empty()) return fail(Errc::conflict, "nothing is forgotten: there is no readable manifest");
+  if (newest.unreadable > 0) return fail(Errc::conflict, "nothing is forgotten: a manifest cannot be read");
+  const Manifest& run = newest.runs.front();
+  if (run.outcome() != Outcome::verified) return fail(Errc::conflict, fmt::format("nothing is forgotten: the newest run {} is '{}'", run.run, state::to_string(run.outcome())));
+  DM_TRY(auto snapshots, repository.list(deadline));
+  std::map<std::string, std::vector<Snapshot>> by_path;
+  for (auto& snapshot : snapshots)
+    if (snapshot.host == project) by_path[snapshot.path].push_back(snapshot);
+  std::set<std::string> orphans;
+  const auto now = unix_now();
+  for (const auto& orphan : newest.orphans)
+    if (orphan.time < now - 3600) orphans.insert(orphan.id);  // a run of another host may be under way
+  std::set<std::string> drop = orphans;
+  // A manifest stays as long as one of the snapshots of its run does, so that each of them can be judged.
+  std::set<std::string> kept_runs;
+  const auto run_of = [](const Snapshot& snapshot) {
+    for (const auto& tag : snapshot.tags)
+      if (tag.starts_with("run=")) return tag.substr(4);
+    return std::string();
+  };
+  const auto path = manifest_path(project);
+  for (auto& [where, list] : by_path) {
+    if (where == path) continue;
+    std::erase_if(list, [&](const Snapshot& snapshot) { return orphans.contains(snapshot.id); });
+    const auto gone = to_forget(list, retention);
+    const std::set<std::string> ids(gone.begin(), gone.end());
+    for (const auto& snapshot : list) {
+      if (ids.contains(snapshot.id)) drop.insert(snapshot.id);
+      else kept_runs.insert(run_of(snapshot));
+    }
+  }
+  for (const auto& snapshot : by_path[path])
+    if (!kept_runs.contains(run_of(snapshot))) drop.insert(snapshot.id);
+  if (drop.empty()) return std::size_t{0};
+  DM_CHECK(repository.remove({drop.begin(), drop.end()}, prune, deadline));
+  return drop.size();
+}
+
+}  // namespace dm::backup

@@ -1,0 +1,61 @@
+/// Saves, reads back, judges: the run of a backup and its verification.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "backup/discover.hpp"
+#include "backup/manifest.hpp"
+#include "backup/repository.hpp"
+
+namespace dm::backup {
+
+/// Called as work goes on, from the thread that works.
+struct Progress {
+  std::string what{};          ///< "db/shop"
+  std::uint64_t bytes = 0;     ///< so far
+  std::uint64_t expected = 0;  ///< of the last time, 0 = not known
+  double seconds = 0;
+  bool done = false;
+};
+using OnProgress = std::function<void(const Progress&)>;
+
+struct RunOptions {
+  std::vector<std::string> only{};     ///< ids of subjects; empty = all
+  const Manifest* previous = nullptr;  ///< for the progress
+  OnProgress progress{};
+  std::string tool{"datamancy 0.1.0"};
+};
+
+/// Saves every subject and writes the manifest. A trouble with one item is in its `Saved`, and the others go on; what is returned as
+/// an error is trouble with the repository as a whole (its manifest could not be written: then nothing counts) or an interruption.
+Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, Repository& repository, const RunOptions& options, const Deadline& deadline);
+
+/// Newest first. Those that cannot be read are left out of the list and counted in `unreadable`.
+struct History {
+  std::vector<Manifest> runs{};
+  std::vector<std::string> manifest_ids{};  ///< snapshot of each run's manifest
+  std::vector<Snapshot> orphans{};          ///< snapshots of this project that no manifest names: interrupted runs
+  std::size_t unreadable = 0;
+};
+Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline);
+
+/// Reads one stream from the repository to its end through its reader: bytes, checksum, fingerprint as in the manifest.
+/// Errors: `corrupt` with what differs.
+Result<void> read_back(Repository& repository, const Saved& saved, const Sink& also, const Deadline& deadline);
+
+struct Verdict {
+  std::string what{};
+  Outcome outcome = Outcome::could_not_verify;
+  std::string detail{};
+};
+/// Repository check of `depth`, every item of `manifest` read back, its age against `objective` seconds.
+std::vector<Verdict> verify(Repository& repository, const Manifest& manifest, Depth depth, std::int64_t objective, const OnProgress& progress, const Deadline& deadline);
+
+/// Forgets what `retention` does not keep, run by run; only where the newest run is verified (`conflict` otherwise, in words). Runs
+/// that nobody finished go too. Gives how many snapshots went.
+Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline);
+
+std::int64_t unix_now();
+
+}  // namespace dm::backup

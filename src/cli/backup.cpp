@@ -1,0 +1,48 @@
+#include "cli/backup.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace dm::cli {
+namespace {
+
+struct Part {
+  std::string_view name, summary;
+  int (*run)(Args& args);
+};
+constexpr Part kParts[] = {
+    {"run", "save everything, or what is named: run [SUBJECT...] [--keep]", backup_run},
+    {"list", "the runs that the repository holds", backup_list},
+    {"show", "what one run saved: show [RUN]", backup_show},
+    {"verify", "read the newest backup to its end: verify [RUN] [--depth structure|sample|everything]", backup_verify},
+    {"coverage", "what is saved, how, when it was proven, and what is not", backup_coverage},
+};
+
+void usage(std::FILE* to) {
+  fmt::print(to, "usage: datamancy backup PART [options]\n\n");
+  for (const Part& part : kParts) fmt::print(to, "  {:10} {}\n", part.name, part.summary);
+  fmt::print(to, "\noptions of all: --json, --yes, --quiet, --repository NAME|URL, --password-file FILE, -p PROJECT, --host, --context\n"
+                 "exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password\n");
+}
+
+}  // namespace
+
+int backup(Args& args) {
+  if (args.words.empty()) {
+    usage(stderr);
+    return kUsage;
+  }
+  const auto word = std::ranges::find_if(args.words, [](const std::string& text) { return !text.starts_with('-'); });
+  const std::string name = word == args.words.end() ? "" : *word;
+  for (const Part& part : kParts) {
+    if (part.name != name) continue;
+    args.words.erase(word);
+    return part.run(args);
+  }
+  fmt::print(stderr, "datamancy: backup does not know '{}'; see 'datamancy backup --help'\n", name.empty() ? args.words.front() : name);
+  return kUsage;
+}
+
+}  // namespace dm::cli

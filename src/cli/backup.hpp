@@ -1,0 +1,73 @@
+/// What the verbs `backup` and `drill restore` share: the project's name, the engine, the settings, the repository, the store.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "backup/runner.hpp"
+#include "backup/settings.hpp"
+#include "cli/verbs.hpp"
+#include "engine/engine.hpp"
+#include "state/backup_record.hpp"
+#include "state/store.hpp"
+
+namespace dm::cli {
+
+struct BackupSession {
+  std::string project{};                 ///< name
+  std::string folder{};                  ///< of its files; settings are relative to it
+  std::unique_ptr<engine::Engine> engine{};
+  std::string engine_id{};
+  product::Catalogue products{};
+  backup::Settings settings{};
+  std::unique_ptr<backup::Repository> repository{};
+  std::string store{};                   ///< folder of the state
+  std::optional<state::Db> db{};
+  std::vector<std::string> declared{};   ///< datastore services of the files, whether they run or not
+  bool json = false, yes = false, quiet = false;
+  std::stop_token stop{};
+  std::map<std::string, std::string, std::less<>> environment{};
+  std::string working_directory{}, password_file{};
+
+  Deadline within(Clock::duration span) const { return Deadline::in(span, stop); }
+  Result<void> open_state();
+  Result<backup::Inventory> inventory();
+  /// Opens the repository called `name` ("" = the one that takes the backups). `create` makes what is missing.
+  Result<std::unique_ptr<backup::Repository>> open(const std::string& name, bool create);
+};
+
+enum class Needs : std::uint8_t { repository, engine, engine_and_repository };
+
+/// Takes the common options out of `args` (--json, --yes, --quiet, --repository, --password-file, --context, --host) and opens what
+/// is needed. Errors are for `complain`.
+Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& out);
+
+/// Asks on the terminal; false without --yes where there is none.
+bool agreed(const BackupSession& session, std::string_view question);
+/// Progress lines on standard error, over one another on a terminal.
+backup::OnProgress progress_of(const BackupSession& session);
+
+std::string human_bytes(std::uint64_t bytes);
+std::string human_time(std::int64_t unix_seconds);   ///< "2026-11-25 23:05 UTC"
+int status_of(state::Outcome outcome);               ///< 0 verified, 1 failed, 2 could not verify
+
+// The parts of `backup`, one file each.
+int backup_run(Args& args);
+int backup_list(Args& args);
+int backup_show(Args& args);
+int backup_verify(Args& args);
+int backup_coverage(Args& args);
+int backup_restore(Args& args);
+int backup_forget(Args& args);
+int backup_replicate(Args& args);
+int backup_schedule(Args& args);
+int backup_doctor(Args& args);
+int backup_inspect(Args& args);
+int backup_unlock(Args& args);
+int backup_password(Args& args);
+
+}  // namespace dm::cli

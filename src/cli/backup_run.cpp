@@ -1,0 +1,126 @@
+/// backup run, list, show.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "base/json.hpp"
+#include "cli/backup.hpp"
+#include "cli/judge.hpp"
+#include "state/journal.hpp"
+
+namespace dm::cli {
+namespace {
+
+void print_run(const backup::Manifest& run, bool details) {
+  fmt::print("{}  {}  {}  {} in {} streams\n", run.run, human_time(run.started), state::to_string(run.outcome()), human_bytes(run.bytes()), run.saved.size());
+  if (!details) return;
+  for (const auto& saved : run.saved) {
+    fmt::print("  {:16} {:34} {:>9} {:>11} rows  {}\n", state::to_string(saved.outcome), fmt::format("{}/{}", saved.subject, saved.item), human_bytes(saved.bytes),
+               saved.fingerprint.rows(), saved.fingerprint.producer);
+    if (!saved.trouble.empty()) fmt::print("                   {}\n", saved.trouble);
+    for (const auto& note : saved.notes) fmt::print("                   note: {}\n", note);
+  }
+  for (const auto& line : run.uncovered) fmt::print("  not covered      {}\n", line);
+}
+
+int usage_error(std::string_view part, const std::string& word) {
+  fmt::print(stderr, "datamancy: backup {} does not know '{}'; see 'datamancy backup --help'\n", part, word);
+  return kUsage;
+}
+
+}  // namespace
+
+int backup_run(Args& args) {
+  BackupSession session;
+  const bool keep = !args.has("--no-forget");
+  if (auto opened = open_backup(args, Needs::engine_and_repository, true, session); !opened) return complain(opened.error());
+  backup::RunOptions options;
+  for (const auto& word : args.words) {
+    if (word.starts_with('-')) return usage_error("run", word);
+    options.only.push_back(word);
+  }
+  const auto lock = state::lock_store(session.store, "backup run", session.within(std::chrono::seconds(10)));
+  if (!lock) return complain(lock.error());
+  const auto inventory = session.inventory();
+  if (!inventory) return complain(inventory.error());
+  std::optional<backup::Manifest> previous;
+  if (const auto record = state::newest_backup(*session.db, session.repository->location().name))
+    if (auto parsed = backup::Manifest::parse(record->manifest)) previous = *std::move(parsed);
+  options.previous = previous ? &*previous : nullptr;
+  options.progress = progress_of(session);
+  const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup run", .subject = session.project, .action = "save into " + session.repository->location().name});
+  auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, session.within(std::chrono::hours(24)));
+  if (!run) {
+    state::finish(*session.db, entry, "failed: " + run.error().message);
+    return complain(run.error());
+  }
+  const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
+  state::add(*session.db, state::BackupRecord{run->run, session.repository->location().name, run->started, run->finished, run->outcome(), run->bytes(), run->added(), usage ? usage->stored : 0, run->json()});
+  state::finish(*session.db, entry, state::to_string(run->outcome()));
+  // A whole run that is verified may let older ones go; one of a part only says nothing about the rest.
+  std::string kept;
+  if (keep && options.only.empty() && run->outcome() == state::Outcome::verified) {
+    const auto* settings = session.settings.find(session.repository->location().name);
+    if (settings != nullptr && settings->append_only) {
+      kept = "append-only: nothing is forgotten from this host";
+    } else if (auto forgotten = backup::apply_retention(*session.repository, session.project, session.settings.keep, false, session.within(std::chrono::hours(1))); forgotten) {
+      if (*forgotten > 0) kept = fmt::format("{} old snapshots forgotten", *forgotten);
+    } else {
+      kept = "nothing was forgotten: " + forgotten.error().describe();
+    }
+  } else if (keep && run->outcome() != state::Outcome::verified) {
+    kept = "nothing is forgotten after a run that is not verified";
+  }
+  if (session.json) {
+    fmt::print("{}", run->json());
+  } else {
+    print_run(*run, true);
+    if (!kept.empty()) fmt::print("{}\n", kept);
+    if (run->outcome() == state::Outcome::verified) fmt::print("every stream was whole; that it can be restored is proven by 'datamancy drill restore --all'\n");
+  }
+  return status_of(run->outcome());
+}
+
+int backup_list(Args& args) {
+  BackupSession session;
+  std::string limit = "50";
+  args.option("--limit", limit);
+  if (auto opened = open_backup(args, Needs::repository, false, session); !opened) return complain(opened.error());
+  if (!args.words.empty()) return usage_error("list", args.words.front());
+  const auto history = backup::history(*session.repository, session.project, static_cast<std::size_t>(std::max(1, std::atoi(limit.c_str()))), session.within(std::chrono::minutes(10)));
+  if (!history) return complain(history.error());
+  if (session.json) {
+    JsonWriter json;
+    json.begin_object().key("project").value(session.project).key("repository").value(session.repository->location().name).key("runs").begin_array();
+    for (const auto& run : history->runs) {
+      json.begin_object().key("run").value(run.run).key("started").value(run.started).key("finished").value(run.finished);
+      json.key("outcome").value(state::to_string(run.outcome())).key("streams").value(static_cast<std::uint64_t>(run.saved.size())).key("bytes").value(run.bytes()).key("added").value(run.added()).end();
+    }
+    json.end().key("interrupted_snapshots").value(static_cast<std::uint64_t>(history->orphans.size())).key("unreadable").value(static_cast<std::uint64_t>(history->unreadable)).end();
+    fmt::print("{}\n", json.take());
+    return kClean;
+  }
+  for (const auto& run : history->runs) print_run(run, false);
+  if (history->runs.empty()) fmt::print("no run of '{}' in {}\n", session.project, session.repository->location().url);
+  if (!history->orphans.empty()) fmt::print("{} snapshots of runs that did not finish: they count as nothing\n", history->orphans.size());
+  if (history->unreadable > 0) fmt::print("{} manifests cannot be read\n", history->unreadable);
+  return history->unreadable > 0 ? kFindings : kClean;
+}
+
+int backup_show(Args& args) {
+  BackupSession session;
+  if (auto opened = open_backup(args, Needs::repository, false, session); !opened) return complain(opened.error());
+  if (args.words.size() > 1) return usage_error("show", args.words[1]);
+  const auto history = backup::history(*session.repository, session.project, args.words.empty() ? 1 : 10000, session.within(std::chrono::minutes(10)));
+  if (!history) return complain(history.error());
+  for (const auto& run : history->runs) {
+    if (!args.words.empty() && !run.run.starts_with(args.words[0])) continue;
+    if (session.json) fmt::print("{}", run.json());
+    else print_run(run, true);
+    return kClean;
+  }
+  return complain({Errc::not_found, args.words.empty() ? "there is no run yet" : fmt::format("no run is called '{}'", args.words[0]), {}});
+}
+
+}  // namespace dm::cli
