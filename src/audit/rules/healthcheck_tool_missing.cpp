@@ -6,6 +6,15 @@
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// Alpine's tags of an image bring busybox, whatever its plain tag lacks.
+bool alpine_has(std::string_view image, std::string_view tool) {
+  const auto tag = product::split_image(image).tag;
+  return tag.find("alpine") != std::string_view::npos && (tool == "sh" || tool == "wget" || tool == "nc");
+}
+
+}  // namespace
 
 constinit const Rule healthcheck_tool_missing{
     .id = "DM0302",
@@ -35,6 +44,10 @@ constinit const Rule healthcheck_tool_missing{
     image: redis:7.4
     healthcheck:
       test: ["CMD", "curl", "-f", "http://localhost:6379"]
+  panel:
+    image: portainer/portainer-ce:2.39.5-alpine
+    healthcheck:
+      test: ["CMD-SHELL", "wget -qO- http://127.0.0.1:9000/api/system/status | grep -q InstanceID"]
 )",
     .minutes = 10,
     .check =
@@ -45,7 +58,7 @@ constinit const Rule healthcheck_tool_missing{
             const auto& test = service.healthcheck->test;
             auto tool = test[1].value.substr(0, test[1].value.find(' '));
             if (test[0].value == "CMD-SHELL" && std::ranges::find(product->missing_tools, "sh") != product->missing_tools.end()) tool = "sh";
-            if (std::ranges::find(product->missing_tools, tool) == product->missing_tools.end()) return;
+            if (std::ranges::find(product->missing_tools, tool) == product->missing_tools.end() || alpine_has(service.image.value, tool)) return;
             std::string hint;
             for (const auto& known : product->health) {
               for (const auto& word : known.test) hint += (hint.empty() ? "use: " : " ") + word;

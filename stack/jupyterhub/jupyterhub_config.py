@@ -1,0 +1,51 @@
+# JupyterHub: sign-in by Authelia, a container and a volume for each user.
+import os
+from pathlib import Path
+
+
+def secret(name):
+    return Path("/run/secrets", name).read_text().strip()
+
+
+domain = os.environ["DOMAIN"]
+c = get_config()  # noqa: F821
+
+c.JupyterHub.bind_url = "http://0.0.0.0:8000"
+c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
+c.JupyterHub.hub_connect_url = "http://jupyterhub:8081"
+c.JupyterHub.db_url = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
+c.JupyterHub.cookie_secret = bytes.fromhex(secret("jupyterhub_cookie_secret"))
+c.CryptKeeper.keys = [bytes.fromhex(secret("jupyterhub_crypt_key"))]
+c.JupyterHub.cleanup_servers = False
+
+c.JupyterHub.authenticator_class = "oauthenticator.generic.GenericOAuthenticator"
+c.GenericOAuthenticator.client_id = "jupyterhub"
+c.GenericOAuthenticator.client_secret = secret("jupyterhub_oidc_secret")
+c.GenericOAuthenticator.oauth_callback_url = f"https://jupyterhub.{domain}/hub/oauth_callback"
+c.GenericOAuthenticator.authorize_url = f"https://auth.{domain}/api/oidc/authorization"
+c.GenericOAuthenticator.token_url = f"https://auth.{domain}/api/oidc/token"
+c.GenericOAuthenticator.userdata_url = f"https://auth.{domain}/api/oidc/userinfo"
+c.GenericOAuthenticator.scope = ["openid", "profile", "email", "groups"]
+c.GenericOAuthenticator.username_claim = "preferred_username"
+c.GenericOAuthenticator.auth_state_groups_key = "oauth_user.groups"
+c.GenericOAuthenticator.manage_groups = True
+c.GenericOAuthenticator.allowed_groups = {"users", "admins"}
+c.GenericOAuthenticator.admin_groups = {"admins"}
+c.GenericOAuthenticator.enable_auth_state = True
+c.GenericOAuthenticator.login_service = "Authelia"
+
+c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
+c.DockerSpawner.image = os.environ["NOTEBOOK_IMAGE"]
+c.DockerSpawner.network_name = os.environ["NOTEBOOK_NETWORK"]
+c.DockerSpawner.use_internal_ip = True
+c.DockerSpawner.remove = True
+c.DockerSpawner.mem_limit = os.environ["NOTEBOOK_MEMORY"]
+c.DockerSpawner.cpu_limit = 1.0
+c.DockerSpawner.notebook_dir = "/home/jovyan/work"
+c.DockerSpawner.volumes = {"datamancy-notebook-{username}": "/home/jovyan/work"}
+c.DockerSpawner.extra_host_config = {
+    "security_opt": ["no-new-privileges:true"],
+    "cap_drop": ["ALL"],
+    "pids_limit": 512,
+    "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""stack_check.py ROOT DATAMANCY: the reference stack is closed, complete and clean.
+
+Without Docker: audits with no finding above low and no suppression, every mounted file exists, every secret and rendered file is declared
+in variables.yaml, nothing secret stands in the tree. With `docker compose`: every documented profile combination loads, and the model is
+the same as ours. Skips that part (77 when nothing else fails) where there is no docker compose.
+"""
+import itertools
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+root, program = pathlib.Path(sys.argv[1]), sys.argv[2]
+stack = root / "stack"
+failures = []
+
+
+def check(truth, what):
+    if not truth:
+        failures.append(what)
+
+
+def run(*argv, **more):
+    return subprocess.run(argv, capture_output=True, text=True, cwd=stack, **more)
+
+
+PROFILES = ["infrastructure", "databases", "bootstrap", "bootstrap_vector_dbs", "applications", "gpu", "probe"]
+# docs/stack.md names these; `--pairs` takes each pair besides.
+combinations = [(p,) for p in PROFILES] + [
+    ("infrastructure", "databases"),
+    ("infrastructure", "databases", "applications"),
+    ("infrastructure", "databases", "applications", "gpu"),
+    ("bootstrap", "bootstrap_vector_dbs"),
+    ("bootstrap", "gpu"),
+    ("infrastructure", "databases", "bootstrap_vector_dbs", "applications"),
+    tuple(PROFILES),
+]
+if "--pairs" in sys.argv:
+    combinations += list(itertools.combinations(PROFILES, 2))
+
+
+def flags(profiles):
+    return [word for p in profiles for word in ("--profile", p)]
+
+
+# --- our own audit ---
+audit = run(program, "audit", ".", "--format", "json", "--show", "low")
+report = json.loads(audit.stdout)
+for finding in report["findings"]:
+    check(finding["severity"] in ("low", "info"), f"finding {finding['rule']} {finding['severity']}: {finding['message']}")
+check(not (stack / ".datamancy.yml").exists(), "the stack has a file of suppressions")
+for file in stack.rglob("*"):
+    if file.is_file() and file.stat().st_size < 1_000_000 and "/bin/" not in str(file):
+        check("datamancy: ignore" not in file.read_text(errors="replace"), f"{file} suppresses a finding")
+
+# --- files, secrets, rendered configuration ---
+model = json.loads(run(program, *flags(["*"]), "config", "--format", "json").stdout)
+run_dir = "/run/datamancy/datamancy"
+schema_text = (stack / "variables.yaml").read_text() if (stack / "variables.yaml").exists() else None
+declared = set(re.findall(r"^  (\w+):", schema_text, re.M)) if schema_text else None
+for name, secret in model.get("secrets", {}).items():
+    check(secret.get("file") == f"{run_dir}/secrets/{name}", f"secret {name} lies at {secret.get('file')}")
+    if declared is not None:
+        check(name in declared, f"secret {name} is not declared in variables.yaml")
+templates = {str(t.relative_to(stack))[:-5] for t in stack.rglob("*.tmpl")}
+for name, config in model.get("configs", {}).items():
+    path = config.get("file", "")
+    check(path.startswith(run_dir + "/config/") and path[len(run_dir) + 8:] in templates, f"config {name} ({path}) has no template")
+used = {c["file"][len(run_dir) + 8:] for c in model.get("configs", {}).values()}
+for orphan in templates - used:
+    check(False, f"template {orphan}.tmpl is mounted nowhere")
+for name, service in model["services"].items():
+    for mount in service.get("volumes", []):
+        if mount["type"] == "bind" and mount["source"].startswith(str(stack)):
+            check(pathlib.Path(mount["source"]).exists(), f"{name} mounts {mount['source']}, which does not exist")
+    check("container_name" not in service, f"{name} has a container name")
+    one_shot = service.get("restart") == "no"
+    limits = service.get("deploy", {}).get("resources", {})
+    for kind, keys in (("limits", ("memory", "cpus", "pids")), ("reservations", ("memory",))):
+        for key in keys:
+            check(limits.get(kind, {}).get(key), f"{name} has no {key} in {kind}")
+    check(one_shot or service.get("healthcheck"), f"{name} has no healthcheck")
+    check(not one_shot or "healthcheck" not in service, f"one-shot {name} has a healthcheck")
+    check(service.get("logging", {}).get("options") == {"max-size": "10m", "max-file": "3", "compress": "true"}, f"{name} has no log rotation")
+    for port in service.get("ports", []):
+        check(name in ("caddy", "mailu-front"), f"{name} publishes {port.get('published')}")
+for name, network in model["networks"].items():
+    fixed = bool(network.get("ipam", {}).get("config"))
+    check(not fixed or name == "mail", f"network {name} has a fixed subnet")
+
+# --- the real compose ---
+try:
+    docker = subprocess.run(["docker", "compose", "version", "--short"], capture_output=True, text=True)
+    have = docker.returncode == 0
+except FileNotFoundError:
+    have = False
+compared = 0
+if have:
+    for profiles in combinations:
+        theirs = run("docker", "compose", "-f", "compose.yaml", *flags(profiles), "config", "--format", "json")
+        if theirs.returncode != 0:
+            failures.append(f"docker compose refuses {'+'.join(profiles)}: {theirs.stderr.strip()}")
+            continue
+        ours = run(program, *flags(profiles), "config", "--format", "json")
+        check(ours.returncode == 0, f"we refuse {'+'.join(profiles)}: {ours.stderr.strip()}")
+        a, b = json.loads(theirs.stdout), json.loads(ours.stdout or "{}")
+        if a != b:
+            for key in sorted(set(a) | set(b)):
+                if a.get(key) != b.get(key):
+                    left, right = a.get(key), b.get(key)
+                    part = [k for k in sorted(set(left or {}) | set(right or {})) if (left or {}).get(k) != (right or {}).get(k)] if isinstance(left, dict) else ""
+                    failures.append(f"{'+'.join(profiles)}: our model differs from docker compose's in {key} {part}")
+        compared += 1
+
+for failure in failures:
+    print("FAIL", failure)
+print(f"{len(model['services'])} services, {len(combinations)} profile combinations, {compared} compared with docker compose {docker.stdout.strip() if have else '(absent)'}")
+sys.exit(1 if failures else 0 if have else 77)
