@@ -128,6 +128,7 @@ constexpr Field kFields[] = {
     {"tools", list_field<&Product::tools>},
     {"missing_tools", list_field<&Product::missing_tools>},
     {"health", read_health},
+    {"image_health", flag_field<&Product::image_health>},
     {"vacuous_health", list_field<&Product::vacuous_health>},
     {"file_variables", read_file_variables},
     {"required_variables", list_field<&Product::required_variables>},

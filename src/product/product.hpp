@@ -48,6 +48,7 @@ struct Product {
   std::vector<std::string> tools;          ///< programs known to be in the image: "sh", "curl", "wget", "pg_isready"
   std::vector<std::string> missing_tools;  ///< programs known not to be in it
   std::vector<HealthFact> health;          ///< best first
+  bool image_health = false;               ///< the image has a HEALTHCHECK of its own
   std::vector<std::string> vacuous_health; ///< fragments of checks that pass on a broken service: "caddy version"
   std::vector<FileVariable> file_variables;
   std::vector<std::string> required_variables;

@@ -30,6 +30,25 @@ struct Counts {
   }
 };
 
+constexpr std::size_t kMostPlaces = 20;
+
+/// "compose.yaml:12, 31, 40, edge/compose.yaml:7 and 3 more": the places after the first.
+std::string other_places(const compose::Project& project, const std::vector<audit::Location>& where) {
+  std::string out;
+  std::string_view last;
+  const auto shown = std::min(where.size(), kMostPlaces + 1);
+  for (std::size_t i = 1; i < shown; ++i) {
+    if (!where[i]) continue;
+    const auto file = sources::relative_to(project.texts.at(where[i].file).path, project.folder);
+    out += out.empty() ? "" : ", ";
+    if (file != last) out += fmt::format("{}:", file);
+    last = file;
+    out += std::to_string(project.texts.position(where[i]).line);
+  }
+  if (where.size() > shown) out += fmt::format(" and {} more", where.size() - shown);
+  return out;
+}
+
 }  // namespace
 
 std::string mend(const audit::Finding& finding) {
@@ -65,7 +84,7 @@ std::string to_text(const Findings& findings) {
     add("{} {}: {} [{} {}]\n", audit::to_string(finding.severity), project.texts.describe(finding.where.front(), project.folder),
         finding.message, finding.rule->id, finding.rule->name);
     add("  {:>5} | {}\n        | {}{}\n", shown.line, shown.text, std::string(shown.column - 1, ' '), std::string(shown.width, '^'));
-    if (finding.where.size() > 1) add("  and {} more places\n", finding.where.size() - 1);
+    if (finding.where.size() > 1) add("  also: {}\n", other_places(project, finding.where));
     if (!finding.evidence.empty()) add("  evidence: {}\n", finding.evidence);
     add("  mend: {}\n\n", mend(finding));
   }
@@ -126,7 +145,7 @@ std::string to_markdown(const Findings& findings) {
     const auto shown = excerpt(project, finding.where.front());
     add("\n### {} {}\n\n", finding.rule->id, markup::plain(finding.message));
     add("{}:{}:{}{}\n\n", markup::plain(shown.file), shown.line, shown.column,
-        finding.where.size() > 1 ? fmt::format(" and {} more places", finding.where.size() - 1) : "");
+        finding.where.size() > 1 ? fmt::format("; also {}", markup::plain(other_places(project, finding.where))) : "");
     add("{}\n\n", markup::fenced(shown.text));
     if (!finding.evidence.empty()) add("* evidence: {}\n", markup::plain(finding.evidence));
     add("* mend: {}\n", markup::one_line(mend(finding)));

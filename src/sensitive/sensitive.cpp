@@ -7,13 +7,14 @@ namespace dm::sensitive {
 
 bool secret_name(std::string_view variable) {
   std::string upper(variable);
-  std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c == '-' ? '_' : c; });
   static constexpr std::array kNot{"_FILE", "_URL", "_URI", "_PATH", "_DIR", "_EXPIRY", "_EXPIRES", "_TTL", "_LENGTH", "_ID", "_NAME",
                                    "_TIMEOUT", "_LIFETIME", "_DURATION", "_ENABLED", "_POLICY", "_HEADER", "_ALGORITHM", "_TYPE", "_ISSUER", "_USER"};
   if (std::ranges::any_of(kNot, [&](std::string_view ending) { return upper.ends_with(ending); })) return false;
   if (upper.find("PUBLIC") != std::string::npos || upper.find("ALLOW_EMPTY") != std::string::npos || upper.find("RANDOM_ROOT") != std::string::npos) return false;
   static constexpr std::array kNames{"PASSWORD", "PASSWD", "PASSPHRASE", "_SECRET", "SECRET_KEY", "_TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY",
-                                     "ENCRYPTION_KEY", "ACCESS_KEY", "MASTER_KEY", "SIGNING_KEY", "APP_KEY", "_PASS", "SECRET_ACCESS_KEY"};
+                                     "ENCRYPTION_KEY", "ACCESS_KEY", "MASTER_KEY", "SIGNING_KEY", "APP_KEY", "_PASS", "SECRET_ACCESS_KEY",
+                                     "SECRET_KEY_BASE", "SECRET", "_PWD", "VAULT_KEY", "CRYPTO_KEY", "ENC_KEY", "JWT_KEY", "DBPASS", "REDISPASS"};
   return std::ranges::any_of(kNames, [&](std::string_view name) { return upper.ends_with(name) || upper == name.substr(name[0] == '_' ? 1 : 0); });
 }
 

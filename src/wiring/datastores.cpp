@@ -87,6 +87,13 @@ bool meant_for_data(const Mount& mount) {
          !mount.target.starts_with("/tmp") && !has_any(mount.target, {"backup", "dump", "initdb", "entrypoint", "cert", "conf", "/log", "script", "export", "import", "archive"});
 }
 
+/// A folder of the host at a place where only data are kept: `./db:/var/lib/mariadb`.
+bool folder_for_data(const Mount& mount) {
+  if (mount.type != Mount::Type::bind || mount.read_only || sources::file_name(mount.target).find('.') != std::string_view::npos) return false;
+  if (has_any(mount.target, {"backup", "dump", "initdb", "entrypoint", "cert", "conf", "/log", "script", "export", "import", "archive"})) return false;
+  return mount.target.starts_with("/var/lib/") || mount.target.starts_with("/data") || mount.target.ends_with("/data");
+}
+
 std::string_view host_path(const Project&, const std::unordered_map<std::string_view, std::string_view>& devices, const Mount& mount) {
   if (mount.type == Mount::Type::bind) return mount.source;
   const auto found = devices.find(mount.source);
@@ -164,7 +171,7 @@ void find_datastores(Wiring& wiring) {
     for (const auto& mount : service.mounts)
       if (below(store.data_path, mount.target) && (store.mount == nullptr || mount.target.size() > store.mount->target.size())) store.mount = &mount;
     store.ephemeral = (store.mount != nullptr && store.mount->type == Mount::Type::tmpfs) || keeps_nothing(service);
-    store.wrong_path = store.mount == nullptr && std::ranges::any_of(service.mounts, meant_for_data);
+    store.wrong_path = store.mount == nullptr && std::ranges::any_of(service.mounts, [](const Mount& mount) { return meant_for_data(mount) || folder_for_data(mount); });
     store.backed_up_by = backups.of(id, store.mount);
     wiring.datastores.push_back(std::move(store));
   }

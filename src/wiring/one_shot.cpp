@@ -11,7 +11,8 @@ bool job_name(std::string_view name) {
     const auto end = std::min(name.find_first_of("-_."), name.size());
     const auto word = name.substr(0, end);
     name.remove_prefix(std::min(end + 1, name.size()));
-    for (const auto job : {"init", "initdb", "migrate", "migration", "migrations", "migrator", "setup", "bootstrap", "seed", "seeder", "provision", "job", "oneshot"})
+    for (const auto job : {"init", "initdb", "migrate", "migration", "migrations", "migrator", "setup", "bootstrap", "seed", "seeder", "provision", "job", "oneshot",
+                           "generate", "createbuckets", "createdb", "mkdir", "chown", "permissions"})
       if (word == job) return true;
   }
   return false;
@@ -38,6 +39,8 @@ void find_one_shots(Wiring& wiring) {
     const Service& service = services[id];
     const bool may_end = !service.restart || service.restart.value == "no" || service.restart.value.starts_with("on-failure");
     const auto* product = wiring.product_of[id];
+    // `restart: "no"` in so many words, in a profile that nobody gets by default: run by hand
+    if (service.restart.value == "no" && !service.profiles.empty() && service.ports.empty() && !service.healthcheck) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() &&
         (job_name(service.name) || job_command(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;

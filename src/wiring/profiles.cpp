@@ -60,8 +60,10 @@ void find_profile_troubles(Wiring& wiring, const sources::Files& files) {
   };
   // Each service is on in "none" or in its own profiles alone, so this is linear, not profiles times services.
   const Choice none{{}, "no profile chosen"};
+  const auto chosen = project.environment.find("COMPOSE_PROFILES");  // then `up` alone never means "no profile"
+  const bool always_some = chosen != project.environment.end() && !chosen->second.value.empty();
   for (ServiceId id = 0; id < project.services.size(); ++id) {
-    if (project.services[id].profiles.empty()) judge(none, id);
+    if (project.services[id].profiles.empty() && !always_some) judge(none, id);
     for (const auto& profile : project.services[id].profiles)
       judge({{std::string(profile.value)}, "profile '" + std::string(profile.value) + "' alone"}, id);
   }

@@ -6,6 +6,21 @@
 #include "wiring/steps.hpp"
 
 namespace dm::wiring {
+namespace {
+
+constexpr std::size_t kMostGenerators = 40;  // files looked at; more are no hand-written project
+
+/// `NAME=` somewhere in the text, NAME as a whole word and not within `$NAME`.
+bool assigns(std::string_view text, std::string_view name) {
+  for (auto at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+    const char before = at == 0 ? '\n' : text[at - 1];
+    const auto end = at + name.size();
+    if (end < text.size() && text[end] == '=' && (before == '\n' || before == ' ' || before == '\t' || before == '"' || before == '\'')) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 void find_variables(Wiring& wiring, Project& project) {
   std::map<std::string_view, VariableInfo> all;
@@ -49,6 +64,18 @@ void find_variables(Wiring& wiring, Project& project) {
     if (!file) continue;
     for (const auto& entry : formats::parse_dotenv(project.texts.at(*file).content, keep).entries)
       if (const auto found = all.find(entry.key); found != all.end()) found->second.definitions.push_back({*file, entry.key_span});
+  }
+  // A script or settings file of the folder that sets it writes the env file, or is copied to be it.
+  if (std::ranges::any_of(all, [](const auto& entry) { return !entry.second.defined && !entry.second.documented; })) {
+    std::size_t count = 0;
+    for (const auto& name : project.texts.files().list(project.folder)) {
+      const bool sets = name.ends_with(".sh") || name.ends_with(".conf") || name == "Makefile" || name == "justfile" || name.find("env") != std::string::npos;
+      if (!sets || name == ".env" || ++count > kMostGenerators) continue;
+      const auto text = project.texts.files().read(sources::clean_path(name, project.folder), 1U << 20U);
+      if (!text) continue;
+      for (auto& [variable, info] : all)
+        if (!info.defined && !info.documented && assigns(*text, variable)) info.documented = true;
+    }
   }
   for (auto& [name, info] : all) wiring.variables.push_back(std::move(info));
 }

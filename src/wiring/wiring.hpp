@@ -82,7 +82,7 @@ struct Datastore {
   std::string kind;                        ///< "postgres", ...
   std::string data_path;                   ///< where it keeps the data (environment like PGDATA considered)
   const compose::Mount* mount = nullptr;   ///< that holds data_path; null = in the container's own layer
-  bool wrong_path = false;                 ///< a volume is mounted, but not where the product writes
+  bool wrong_path = false;                 ///< a volume or data folder is mounted, but not where the product writes
   bool ephemeral = false;                  ///< tmpfs or cache by declaration (no persistence wanted)
   std::vector<ServiceId> backed_up_by;     ///< services that mount it read-only or whole for backup, or dump it
 };

@@ -65,14 +65,18 @@ constinit const Rule admin_port_public{
             const bool socket = product != nullptr && product->kind == "socket-proxy";
             const bool admin = product != nullptr && product->kind == "admin";
             if (!socket && !admin && !is_admin_image(service.image.value)) return;
+            std::vector<Location> where;
+            std::string ports;
             for (const auto& port : service.ports) {
-              if (!port.host_ip.empty() && port.host_ip != "0.0.0.0" && port.host_ip != "::") continue;
-              const std::string_view number = port.published.empty() ? "(random)" : port.published;
-              auto& finding = report.add(
-                  port.where, id, fmt::format("'{}' manages others and is open on every interface at port {}",
-                                       service.name, number));
-              if (socket) finding.severity = Severity::critical;  // no login at all before the engine
+              if (!every_interface(port)) continue;
+              where.push_back(port.where);
+              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
             }
+            if (where.empty()) return;
+            const auto size = where.size();
+            auto& finding = report.add_all(std::move(where), {id}, fmt::format("'{}' manages others and is open on every interface at port{} {}",
+                                                                                service.name, size == 1 ? "" : "s", ports));
+            if (socket) finding.severity = Severity::critical;  // no login at all before the engine
           });
         },
 };

@@ -6,6 +6,22 @@
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// `mysql` for the service `mysql-mailcow`: the short name that programs inside the images expect.
+bool own_name(const compose::Service& service, std::string_view alias) {
+  const auto has = [&](std::string_view name) {
+    for (auto at = name.find(alias); at != std::string_view::npos; at = name.find(alias, at + 1)) {
+      const auto end = at + alias.size();
+      const auto edge = [](char c) { return c == '-' || c == '_' || c == '.'; };
+      if ((at == 0 || edge(name[at - 1])) && (end == name.size() || edge(name[end]))) return true;
+    }
+    return false;
+  };
+  return has(service.name) || has(service.container_name.value);
+}
+
+}  // namespace
 
 constinit const Rule alias_unused{
     .id = "DM0207",
@@ -65,22 +81,31 @@ networks: {proxy: {external: true}}
           });
           for (const auto& file : input.wiring.config_files)
             if (file.file != sources::kNoFile) everything += input.project.texts.at(file.file).content;
+          std::vector<Location> where;
+          std::vector<ServiceId> ids;
+          std::vector<std::string> lines;  // "caddy: grafana, vault"
           each_service(input, [&](ServiceId id, const compose::Service& service) {
-            std::vector<Location> where;
             std::string names;
+            std::size_t count = 0;
             for (const auto& use : service.networks) {
               const auto* network = input.project.network(use.network);
               if (network == nullptr || network->external) continue;
               for (const auto& alias : use.aliases) {
-                if (alias.value.empty() || everything.find(alias.value) != std::string::npos) continue;
+                if (alias.value.empty() || everything.find(alias.value) != std::string::npos || own_name(service, alias.value)) continue;
                 where.push_back(alias.where());
-                if (where.size() <= 6) names += fmt::format("{}{}", names.empty() ? "" : ", ", alias.value);
+                if (++count <= 6) names += fmt::format("{}{}", names.empty() ? "" : ", ", alias.value);
               }
             }
-            if (where.empty()) return;
-            if (where.size() > 6) names += fmt::format(" and {} more", where.size() - 6);
-            report.add_all(std::move(where), {id}, fmt::format("nothing uses these aliases of '{}': {}", service.name, names));
+            if (count == 0) return;
+            if (count > 6) names += fmt::format(" and {} more", count - 6);
+            ids.push_back(id);
+            lines.push_back(fmt::format("'{}': {}", service.name, names));
           });
+          if (where.empty()) return;
+          std::string all;
+          for (const auto& line : lines) all += (all.empty() ? "" : "; ") + line;
+          auto message = fmt::format("nothing in the files uses {} of {}", where.size() == 1 ? "this alias" : "these aliases", all);
+          report.add_all(std::move(where), std::move(ids), std::move(message));
         },
 };
 

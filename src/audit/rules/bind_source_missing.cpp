@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
@@ -41,17 +44,37 @@ debug: false
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          std::vector<Location> where;
+          std::vector<ServiceId> ids;
+          std::vector<std::string> files, hints;
           for (const auto& use : input.wiring.mounts) {
             if (!use.in_project || use.mount->type != compose::Mount::Type::bind) continue;
             const auto& name = input.wiring.service(use.service).name;
-            if (use.source.kind == sources::Kind::missing && use.looks_like_file)
-              report.add(use.mount->where, use.service,
-                         fmt::format("'{}' mounts {} but there is no such file: Docker will make a folder of it", name,
-                                     sources::relative_to(use.host_path, input.project.folder)));
-            else if (use.source.kind == sources::Kind::directory && use.looks_like_file && sources::file_name(use.host_path) == sources::file_name(use.mount->target))
+            if (use.source.kind == sources::Kind::missing && use.looks_like_file) {
+              where.push_back(use.mount->where);
+              ids.push_back(use.service);
+              files.emplace_back(sources::relative_to(use.host_path, input.project.folder));
+              const auto example = example_of(input, use.host_path);
+              hints.push_back(example.empty() ? "" : fmt::format("copy {} to {} and fill it in", example, files.back()));
+            } else if (use.source.kind == sources::Kind::directory && use.looks_like_file && sources::file_name(use.host_path) == sources::file_name(use.mount->target))
               report.add(use.mount->where, use.service,
                          fmt::format("'{}' mounts the folder {} where it expects a file", name, sources::relative_to(use.host_path, input.project.folder)));
           }
+          constexpr std::size_t kMostSingle = 3;
+          if (files.size() <= kMostSingle) {
+            for (std::size_t i = 0; i < files.size(); ++i)
+              report.add(where[i], ids[i], fmt::format("'{}' mounts {} but there is no such file: Docker will make a folder of it", input.wiring.service(ids[i]).name, files[i]),
+                         "", hints[i]);
+            return;
+          }
+          // One cause for many: a checkout without its configuration, or one that is generated before the start.
+          std::set<std::string> different(files.begin(), files.end());
+          auto names = fmt::format("{}", fmt::join(different.begin(), std::next(different.begin(), static_cast<std::ptrdiff_t>(std::min<std::size_t>(6, different.size()))), ", "));
+          if (different.size() > 6) names += fmt::format(" and {} more", different.size() - 6);
+          std::set<ServiceId> affected(ids.begin(), ids.end());
+          report.add_all(std::move(where), {affected.begin(), affected.end()},
+                         fmt::format("{} mounted files do not exist: Docker will make folders of them", different.size()), names,
+                         "create or commit them, or run what generates them before the start; with `create_host_path: false` a missing one is an error");
         },
 };
 

@@ -43,9 +43,16 @@ constinit const Rule datastore_port_public{
         [](const Input& input, Report& report) {
           for (const auto& store : input.wiring.datastores) {
             const auto& service = input.wiring.service(store.service);
-            for (const auto& port : service.ports)
-              if (port.host_ip.empty() || port.host_ip == "0.0.0.0" || port.host_ip == "::")
-                report.add(port.where, store.service, fmt::format("{} of '{}' is open on every interface at port {}", store.product->name, service.name, port.published.empty() ? "(random)" : port.published));
+            std::vector<Location> where;
+            std::string ports;
+            for (const auto& port : service.ports) {
+              if (!every_interface(port)) continue;
+              where.push_back(port.where);
+              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
+            }
+            if (where.empty()) continue;
+            const auto size = where.size();
+            report.add_all(std::move(where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", ports));
           }
         },
 };

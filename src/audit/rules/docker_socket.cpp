@@ -49,7 +49,13 @@ about the socket
             for (const auto& mount : service.mounts) {
               const auto name = sources::file_name(mount.source);
               if (proxy || mount.type != compose::Mount::Type::bind || (name != "docker.sock" && name != "podman.sock" && name != "containerd.sock")) continue;
-              report.add(mount.where, id, fmt::format("'{}' has the engine socket: whoever controls it controls the host", service.name));
+              auto& finding = report.add(mount.where, id, fmt::format("'{}' has the engine socket: whoever controls it controls the host", service.name));
+              if (product != nullptr && product->kind == "admin")
+                finding.hint = "its work is to manage containers: give it a socket proxy with POST on a network that only the two share, and publish it nowhere but behind a sign-in";
+              else if (watches_host(service))
+                finding.hint = "it only reads: a socket proxy with CONTAINERS=1 (and INFO, EVENTS) and POST=0 will do";
+              else if (product != nullptr && product->kind == "proxy")
+                finding.hint = "it reads labels: a socket proxy with CONTAINERS=1 and POST=0 will do";
             }
           });
         },

@@ -35,13 +35,21 @@ constinit const Rule healthcheck_missing{
       init: {condition: service_completed_successfully}
   init:
     image: example/app:1.0
+  photos:
+    image: example/photos:1.0
+    healthcheck: {disable: false}
 )",
     .minutes = 10,
     .check =
         [](const Input& input, Report& report) {
           blanket(input, report, [&](ServiceId id, const compose::Service& service) {
-            return !input.wiring.one_shot[id] && (!service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.empty());
-          }, [&](const std::vector<ServiceId>& ids) { return fmt::format("{} of {} services have no healthcheck: {}", ids.size(), input.project.services.size(), join_names(input, ids)); });
+            if (input.wiring.one_shot[id]) return false;
+            const auto* product = input.wiring.product_of[id];
+            const bool inherits = !service.healthcheck || (!service.healthcheck->disabled && service.healthcheck->test.empty());
+            if (inherits && product != nullptr && product->image_health && service.entrypoint_node == nullptr) return false;
+            if (service.healthcheck && inherits) return false;  // times or `disable: false` alone: the image brings the test
+            return inherits || service.healthcheck->disabled;
+          }, [&](const std::vector<ServiceId>& ids) { return fmt::format("{} no healthcheck: {}", of_all(input, ids.size(), "has", "have"), join_names(input, ids)); });
         },
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace dm::audit::rules {
 
@@ -33,6 +34,79 @@ std::string join_names(const Input& input, const std::vector<ServiceId>& service
     out += fmt::format("{}{}", i == 0 ? "" : ", ", input.project.services[services[i]].name);
   if (services.size() > most) out += fmt::format(" and {} more", services.size() - most);
   return out;
+}
+
+bool every_interface(const compose::Port& port) { return port.host_ip.empty() || port.host_ip == "0.0.0.0" || port.host_ip == "::"; }
+
+std::vector<MissingEnvFile> missing_env_files(const Input& input) {
+  std::vector<MissingEnvFile> out;
+  each_service(input, [&](ServiceId id, const compose::Service& service) {
+    for (const auto& file : service.env_files) {
+      const auto refused = [&](const compose::Diagnostic& diagnostic) { return diagnostic.severity == compose::Trouble::error && diagnostic.where == file.where(); };
+      if (!file.where() || std::ranges::none_of(input.diagnostics, refused)) continue;
+      const std::string path(file.value);
+      if (input.files.stat(path).kind != sources::Kind::missing) continue;
+      auto found = std::ranges::find(out, path, &MissingEnvFile::path);
+      if (found == out.end()) found = out.insert(out.end(), {path, {}, {}});
+      if (std::ranges::find(found->where, file.where()) == found->where.end()) found->where.push_back(file.where());
+      found->services.push_back(id);
+    }
+  });
+  return out;
+}
+
+std::string counted(std::size_t number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
+
+std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many) {
+  return fmt::format("{} of {} {}", number, counted(input.project.services.size(), "service"), number == 1 ? one : many);
+}
+
+std::string example_of(const Input& input, const std::string& path) {
+  const auto folder = sources::parent_path(path);
+  const auto name = sources::file_name(path);
+  for (const auto& other : input.files.list(folder)) {
+    if (other == name) continue;
+    std::string rest = other;
+    bool example = false;
+    for (const std::string_view word : {"example", "sample", "template", "dist", "default", "tmpl"})
+      for (const std::string& form : {"." + std::string(word), "-" + std::string(word), "_" + std::string(word), std::string(word) + ".", std::string(word) + "_"})
+        if (const auto at = rest.find(form); !example && at != std::string::npos) {
+          rest.erase(at, form.size());
+          example = true;
+        }
+    // example.env and env.example are examples of .env
+    if (example && (rest == name || "." + rest == name)) return std::string(sources::relative_to(sources::clean_path(other, folder), input.project.folder));
+  }
+  return {};
+}
+
+std::string texts_beside(const Input& input) {
+  constexpr std::size_t kMostFiles = 60;
+  std::string out;
+  std::size_t count = 0;
+  for (const auto& name : input.files.list(input.project.folder)) {
+    const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
+    if (!(ends(".yml") || ends(".yaml") || ends(".sh") || name == "Makefile" || name == "justfile" || name == "Taskfile.yml")) continue;
+    const auto path = sources::clean_path(name, input.project.folder);
+    if (std::ranges::find(input.project.compose_files, path) != input.project.compose_files.end()) continue;
+    if (++count > kMostFiles) break;
+    if (const auto text = input.files.read(path, 1U << 20U); text) out += *text + "\n";
+  }
+  return out;
+}
+
+bool placeholder(std::string_view value) {
+  std::string word;
+  for (const char c : value)
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (value.size() > 2 && value.front() == '<' && value.back() == '>') return true;
+  for (const auto known : {"changeme", "changethis", "pleasechange", "pleasechangeme", "password", "passw0rd", "secret", "admin", "example",
+                           "replaceme", "yourpassword", "yourpasswordhere", "mysecretpassword", "supersecret", "changeit", "123456", "12345678",
+                           "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction"})
+    if (word == known) return true;
+  for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken"})
+    if (word.find(part) != std::string::npos) return true;
+  return false;
 }
 
 std::string capability_name(std::string_view text) {

@@ -16,10 +16,29 @@ bool is_literal(const compose::Value& value);
 std::string health_command(const compose::Service& service);
 /// "a, b and 3 more".
 std::string join_names(const Input& input, const std::vector<ServiceId>& services, std::size_t most = 6);
+/// Published on all of the host's addresses.
+bool every_interface(const compose::Port& port);
+/// An env file that Compose refuses to start without, and who names it where.
+struct MissingEnvFile {
+  std::string path;
+  std::vector<Location> where;
+  std::vector<ServiceId> services;
+};
+std::vector<MissingEnvFile> missing_env_files(const Input& input);
+/// "1 service", "3 services".
+std::string counted(std::size_t number, std::string_view noun);
+/// "1 of 5 services has" and "3 of 5 services have": who of all the project's services.
+std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many);
+/// The value of an example: changeme, password, <your key>.
+bool placeholder(std::string_view value);
 /// A capability as the kernel names it, without CAP_: the engine takes "cap_net_admin" for NET_ADMIN.
 std::string capability_name(std::string_view text);
 /// Watches the host by trade (node-exporter, cAdvisor, ...), so that it must see the folders of the host.
 bool watches_host(const compose::Service& service);
+/// A file beside `path` that is its example ("app.env.example", "example.env", ".env.sample"), relative to the project; "" for none.
+std::string example_of(const Input& input, const std::string& path);
+/// What stands in compose files, scripts and Makefiles of the project's folder that were not loaded, in one text.
+std::string texts_beside(const Input& input);
 /// Calls `body(id, service)` for each service that runs on.
 template <class F>
 void each_service(const Input& input, F&& body) {

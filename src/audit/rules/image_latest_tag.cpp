@@ -35,12 +35,21 @@ constinit const Rule image_latest_tag{
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          std::vector<Location> where;
+          std::vector<ServiceId> ids;
+          std::string images;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (!service.image || service.build != nullptr || service.image.value.empty()) return;
             const auto name = product::split_image(service.image.value);
             if (!name.digest.empty() || (!name.tag.empty() && name.tag != "latest")) return;
-            report.add(service.image.where(), id, fmt::format("'{}' runs whatever {} is today", service.name, service.image.value));
+            where.push_back(service.image.where());
+            ids.push_back(id);
+            if (ids.size() <= 12) images += fmt::format("{}{}", images.empty() ? "" : ", ", service.image.value);
           });
+          if (ids.empty()) return;
+          auto message = ids.size() == 1 ? fmt::format("'{}' runs whatever {} is today", input.wiring.service(ids[0]).name, images)
+                                         : fmt::format("{} run whatever their image is today: {}", counted(ids.size(), "service"), join_names(input, ids, 12));
+          report.add_all(std::move(where), std::move(ids), std::move(message), ids.size() == 1 ? "" : images);
         },
 };
 

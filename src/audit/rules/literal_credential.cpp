@@ -48,6 +48,7 @@ constinit const Rule literal_credential{
               const auto& value = variable.value;
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               if (!is_literal(*value.node) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
+              if (placeholder(value.value)) continue;  // DM0505 says it
               report.add(value.where(), id, fmt::format("{} of '{}' is written into the file {}", variable.name, service.name, sensitive::mask(value.value)));
             }
           });

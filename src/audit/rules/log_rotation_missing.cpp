@@ -35,13 +35,14 @@ constinit const Rule log_rotation_missing{
     .minutes = 1,
     .check =
         [](const Input& input, Report& report) {
-          blanket(input, report, [&](ServiceId, const compose::Service& service) {
+          blanket(input, report, [&](ServiceId id, const compose::Service& service) {
+            if (input.wiring.one_shot[id]) return false;  // its log ends with it
             const auto* logging = service.node->find("logging");
             if (logging == nullptr) return true;
             const auto* driver = logging->find("driver");
             if (driver != nullptr && driver->string() != "json-file") return false;
             return logging->at({"options", "max-size"}) == nullptr;
-          }, [&](const std::vector<ServiceId>& ids) { return fmt::format("{} of {} services write logs without rotation: {}", ids.size(), input.project.services.size(), join_names(input, ids)); });
+          }, [&](const std::vector<ServiceId>& ids) { return fmt::format("{} logs without rotation: {}", of_all(input, ids.size(), "writes", "write"), join_names(input, ids)); });
         },
 };
 

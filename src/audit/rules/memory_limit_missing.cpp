@@ -35,7 +35,7 @@ constinit const Rule memory_limit_missing{
     .check =
         [](const Input& input, Report& report) {
           blanket(input, report, [&](ServiceId id, const compose::Service& service) { return !input.wiring.one_shot[id] && !service.limits.memory; },
-                  [&](const std::vector<ServiceId>& ids) { return fmt::format("{} of {} services have no memory limit: {}", ids.size(), input.project.services.size(), join_names(input, ids)); });
+                  [&](const std::vector<ServiceId>& ids) { return fmt::format("{} no memory limit: {}", of_all(input, ids.size(), "has", "have"), join_names(input, ids)); });
         },
 };
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -49,7 +50,7 @@ constinit const Rule no_new_privileges{
             where.push_back(services[id].where);
           }
           if (ids.empty()) return;
-          auto message = fmt::format("{} services without no-new-privileges, first '{}'", ids.size(), services[ids[0]].name);
+          auto message = fmt::format("{} without no-new-privileges: {}", of_all(input, ids.size(), "runs", "run"), join_names(input, ids));
           report.add_all(std::move(where), std::move(ids), std::move(message));
         },
 };

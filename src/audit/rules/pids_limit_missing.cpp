@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -42,7 +43,7 @@ constinit const Rule pids_limit_missing{
             where.push_back(services[id].where);
           }
           if (ids.empty()) return;
-          auto message = fmt::format("{} long-running services have no pids limit, first '{}'", ids.size(), services[ids[0]].name);
+          auto message = fmt::format("{} no pids limit: {}", of_all(input, ids.size(), "has", "have"), join_names(input, ids));
           report.add_all(std::move(where), std::move(ids), std::move(message));
         },
 };

@@ -1,28 +1,13 @@
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
+#include <set>
 
-#include "sensitive/sensitive.hpp"
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
+#include "formats/settings.hpp"
+#include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
-namespace {
-
-bool placeholder(std::string_view value) {
-  std::string word;
-  for (const char c : value)
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (value.size() > 2 && value.front() == '<' && value.back() == '>') return true;
-  for (const auto known : {"changeme", "changethis", "pleasechange", "pleasechangeme", "password", "passw0rd", "secret", "admin", "example",
-                           "replaceme", "yourpassword", "yourpasswordhere", "mysecretpassword", "supersecret", "changeit", "123456", "12345678",
-                           "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction"})
-    if (word == known) return true;
-  return false;
-}
-
-}  // namespace
 
 constinit const Rule placeholder_secret{
     .id = "DM0505",
@@ -40,12 +25,24 @@ constinit const Rule placeholder_secret{
     image: example/app:1
     environment:
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:-changeme}  # <- DM0505
+    volumes: ["./app.yaml:/etc/app.yaml:ro"]
+-- app.yaml
+server: {port: 8080}
+session:
+  secret: change-me-please  # <- DM0505
+  cookie: example
 )",
     .good = R"(services:
   app:
     image: example/app:1
     environment:
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:?}
+    volumes: ["./app.yaml:/etc/app.yaml:ro"]
+-- app.yaml
+server: {port: 8080}
+session:
+  secret_file: /run/secrets/session
+  cookie: example
 )",
     .look_alike = R"(services:
   app:
@@ -66,6 +63,24 @@ ADMIN_PASSWORD=changeme
                 report.add(variable.value.where() ? variable.value.where() : variable.where, id,
                            fmt::format("{} of '{}' has the value of an example", variable.name, service.name));
           });
+          std::set<sources::FileId> read;
+          for (const auto& config : input.wiring.config_files) {
+            const auto name = sources::file_name(config.path);
+            if (config.file == sources::kNoFile || name.find("example") != std::string_view::npos || name.find("sample") != std::string_view::npos) continue;
+            const auto& text = input.project.texts.at(config.file).content;
+            const auto format = formats::detect_format(config.path, text);
+            using enum formats::Format;
+            if ((format != yaml && format != json && format != toml && format != ini && format != xml && format != env) || !read.insert(config.file).second) continue;
+            const auto settings = formats::read_settings(format, text);
+            if (!settings) continue;  // not ours to judge
+            for (const auto& setting : *settings) {
+              const auto key = std::string_view(setting.key).substr(setting.key.rfind('.') + 1);
+              if (!sensitive::secret_name(key) || !placeholder(setting.value)) continue;
+              report.add({config.file, setting.value_span}, config.service,
+                         fmt::format("{} in {} of '{}' has the value of an example", key, sources::relative_to(config.path, input.project.folder),
+                                     input.wiring.service(config.service).name));
+            }
+          }
         },
 };
 

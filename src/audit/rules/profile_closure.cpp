@@ -37,6 +37,12 @@ constinit const Rule profile_closure{
     profiles: [databases, apps]
 )",
     .look_alike = R"(services:
+  proxy:
+    image: example/proxy:1.0
+    depends_on: [web]
+  web:
+    image: example/web:1.0
+    profiles: [full]
   app:
     image: example/app:1.0
     profiles: [apps]
@@ -45,6 +51,8 @@ constinit const Rule profile_closure{
   db:
     image: example/db:1.0
     profiles: [databases]
+-- .env
+COMPOSE_PROFILES=full
 )",
     .minutes = 5,
     .check =

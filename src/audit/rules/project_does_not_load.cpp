@@ -35,8 +35,10 @@ constinit const Rule project_does_not_load{
     .minutes = 10,
     .check =
         [](const Input& input, Report& report) {
+          std::vector<Location> env_files;  // DM0106 speaks of these
+          for (const auto& missing : missing_env_files(input)) env_files.insert(env_files.end(), missing.where.begin(), missing.where.end());
           for (const auto& diagnostic : input.diagnostics)
-            if (diagnostic.severity == compose::Trouble::error && diagnostic.where)
+            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && std::ranges::find(env_files, diagnostic.where) == env_files.end())
               report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
         },
 };

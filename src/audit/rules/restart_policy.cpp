@@ -50,7 +50,7 @@ constinit const Rule restart_policy{
             }
           });
           if (missing.empty()) return;
-          auto message = fmt::format("{} of {} services stay down after a crash or a reboot: {}", missing.size(), input.project.services.size(), join_names(input, missing));
+          auto message = fmt::format("{} down after a crash or a reboot: {}", of_all(input, missing.size(), "stays", "stay"), join_names(input, missing));
           report.add_all(std::move(where), std::move(missing), std::move(message));
         },
 };

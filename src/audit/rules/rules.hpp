@@ -12,6 +12,7 @@
   X(startup_coupling) \
   X(bind_source_missing) \
   X(entrypoint_not_executable) \
+  X(env_file_missing) \
   X(variable_undefined) \
   X(required_variable_unguarded) \
   X(host_port_twice) \

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "sensitive/sensitive.hpp"
@@ -49,10 +50,15 @@ DB_PASSWORD=one
     .look_alike = R"(services:
   app:
     image: example/app:1
-    env_file: [.env]
+    environment: {DB_PASSWORD: "${DB_PASSWORD:?}"}
 -- .env
 DB_PASSWORD=one
-OLD_API_KEY=two
+RADIO_PASSWORD=two
+-- radio.yml
+services:
+  radio:
+    image: example/radio:1
+    environment: [RADIO_PASSWORD]
 )",
     .minutes = 2,
     .check =
@@ -61,14 +67,24 @@ OLD_API_KEY=two
           each_service(input, [&](ServiceId, const compose::Service& service) {
             for (const auto& file : service.env_files) passed.insert(file.value);
           });
+          std::vector<Location> places;
+          std::string names;
+          std::optional<std::string> beside;
           for (const auto& variable : input.wiring.variables) {
             if (!variable.uses.empty() || variable.definitions.empty() || !sensitive::secret_name(variable.name)) continue;
             const auto& where = variable.definitions.front();
             const auto& path = input.project.texts.at(where.file).path;
             if (passed.contains(path) || std::ranges::find(input.project.dotenv_files, path) == input.project.dotenv_files.end()) continue;
             if (mentioned(input, variable.name)) continue;
-            report.add(where, wiring::kNone, fmt::format("{} is defined and used by no service", variable.name));
+            if (!beside) beside = texts_beside(input);
+            if (beside->find(variable.name) != std::string::npos) continue;
+            places.push_back(where);
+            if (places.size() <= 12) names += (names.empty() ? "" : ", ") + variable.name;
           }
+          if (places.empty()) return;
+          if (places.size() > 12) names += fmt::format(" and {} more", places.size() - 12);
+          const auto size = places.size();
+          report.add_all(std::move(places), {}, fmt::format("{} {} defined and used by no service", names, size == 1 ? "is" : "are"));
         },
 };
 

@@ -59,7 +59,7 @@ constinit const Rule vacuous_healthcheck{
                 if (part.empty() && command.find(vacuous) != std::string::npos) part = vacuous;
             if (part.empty() && says_nothing(command)) part = std::string_view(command).substr(0, command.find(' '));
             if (!part.empty())
-              report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' passes whatever the service does", service.name),
+              report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' does not ask the service: it passes while the service hangs or is broken", service.name),
                          fmt::format("it runs `{}`", part));
           });
         },

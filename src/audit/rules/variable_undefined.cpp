@@ -4,8 +4,44 @@
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
+#include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+constexpr std::size_t kMostSingle = 3;
+
+struct Blank {
+  const wiring::VariableInfo* variable;
+  const compose::VariableUse* use;
+};
+
+/// Blank, it breaks the service; of many others (TZ, JAVA_OPTS) blank may be what its author meant.
+bool matters(std::string_view name, std::string_view path) {
+  if (sensitive::secret_name(name)) return true;
+  for (const std::string_view key : {".image", ".volumes", ".ports", ".build", ".user", ".env_file", ".networks", ".hostname", ".container_name", ".secrets", ".configs"})
+    if (path.find(key) != std::string_view::npos) return true;
+  while (!name.empty()) {
+    const auto end = std::min(name.find('_'), name.size());
+    const auto word = name.substr(0, end);
+    for (const std::string_view known : {"HOST", "HOSTNAME", "URL", "URI", "DSN", "PORT", "DOMAIN", "USER", "USERNAME", "DB", "DATABASE", "DBNAME", "DBUSER", "DBPASS", "DBROOT",
+                                         "PASS", "PASSWORD", "SECRET", "TOKEN", "KEY", "PATH", "DIR", "IMAGE", "TAG", "VERSION", "SERVER", "ENDPOINT", "EMAIL", "NAME"})
+      if (word == known || word.ends_with("PASS")) return true;
+    name.remove_prefix(std::min(end + 1, name.size()));
+  }
+  return false;
+}
+
+/// "environment of 'app'" for items of a list, which have no name in the path.
+std::string path_for_people(std::string_view path) {
+  const auto item = path.find(".[]");
+  if (item == std::string_view::npos || !path.starts_with("services.")) return std::string(path);
+  path = path.substr(9, item - 9);
+  const auto dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string(path) : fmt::format("an item of {} of '{}'", path.substr(dot + 1), path.substr(0, dot));
+}
+
+}  // namespace
 
 constinit const Rule variable_undefined{
     .id = "DM0107",
@@ -34,12 +70,19 @@ constinit const Rule variable_undefined{
     image: example/app:1.0
     environment:
       DB_NAME: ${APP_DB_NAME}
+      DB_USER: ${APP_DB_USER}
 -- .env.example
 APP_DB_NAME=
+-- configure.sh 0755
+#!/bin/sh
+cat > .env <<EOF
+APP_DB_USER=app
+EOF
 )",
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          std::vector<Blank> needed, optional;
           for (const auto& variable : input.wiring.variables) {
             if (variable.defined || variable.documented || variable.uses.empty()) continue;
             const compose::VariableUse* first = nullptr;
@@ -49,9 +92,29 @@ APP_DB_NAME=
               if (first == nullptr && use->form == compose::VariableUse::Form::plain) first = use;
             }
             if (first == nullptr || guarded) continue;
-            report.add(first->where, input.wiring.id_of(first->service),
-                       fmt::format("variable {} is defined nowhere, so {} is blank", variable.name, first->path));
+            (matters(variable.name, first->path) ? needed : optional).push_back({&variable, first});
           }
+          const auto say = [&](const std::vector<Blank>& blanks, Severity severity) {
+            if (blanks.size() <= kMostSingle) {
+              for (const auto& [variable, use] : blanks)
+                report.add(use->where, input.wiring.id_of(use->service), fmt::format("variable {} is defined nowhere, so {} is blank", variable->name, path_for_people(use->path)))
+                    .severity = severity;
+              return;
+            }
+            std::vector<Location> where;
+            std::vector<ServiceId> ids;
+            std::string names;
+            for (std::size_t i = 0; i < blanks.size(); ++i) {
+              where.push_back(blanks[i].use->where);
+              if (const auto id = input.wiring.id_of(blanks[i].use->service); id != wiring::kNone && std::ranges::find(ids, id) == ids.end()) ids.push_back(id);
+              if (i < 20) names += (i == 0 ? "" : ", ") + blanks[i].variable->name;
+            }
+            if (blanks.size() > 20) names += fmt::format(" and {} more", blanks.size() - 20);
+            auto message = fmt::format("{} variables are defined nowhere, so what they stand in is blank: {}", blanks.size(), names);
+            report.add_all(std::move(where), std::move(ids), std::move(message)).severity = severity;
+          };
+          say(needed, Severity::high);
+          say(optional, Severity::medium);
         },
 };
 

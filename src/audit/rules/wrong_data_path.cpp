@@ -22,6 +22,10 @@ constinit const Rule wrong_data_path{
     image: mariadb:11.4
     volumes:
       - db:/var/lib/mariadb  # <- DM0402
+  new:
+    image: postgres:18
+    volumes:
+      - ./pg:/var/lib/postgresql/data  # <- DM0402
 volumes: {db: }
 )",
     .good = R"(services:
@@ -29,6 +33,10 @@ volumes: {db: }
     image: mariadb:11.4
     volumes:
       - db:/var/lib/mysql
+  new:
+    image: postgres:18
+    volumes:
+      - ./pg:/var/lib/postgresql
 volumes: {db: }
 )",
     .look_alike = R"(services:
@@ -46,11 +54,18 @@ volumes: {db: }
           for (const auto& store : input.wiring.datastores) {
             if (!store.wrong_path || !store.product->data.front().essential) continue;
             const auto& service = input.wiring.service(store.service);
+            const compose::Mount* meant = nullptr;  // the product's usual path says most, then a volume, then a folder of the host
             for (const auto& mount : service.mounts) {
-              if (mount.type != compose::Mount::Type::volume || mount.read_only) continue;
-              report.add(mount.where, store.service, fmt::format("'{}' mounts {}, but {} writes to {}", service.name, mount.target, store.product->name, store.data_path));
-              break;
+              if (mount.read_only || mount.target.find("initdb") != std::string_view::npos) continue;
+              if (mount.type != compose::Mount::Type::volume && mount.type != compose::Mount::Type::bind) continue;
+              const auto rank = [&](const compose::Mount& m) { return m.target == store.product->data.front().path ? 0 : m.type == compose::Mount::Type::volume ? 1 : 2; };
+              if (meant == nullptr || rank(mount) < rank(*meant)) meant = &mount;
             }
+            if (meant == nullptr) continue;
+            const bool moved = store.kind == "postgres" && store.data_path.ends_with("/docker") && meant->target == store.product->data.front().path;
+            report.add(meant->where, store.service, fmt::format("'{}' mounts {}, but {} writes to {}", service.name, meant->target, store.product->name, store.data_path),
+                       moved ? "the images from 18 on keep each major version in a folder of its own, and refuse to start on data at the old path" : "",
+                       moved ? "mount the volume at /var/lib/postgresql; data of an older version must be moved or upgraded first" : "");
           }
         },
 };
