@@ -33,6 +33,7 @@ constexpr std::array kVerbs{
          "report [PATH] [--format markdown|html|json] [--explain] [--date YYYY-MM-DD] [--baseline FILE] [-o FILE]\n"
          "       exit status: 0 ready, 1 not ready or not proven, 2 could not be judged",
          report},
+    Verb{"secrets", "seal, open, change, deliver and find secrets", "secrets SUBCOMMAND ...", secrets},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|coverage ... (docs/backup.md)\n"
@@ -137,6 +138,10 @@ int run(int argc, char** argv) {
   auto& project = args.project;
   for (std::size_t i = 0; i < words.size(); ++i) {
     auto& word = words[i];
+    if (word == "--" && !verb.empty()) {  // what follows belongs to another program
+      args.words.insert(args.words.end(), words.begin() + static_cast<std::ptrdiff_t>(i), words.end());
+      break;
+    }
     const auto value = [&](std::string_view longer, std::string_view shorter, auto&& take) {
       if (word == longer || (!shorter.empty() && word == shorter)) {
         if (i + 1 >= words.size()) return false;
@@ -159,7 +164,9 @@ int run(int argc, char** argv) {
     fmt::print("datamancy 0.1.0\n");
     return kClean;
   }
-  const bool help = args.has("--help") || args.has("-h");
+  const auto rest = std::ranges::find(args.words, "--");
+  const bool help = std::find(args.words.begin(), rest, "--help") != rest || std::find(args.words.begin(), rest, "-h") != rest;
+  if (help) std::erase_if(args.words, [](const std::string& word) { return word == "--help" || word == "-h"; });
   for (const OldName& old : kOldNames) {
     if (verb != old.name) continue;
     fmt::print(stderr, "datamancy: '{}' was a script of the origin; its successor is 'datamancy {}' (see docs/origin.md for what exists yet)\n", old.name, old.successor);
@@ -172,7 +179,8 @@ int run(int argc, char** argv) {
   for (const Verb& known : kVerbs) {
     if (known.name != verb) continue;
     if (help) {
-      fmt::print("{}\n\nusage: datamancy {}\n", known.summary, known.usage);
+      if (known.name == "secrets") fmt::print("{}", secrets_help(args.words.empty() ? "" : args.words[0]));
+      else fmt::print("{}\n\nusage: datamancy {}\n", known.summary, known.usage);
       return kClean;
     }
     return known.run(args);

@@ -41,6 +41,9 @@ int explain(Args& args);
 int rules(Args& args);
 int graph(Args& args);
 int backup(Args& args);
+int secrets(Args& args);
+/// Help of one of its subcommands, or the list of them.
+std::string secrets_help(std::string_view name);
 
 /// Says on standard error what went wrong, and gives the exit status for it.
 int complain(const Error& error);

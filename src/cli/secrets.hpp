@@ -1,0 +1,59 @@
+/// `datamancy secrets ...`: its subcommands, one file per group, and what they share.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/verbs.hpp"
+#include "secrets/sealed.hpp"
+
+namespace dm::cli {
+
+struct SecretsVerb {
+  std::string_view name;
+  std::string_view summary;
+  std::string_view usage;
+  int (*run)(Args& args);
+};
+
+// secrets_keys.cpp
+int secrets_init(Args& args);
+int secrets_recipients(Args& args);
+int secrets_reseal(Args& args);
+// secrets_values.cpp
+int secrets_set(Args& args);
+int secrets_get(Args& args);
+int secrets_list(Args& args);
+int secrets_remove(Args& args);
+// secrets_files.cpp
+int secrets_seal(Args& args);
+int secrets_open(Args& args);
+int secrets_edit(Args& args);
+int secrets_exec(Args& args);
+// secrets_git.cpp
+int secrets_textconv(Args& args);
+int secrets_merge(Args& args);
+
+/// Where keys are looked for, with a prompt on the terminal.
+secrets::KeySources key_sources(const Args& args);
+/// Reads a line from the terminal without echo. Errors: `unavailable` where there is no terminal.
+Result<secrets::SecretString> ask_hidden(std::string_view prompt);
+/// Standard input to its end, wiped when it goes. Errors: `invalid_input` over 16 MiB.
+Result<secrets::SecretString> read_secret_input();
+/// A question for yes or no on the terminal; false without one.
+bool agreed(std::string_view question);
+
+/// Absolute form of an operand.
+std::string absolute(const Args& args, std::string_view path);
+/// The folder of the project: --project-directory, that of the first -f, or the working folder.
+std::string project_folder(const Args& args);
+/// `--in FILE`, else the one sealed file of the project's folder. Errors: exit 13 where there is none, `invalid_input` where there are several.
+Result<std::string> chosen_file(Args& args);
+/// Prints secret bytes on standard output as they are.
+bool print_secret(std::string_view bytes);
+/// Says what is wrong with the words that are left over; gives kUsage.
+int secrets_usage(std::string_view verb, std::string_view what);
+
+}  // namespace dm::cli

@@ -1,0 +1,229 @@
+// secrets set, get, list, remove: one value at a time.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/files.hpp"
+#include "base/json.hpp"
+#include "cli/secrets.hpp"
+#include "secrets/crypto.hpp"
+#include "secrets/delivery.hpp"
+
+namespace dm::cli {
+namespace {
+
+int status_of(const Result<int>& result) { return result ? *result : complain(result.error()); }
+
+bool variable_name(std::string_view name) {
+  const auto fine = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, fine) && !name.starts_with("sops_");
+}
+
+/// Letters and digits, without those that look alike; 5.75 bits each.
+secrets::SecretString generated(std::size_t length) {
+  constexpr std::string_view kAlphabet = "abcdefghijkmnopqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+  secrets::SecretString out;
+  out.reserve(length);
+  while (out.size() < length) {
+    const auto bytes = secrets::random_secret(64);
+    for (const char c : bytes.reveal()) {
+      const auto value = static_cast<unsigned char>(c);
+      if (value >= 256 / kAlphabet.size() * kAlphabet.size() || out.size() == length) continue;  // no letter more often than another
+      out.append(kAlphabet[value % kAlphabet.size()]);
+    }
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& path) {
+  std::string out;
+  for (const auto& key : path) out += (out.empty() ? "" : ".") + key;
+  return out;
+}
+
+Result<secrets::SecretString> value_from_user(Args& args, std::string_view name) {
+  std::string length;
+  const bool sized = args.option("--generate", length);
+  if (sized || args.has("--generate")) {
+    const auto count = sized ? std::strtoul(length.c_str(), nullptr, 10) : 32;
+    if (count < 12 || count > 1024) return fail(Errc::invalid_input, "--generate takes a length from 12 to 1024");
+    return generated(count);
+  }
+  if (::isatty(STDIN_FILENO) == 0) {
+    DM_TRY(auto value, read_secret_input());
+    if (value.reveal().ends_with('\n')) value.resize(value.size() - 1);
+    return value;
+  }
+  DM_TRY(auto value, ask_hidden(fmt::format("Value of {}: ", name)));
+  DM_TRY(const auto again, ask_hidden("Again: "));
+  if (!(value == again)) return fail(Errc::invalid_input, "the two entries differ; nothing was changed");
+  return value;
+}
+
+/// The text of NAME=value for a value; proven by reading it back as Compose does.
+Result<secrets::SecretString> as_dotenv(std::string_view name, const secrets::SecretString& value) {
+  if (value.reveal().find('\0') != std::string_view::npos) return fail(Errc::invalid_input, "a value with a zero byte can be no variable; seal it as a file ('datamancy secrets seal')");
+  auto text = secrets::dotenv_value(value.reveal());
+  secrets::ProjectSecrets one;
+  secrets::SecretString line(fmt::format("{}=", name));
+  line.append(text.reveal());
+  line.append('\n');
+  one.files.push_back({"", std::move(line), {std::string(name)}});
+  DM_TRY(const auto back, secrets::variables_of(one, {}));
+  if (back.size() != 1 || !(back[0].second == value)) return fail(Errc::unsupported, "Compose would not read this value back as it is; seal it as a file ('datamancy secrets seal')");
+  // SOPS takes backslash-n for a line end in the stored text.
+  secrets::SecretString stored;
+  const auto bytes = text.reveal();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (bytes.substr(i).starts_with("\\n")) stored.append('\n'), ++i;
+    else stored.append(bytes[i]);
+  }
+  return stored;
+}
+
+Result<int> set(Args& args) {
+  std::string in;
+  const bool named = args.option("--in", in);
+  const auto generate = std::ranges::any_of(args.words, [](const std::string& word) { return word.starts_with("--generate"); });
+  std::vector<std::string> operands;
+  for (const auto& word : args.words)
+    if (!word.starts_with("--")) operands.push_back(word);
+  if (operands.size() == 2 && generate) operands.pop_back();  // "--generate 40"
+  if (operands.size() != 1) return secrets_usage("set", operands.empty() ? "a name is missing" : "a value on the command line would be seen by every user (ps) and kept by the shell; give the name alone");
+  if (operands[0].find('=') != std::string::npos) return secrets_usage("set", "a value on the command line would be seen by every user (ps) and kept by the shell; give the name alone");
+  const auto name = operands[0];
+  std::erase(args.words, name);
+
+  std::string path = named ? absolute(args, in) : "";
+  if (!named) {
+    auto chosen = chosen_file(args);
+    if (chosen) path = *chosen;
+    else if (chosen.error().exit == secrets::kNoSecrets) path = project_folder(args) + "/secrets.enc.env";
+    else return fail(chosen.error());
+  }
+  DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
+  if (sources::disk().stat(path).kind == sources::Kind::missing) {
+    if (!path.ends_with(".env")) return fail(Errc::invalid_input, fmt::format("there is no '{}', and only *.enc.env files are made here", path));
+    if (!variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
+    DM_TRY(const auto plan, secrets::plan_sealing(path, keys));
+    DM_TRY(const auto value, value_from_user(args, name));
+    if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known", args.words[0]));
+    DM_TRY(const auto empty, secrets::seal_text("", secrets::Store::dotenv, plan));
+    DM_CHECK(write_atomic(path, empty));
+    fmt::print("made {} (recipients from {})\n", path, plan.from);
+    DM_TRY(const auto file, secrets::open_sealed(path, keys));
+    auto plain = secrets::plain_document(file.opened);
+    DM_TRY(auto text, as_dotenv(name, value));
+    plain.leaves.push_back({{name}, secrets::LeafType::str, std::move(text), {}, 0});
+    DM_CHECK(secrets::save_sealed(file, std::move(plain)));
+    fmt::print("set {} in {}\n", name, path);
+    return kClean;
+  }
+  DM_TRY(const auto file, secrets::open_sealed(path, keys));
+  const bool dotenv = file.opened.document.store == secrets::Store::dotenv;
+  if (dotenv && !variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
+  DM_TRY(auto value, value_from_user(args, name));
+  if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known", args.words[0]));
+  auto plain = secrets::plain_document(file.opened);
+  auto leaf = std::ranges::find_if(plain.leaves.rbegin(), plain.leaves.rend(),
+                                   [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
+  if (dotenv) {
+    DM_TRY(value, as_dotenv(name, value));
+    if (file.opened.document.sops.rule && !file.opened.document.sops.rule->seals({name}))
+      return fail(Errc::invalid_input, fmt::format("the rule of '{}' ({}: {}) would leave {} in the clear", path, to_string(file.opened.document.sops.rule->kind), file.opened.document.sops.rule->text, name));
+    if (leaf == plain.leaves.rend()) {
+      plain.leaves.push_back({{name}, secrets::LeafType::str, {}, {}, 0});
+      leaf = plain.leaves.rbegin();
+    }
+  } else if (leaf == plain.leaves.rend()) {
+    return fail(Errc::not_found, fmt::format("'{}' has no value '{}'; in {} files values are replaced, not added", path, name, to_string(plain.store)));
+  }
+  leaf->text = std::move(value);
+  if (leaf->type != secrets::LeafType::str) leaf->type = secrets::LeafType::str;
+  DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
+  fmt::print("{} {} in {}\n", changed ? "set" : "unchanged:", name, path);
+  return kClean;
+}
+
+Result<int> get(Args& args) {
+  const bool raw = args.has("--raw");
+  DM_TRY(const auto path, chosen_file(args));
+  if (args.words.size() != 1) return secrets_usage("get", args.words.empty() ? "a name is missing" : fmt::format("'{}' is not known", args.words[1]));
+  const auto name = args.words[0];
+  DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
+  DM_TRY(const auto file, secrets::open_sealed(path, keys));
+  const auto& document = file.opened.document;
+  const auto leaf = std::ranges::find_if(document.leaves.rbegin(), document.leaves.rend(), [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
+  if (leaf == document.leaves.rend()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'; 'datamancy secrets list' shows what it has", path, name));
+  secrets::SecretString value(file.opened.values[static_cast<std::size_t>(document.leaves.rend() - leaf) - 1].plain.reveal());
+  if (document.store == secrets::Store::dotenv && !raw) {
+    secrets::ProjectSecrets one;
+    DM_TRY(auto text, secrets::plain_text(file.opened));
+    one.files.push_back({path, std::move(text), {name}});
+    auto process = args.project.environment;
+    process.erase(name);
+    DM_TRY(auto variables, secrets::variables_of(one, process));
+    if (variables.size() == 1) value = std::move(variables[0].second);
+  }
+  if (::isatty(STDOUT_FILENO) != 0) value.append('\n');
+  return print_secret(value.reveal()) ? kClean : kFailed;
+}
+
+Result<int> list(Args& args) {
+  const bool json = args.has("--json");
+  std::vector<std::string> paths;
+  if (std::string named; args.option("--in", named)) paths.push_back(absolute(args, named));
+  if (!args.words.empty()) return secrets_usage("list", fmt::format("'{}' is not known", args.words[0]));
+  if (paths.empty()) paths = secrets::sealed_env_files(sources::disk(), project_folder(args));
+  if (paths.empty()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'", project_folder(args)));
+  JsonWriter out;
+  out.begin_object().key("files").begin_array();
+  for (const auto& path : paths) {
+    auto text = sources::disk().read(path, secrets::kMaxSealed);
+    if (!text) return secrets::fail_as(secrets::kNoSecrets, text.error().code, text.error().message);
+    DM_TRY(const auto document, during(fmt::format("reading '{}'", path), secrets::parse_sealed(*text)));
+    const auto rule = document.sops.rule.value_or(secrets::Rule{});
+    out.begin_object().key("path").value(path).key("store").value(to_string(document.store)).key("last_modified").value(document.sops.last_modified);
+    out.key("names").begin_array();
+    if (!json) fmt::print("{}  ({}, {} recipients, changed {})\n", path, to_string(document.store), document.sops.age.size(), document.sops.last_modified);
+    for (const auto& leaf : document.leaves) {
+      if (leaf.type == secrets::LeafType::comment) continue;
+      const bool sealed = document.store == secrets::Store::binary || (rule.seals(leaf.path) && !leaf.text.empty());
+      const auto* state = leaf.text.empty() ? "empty" : sealed ? "sealed" : "plain";
+      out.begin_object().key("name").value(joined(leaf.path)).key("state").value(state).end();
+      if (!json) fmt::print("  {:6}  {}\n", state, joined(leaf.path));
+    }
+    out.end().end();
+  }
+  out.end().end();
+  if (json) fmt::print("{}\n", out.take());
+  return kClean;
+}
+
+Result<int> remove(Args& args) {
+  const bool yes = args.has("--yes");
+  DM_TRY(const auto path, chosen_file(args));
+  if (args.words.size() != 1) return secrets_usage("remove", args.words.empty() ? "a name is missing" : fmt::format("'{}' is not known", args.words[1]));
+  const auto& name = args.words[0];
+  DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
+  DM_TRY(const auto file, secrets::open_sealed(path, keys));
+  if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, "names are removed from dotenv files only; use 'sops' for this one");
+  auto plain = secrets::plain_document(file.opened);
+  const auto count = std::erase_if(plain.leaves, [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && leaf.path.at(0) == name; });
+  if (count == 0) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'", path, name));
+  if (!yes && !agreed(fmt::format("Remove {} from {}?", name, path))) return fail(Errc::conflict, "not agreed to; --yes agrees without a question");
+  DM_CHECK(secrets::save_sealed(file, std::move(plain)));
+  fmt::print("removed {} from {}\n", name, path);
+  return kClean;
+}
+
+}  // namespace
+
+int secrets_set(Args& args) { return status_of(set(args)); }
+int secrets_get(Args& args) { return status_of(get(args)); }
+int secrets_list(Args& args) { return status_of(list(args)); }
+int secrets_remove(Args& args) { return status_of(remove(args)); }
+
+}  // namespace dm::cli

@@ -1,0 +1,119 @@
+#include "secrets/delivery.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/files.hpp"
+#include "secrets/sealed.hpp"
+
+namespace dm::secrets {
+namespace {
+
+Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys) {
+  DM_TRY(const auto file, open_sealed(path, keys));
+  DM_TRY(auto text, plain_text(file.opened));
+  ProjectSecrets::File out{path, std::move(text), {}};
+  for (const auto& leaf : file.opened.document.leaves)
+    if (leaf.type != LeafType::comment) out.names.push_back(leaf.path.at(0));
+  return out;
+}
+
+/// The files that Compose reads by itself: those that were named, or `.env` where it is plain.
+std::vector<std::string> plain_env_files(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& named, const sources::Files& files) {
+  auto out = named;
+  const auto usual = folder + "/.env";
+  const bool sealed = std::ranges::any_of(secrets.files, [&](const auto& file) { return file.path == usual; });
+  if (out.empty() && !sealed && files.stat(usual).kind == sources::Kind::regular) out.push_back(usual);
+  return out;
+}
+
+}  // namespace
+
+bool ProjectSecrets::sealed(std::string_view name) const {
+  return std::ranges::any_of(files, [&](const File& file) { return std::ranges::find(file.names, name) != file.names.end(); });
+}
+
+Result<ProjectSecrets> environment_for(const std::string& folder, const KeySources& sources) {
+  ProjectSecrets out;
+  const auto paths = sealed_env_files(sources::disk(), folder);
+  if (paths.empty()) return out;
+  DM_TRY(auto keys, Keyring::load(sources));
+  for (const auto& path : paths) {
+    DM_TRY(auto file, open_env(path, keys));
+    out.files.push_back(std::move(file));
+  }
+  return out;
+}
+
+const ProjectSecrets::File* UnsealedFiles::find(std::string_view path) const {
+  for (const auto& file : secrets_.files)
+    if (file.path == path) return &file;
+  return nullptr;
+}
+
+sources::Stat UnsealedFiles::stat(const std::string& path) const {
+  auto out = under_.stat(path);
+  if (const auto* file = find(path); file != nullptr) out.size = file->text.size();
+  return out;
+}
+
+Result<std::string> UnsealedFiles::read(const std::string& path, std::uint64_t limit) const {
+  if (const auto* file = find(path); file != nullptr) return std::string(file->text.reveal());
+  return under_.read(path, limit);
+}
+
+void add_to(compose::Options& options, const ProjectSecrets& secrets, const std::string& folder) {
+  if (!secrets.any()) return;
+  options.env_files = plain_env_files(secrets, folder, options.env_files, sources::disk());
+  for (const auto& file : secrets.files)
+    if (std::ranges::find(options.env_files, file.path) == options.env_files.end()) options.env_files.push_back(file.path);
+}
+
+Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& env_files, int first_descriptor) {
+  ComposeFeed out;
+  if (!secrets.any()) {
+    for (const auto& file : env_files) out.arguments.insert(out.arguments.end(), {"--env-file", file});
+    return out;
+  }
+  for (const auto& file : plain_env_files(secrets, folder, env_files, sources::disk())) {
+    const bool sealed = std::ranges::any_of(secrets.files, [&](const auto& one) { return one.path == file; });
+    if (!sealed) out.arguments.insert(out.arguments.end(), {"--env-file", file});
+  }
+  for (const auto& file : secrets.files) {
+    // Compose reads the file up to three times by its name: a memory file can be opened again, a pipe could not.
+    DM_TRY(auto memory, memory_file("env", file.text.reveal()));
+    out.descriptors[first_descriptor] = memory.get();
+    out.arguments.insert(out.arguments.end(), {"--env-file", fmt::format("/dev/fd/{}", first_descriptor++)});
+    out.memory.push_back(std::move(memory));
+  }
+  return out;
+}
+
+Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment) {
+  // The loader of Compose projects reads the texts, so that references and quotes mean what they mean there.
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "name: p\nservices: {}\n");
+  compose::Options options;
+  options.working_directory = "/p";
+  options.environment = process_environment;
+  std::set<std::string, std::less<>> names;
+  for (const auto& file : secrets.files) {
+    const auto path = fmt::format("/p/{}.env", options.env_files.size());
+    files.add(path, std::string(file.text.reveal()));
+    options.env_files.push_back(path);
+    names.insert(file.names.begin(), file.names.end());
+  }
+  options.lenient = true;
+  const auto loaded = compose::load(options, files);
+  for (const auto& diagnostic : loaded.diagnostics)
+    if (diagnostic.severity == compose::Trouble::error)
+      return fail(Errc::invalid_input, fmt::format("{}: {}", loaded.project->texts.describe(diagnostic.where, "/p"), diagnostic.message));
+  std::vector<std::pair<std::string, SecretString>> out;
+  for (const auto& name : names)
+    if (const auto found = loaded.project->environment.find(name); found != loaded.project->environment.end()) out.emplace_back(name, SecretString(found->second.value));
+  return out;
+}
+
+}  // namespace dm::secrets

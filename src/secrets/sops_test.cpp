@@ -1,0 +1,150 @@
+#include "secrets/sops.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "secrets/age.hpp"
+#include "secrets/crypto.hpp"
+
+namespace dm::secrets {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kNow = "2026-01-02T03:04:05Z";
+
+Opened sealed_and_opened(std::string_view plain, Store store = Store::dotenv) {
+  auto document = parse_plain(plain, store);
+  EXPECT_TRUE(document) << document.error().describe();
+  const auto key = random_secret(32);
+  auto text = sealed_text(seal_values(std::move(*document), key, kNow, nullptr));
+  EXPECT_TRUE(text);
+  auto parsed = parse_sealed(*text);
+  EXPECT_TRUE(parsed) << parsed.error().describe();
+  auto opened = open_values(std::move(*parsed), SecretString(key.reveal()));
+  EXPECT_TRUE(opened) << opened.error().describe();
+  return std::move(*opened);
+}
+std::string text_of(const Opened& opened) {
+  const auto text = plain_text(opened);
+  return text ? std::string(text->reveal()) : "error: " + text.error().describe();
+}
+std::string file_of(const Opened& opened) { return *sealed_text(opened.document); }
+
+Result<Opened> reopen(const std::string& file, const SecretString& key) {
+  auto parsed = parse_sealed(file);
+  if (!parsed) return fail(parsed.error());
+  return open_values(std::move(*parsed), SecretString(key.reveal()));
+}
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+  const auto at = text.find(what);
+  EXPECT_NE(at, std::string::npos) << what;
+  return at == std::string::npos ? text : text.replace(at, what.size(), with);
+}
+
+TEST(Sops, AValueIsSealedAsKnown) {
+  EXPECT_EQ(seal_value(SecretString(std::string(32, '\1')), "A:", "hello", LeafType::str, std::string(32, '\2')),
+            "ENC[AES256_GCM,data:yGPCHIg=,iv:AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=,tag:FR20QufzRRMMLfPhDNDEpA==,type:str]");
+}
+
+TEST(Sops, TextComesBackByteForByte) {
+  for (const std::string text : {"A=1\n", "# note\nDB_PASSWORD=p@ss word\nEMPTY=\nPEM=l1\\nl2\nHOST_unencrypted=db.local\n", "A=\\\\n\\n\nB='x$y' \nC=\xff\xfe\"\nD==\n"})
+    EXPECT_EQ(text_of(sealed_and_opened(text)), text);
+}
+
+TEST(Sops, NamesStandOpenAndValuesDoNot) {
+  const auto file = file_of(sealed_and_opened("# the note\nDB_PASSWORD=hunter2\nHOST_unencrypted=db.local\n"));
+  EXPECT_THAT(file, HasSubstr("DB_PASSWORD=ENC[AES256_GCM,"));
+  EXPECT_THAT(file, HasSubstr("HOST_unencrypted=db.local"));
+  EXPECT_THAT(file, testing::Not(HasSubstr("hunter2")));
+  EXPECT_THAT(file, testing::Not(HasSubstr("the note")));
+}
+
+TEST(Sops, EveryTamperingIsRefusedWithItsOwnWords) {
+  const auto opened = sealed_and_opened("A=first\nB=second\nC_unencrypted=open\n");
+  const auto file = file_of(opened);
+  const auto line = [&](std::string_view name) {
+    const auto at = file.find(name);
+    return file.substr(at, file.find('\n', at) - at + 1);
+  };
+  const auto expect = [&](const std::string& changed, std::string_view words) {
+    const auto result = reopen(changed, opened.data_key);
+    ASSERT_FALSE(result) << words;
+    EXPECT_EQ(result.error().exit, kCannotDecrypt);
+    EXPECT_THAT(result.error().describe(), HasSubstr(words));
+    EXPECT_THAT(result.error().describe(), testing::Not(HasSubstr("first")));
+  };
+  expect(replaced(file, "A=ENC", "X=ENC"), "'X' does not open");
+  auto swapped = replaced(file, line("A=ENC"), "A" + line("B=ENC").substr(1));
+  expect(swapped, "'A' does not open");
+  expect(replaced(replaced(file, line("A=ENC"), ""), line("B=ENC"), line("B=ENC") + line("A=ENC")), "MAC does not fit");  // two lines changed places
+  expect(replaced(file, line("A=ENC"), ""), "MAC does not fit");
+  expect(replaced(file, line("A=ENC"), "A=\n"), "MAC does not fit");
+  expect(replaced(file, "open", "shut"), "MAC does not fit");
+  expect(replaced(file, "2026-01-02", "2026-01-03"), "MAC does not open");
+  expect(replaced(file, line("sops_mac="), "sops_mac=\n"), "no MAC");
+  expect(replaced(file, "sops_version=3.13.3", "sops_version=new"), "version");
+  expect(replaced(file, line("A=ENC"), "A=plain\n"), "plain text where the file's rule wants it sealed");
+  expect(file + "sops_key_groups__list_0__map_age=x\n", "Shamir");
+  expect(file + "sops_encrypted_suffix=_x\nsops_unencrypted_suffix=_y\n", "more than one");
+  const auto cut = replaced(file, ",tag:", ",tag:AAAA");
+  EXPECT_FALSE(reopen(cut, opened.data_key));
+  const auto other = sealed_and_opened("A=first\nB=second\nC_unencrypted=open\n");
+  const auto other_file = file_of(other);
+  const auto at = other_file.find("sops_mac=");
+  expect(replaced(file, line("sops_mac="), other_file.substr(at, other_file.find('\n', at) - at + 1)), "MAC does not open");
+  EXPECT_FALSE(reopen(file, other.data_key));
+}
+
+TEST(Sops, UnchangedValuesKeepTheirSealedBytes) {
+  const auto before = sealed_and_opened("A=first\nB=second\nC=third\n");
+  auto changed = plain_document(before);
+  changed.leaves[1].text = SecretString("new");
+  const auto after = seal_values(std::move(changed), before.data_key, "2026-01-02T03:04:06Z", &before);
+  EXPECT_EQ(after.leaves[0].text, before.document.leaves[0].text);
+  EXPECT_FALSE(after.leaves[1].text == before.document.leaves[1].text);
+  EXPECT_EQ(after.leaves[2].text, before.document.leaves[2].text);
+  EXPECT_TRUE(reopen(*sealed_text(after), before.data_key));
+}
+
+TEST(Sops, RulesDecideByEveryKeyOfThePath) {
+  const auto rule = [](Rule::Kind kind, std::string text) { return *make_rule(kind, std::move(text)); };
+  EXPECT_TRUE(Rule{}.seals({"A"}));
+  EXPECT_FALSE(Rule{}.seals({"a_unencrypted", "b"}));
+  EXPECT_TRUE(rule(Rule::Kind::encrypted_regex, "PASS").seals({"DB_PASSWORD"}));
+  EXPECT_FALSE(rule(Rule::Kind::encrypted_regex, "^(data|stringData)$").seals({"DB_PASSWORD"}));
+  EXPECT_FALSE(rule(Rule::Kind::encrypted_suffix, "_S").seals({}));
+  EXPECT_FALSE(make_rule(Rule::Kind::encrypted_regex, "("));
+}
+
+TEST(Sops, TheTimeOfTheMacHasNoFraction) {
+  EXPECT_EQ(normal_time("2026-01-02T03:04:05.123+00:00"), "2026-01-02T03:04:05Z");
+  EXPECT_EQ(normal_time("2026-01-02T03:04:05+02:00"), "2026-01-02T03:04:05+02:00");
+  EXPECT_FALSE(normal_time("2026-01-02 03:04:05Z"));
+  EXPECT_FALSE(normal_time("yesterday"));
+}
+
+TEST(Sops, OddDotenvLinesAreNamedByNumberWithoutTheirText) {
+  const auto of = [](std::string_view text) {
+    std::string out;
+    for (const auto& trouble : dotenv_troubles(text)) {
+      out += std::to_string(trouble.line) + " ";
+      EXPECT_EQ(trouble.what.find("hunter2"), std::string::npos);
+    }
+    return out;
+  };
+  EXPECT_EQ(of("A=1\n\n# c\nB='x y'\nC=\"a\\nb\"\n"), "");
+  EXPECT_EQ(of("export A=hunter2\nB=1\r\nC: hunter2\nD\n  # c\n E=1\nA=1\nA=2\nsops_x=1\n"), "1 2 3 4 5 6 8 9 ");
+  EXPECT_EQ(of("KEY=\"-----BEGIN hunter2\nabc=\n-----END\"\n").substr(0, 1), "3");
+  EXPECT_EQ(of("KEY=\"open\nB=hunter2\"\n"), "2 ");
+  EXPECT_EQ(of("\xEF\xBB\xBF""A=1\n"), "1 ");
+}
+
+TEST(Sops, ABinaryFileIsOneValue) {
+  std::string bytes;
+  for (int i = 0; i < 1000; ++i) bytes += static_cast<char>(i);
+  EXPECT_EQ(text_of(sealed_and_opened(bytes, Store::binary)), bytes);
+}
+
+}  // namespace
+}  // namespace dm::secrets
