@@ -10,6 +10,7 @@ namespace dm::backup {
 std::span<const Driver* const> drivers() {
   static const std::array kDrivers{
       &postgres_driver(),
+      &tree_driver(),
   };
   return kDrivers;
 }

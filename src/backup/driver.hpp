@@ -51,7 +51,8 @@ class Driver {
   /// What there is to save, by asking the server; in the order in which it must be restored.
   virtual Result<std::vector<Item>> items(engine::Engine& engine, const Target& target, const Deadline& deadline) const = 0;
   /// Success = every byte was delivered, the program ended with 0, and said so itself. The reader has the last word.
-  virtual Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, const Deadline& deadline) const = 0;
+  /// What people should know about this dump goes to `notes`.
+  virtual Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, std::vector<std::string>& notes, const Deadline& deadline) const = 0;
   virtual std::unique_ptr<DumpReader> reader(const Item& item) const = 0;
 
   /// A throw-away server like that of `target`, without network, that only we can reach. Errors: `unsupported`.

@@ -125,7 +125,7 @@ class Run {
               tell(false);
             }
             return out(piece);
-          }, deadline);
+          }, saved.notes, deadline);
         },
         // Before the repository learns that the stream has ended: is it whole?
         [&]() -> Result<void> {

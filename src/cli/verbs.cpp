@@ -38,6 +38,8 @@ constexpr std::array kVerbs{
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|coverage ... (docs/backup.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password", backup},
+    Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] (docs/drill.md)\n"
+         "       exit status: 0 verified, 1 failed, 2 could not verify", drill},
 };
 
 /// The scripts of the origin and what does their work now.

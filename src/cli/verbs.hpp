@@ -44,6 +44,7 @@ int backup(Args& args);
 int secrets(Args& args);
 /// Help of one of its subcommands, or the list of them.
 std::string secrets_help(std::string_view name);
+int drill(Args& args);
 
 /// Says on standard error what went wrong, and gives the exit status for it.
 int complain(const Error& error);

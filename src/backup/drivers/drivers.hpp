@@ -6,5 +6,6 @@
 namespace dm::backup {
 
 const Driver& postgres_driver();
+const Driver& tree_driver();
 
 }  // namespace dm::backup

@@ -127,7 +127,7 @@ class Postgres final : public Driver {
     return out;
   }
 
-  Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, const Deadline& deadline) const override {
+  Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, std::vector<std::string>&, const Deadline& deadline) const override {
     std::vector<std::string> words;
     if (item.name == kRoles) {
       words = {"pg_dumpall", "-w", "--globals-only"};
