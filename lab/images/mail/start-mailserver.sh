@@ -53,14 +53,18 @@ postconf -M "submissions/inet=submissions inet n - y - - smtpd -o syslog_name=po
 cp /etc/resolv.conf /etc/hosts /etc/services /var/spool/postfix/etc/ 2>/dev/null || :
 
 trap 'postfix stop >/dev/null 2>&1; doveadm stop >/dev/null 2>&1; exit 0' TERM INT
+postfix check 2>/dev/null || :  # makes the queue folders, where Dovecot puts its sockets
 dovecot -F &
+imap=$!
 for _ in {1..50}; do [[ ! -S /var/spool/postfix/private/dovecot-lmtp ]] || break; sleep 0.1; done
 postfix start-fg &
+smtp=$!
 echo "$name is up and running"
-seen=$(cat "$accounts" "$config/postfix-virtual.cf" 2>/dev/null | sha256sum)
+state() { { cat "$accounts" "$config/postfix-virtual.cf" 2>/dev/null || :; } | sha256sum; }
+seen=$(state)
 while sleep 2 & wait $!; do
-  kill -0 %1 2>/dev/null && kill -0 %2 2>/dev/null || { echo 'dovecot or postfix ended' >&2; exit 1; }
-  now=$(cat "$accounts" "$config/postfix-virtual.cf" 2>/dev/null | sha256sum)
+  kill -0 $imap 2>/dev/null && kill -0 $smtp 2>/dev/null || { echo 'dovecot or postfix ended' >&2; exit 1; }
+  now=$(state)
   if [[ $now != "$seen" ]]; then
     echo 'accounts changed'
     seen=$now
