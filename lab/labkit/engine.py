@@ -267,3 +267,17 @@ def usage():
     if not HOME.exists():
         return "0"
     return output("du", "-sh", str(CACHE)).split()[0]
+
+
+def remove_tree(path):
+    """Removes a file or folder below the cache folder, and nothing else."""
+    if CACHE not in path.parents or not path.exists():
+        return
+    if path.is_dir():
+        for line in reversed(pathlib.Path("/proc/mounts").read_text().splitlines()):
+            mounted = line.split()[1]
+            if mounted.startswith(f"{path}/"):
+                subprocess.run(["umount", "-l", mounted], capture_output=True)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()

@@ -13,10 +13,10 @@ CADDY = HERE / "images" / "caddy"
 # Versions are pinned: a lab that changes by itself proves nothing. Restic 0.19 or newer: 0.18.0 of Debian 13 mishandles
 # --stdin-filename with folders.
 GO_TOOLS = {
-    "restic": "github.com/restic/restic/cmd/restic@v0.19.1",
-    "age": "filippo.io/age/cmd/...@v1.3.1",
-    "sops": "github.com/getsops/sops/v3/cmd/sops@v3.13.2",
-    "kopia": "github.com/kopia/kopia@v0.23.1",
+    "restic": ("github.com/restic/restic", "v0.19.1", ["cmd/restic"]),
+    "age": ("filippo.io/age", "v1.3.2", ["cmd/age", "cmd/age-keygen"]),
+    "sops": ("github.com/getsops/sops/v3", "v3.13.3", ["cmd/sops"]),
+    "kopia": ("github.com/kopia/kopia", "v0.23.1", ["."]),
 }
 ROOT = HERE.parent
 _lock = threading.Lock()
@@ -77,13 +77,23 @@ def datamancy(_):
 
 
 def go_tool(name):
+    """A program of a Go module: compiled in a module of ours that requires exactly that version."""
     if (BIN / name).exists():
         return
     if name not in GO_TOOLS:
         raise CannotDo(f"the lab knows no program '{name}'")
+    module, version, packages = GO_TOOLS[name]
+    work = CACHE / "go-modules" / name
+    work.mkdir(parents=True, exist_ok=True)
     BIN.mkdir(parents=True, exist_ok=True)
+    paths = [module if p == "." else f"{module}/{p}" for p in packages]
+    (work / "go.mod").write_text(f"module lab\n\ngo 1.24\n\nrequire {module} {version}\n")
+    (work / "tools.go").write_text("//go:build tools\n\npackage lab\n\nimport (\n" + "".join(f'\t_ "{p}"\n' for p in paths) + ")\n")
     with Clock(f"{name} compiled"):
-        run(go(), "install", GO_TOOLS[name], env=dict(go_environment(), GOBIN=str(BIN)), quiet=True)
+        env = dict(go_environment(), GOFLAGS="-mod=mod -buildvcs=false -trimpath")
+        run(go(), "get", f"{module}@{version}", cwd=work, env=env, quiet=True)
+        for path in paths:
+            run(go(), "build", "-ldflags", "-s -w", "-o", str(BIN) + "/", path, cwd=work, env=env, quiet=True)
 
 
 MAKERS = {"misbehave": misbehave, "caddy": caddy, "datamancy": datamancy}
@@ -111,8 +121,8 @@ def go_environment():
     return env
 
 
-def tools():
-    """Everything a person or a test may want from bin/."""
-    for name in [*GO_TOOLS, "caddy"]:
+def tools(names=()):
+    """What a person or a test may want from bin/: all, or those named."""
+    for name in names or [*GO_TOOLS, "caddy"]:
         make(name)
     say(f"tools are in {BIN}: {', '.join(sorted(p.name for p in BIN.iterdir()))}")

@@ -1,0 +1,164 @@
+"""Runs a Compose project on the lab's images: an override file swaps `image:` (lab/images.yaml says by what), nothing else of
+the project changes. Without a project of the user's it is the club, lab/stack/."""
+import json
+import os
+import pathlib
+import re
+import secrets
+import subprocess
+
+from . import images
+from .common import CACHE, HERE, CannotDo, Clock, output, run, say
+from .engine import compose, environment
+
+CLUB = HERE / "stack"
+MISBEHAVE = "datamancy-lab/misbehave:1"
+
+
+def mapping():
+    pairs = {}
+    for line in (HERE / "images.yaml").read_text().splitlines():
+        match = re.fullmatch(r"(\S+): (\S+)", line.split("#", 1)[0].strip())
+        if match:
+            pairs[match.group(1)] = match.group(2)
+    return pairs
+
+
+def lab_image(name, pairs):
+    """The lab's image for an official one, or None. Tags and digests do not matter; a registry of one's own neither."""
+    bare = name.split("@", 1)[0]
+    if ":" in bare.rsplit("/", 1)[-1]:
+        bare = bare.rsplit(":", 1)[0]
+    for prefix in ("docker.io/library/", "docker.io/", "index.docker.io/", "library/"):
+        if bare.startswith(prefix):
+            bare = bare[len(prefix):]
+            break
+    if bare in pairs:
+        return pairs[bare]
+    first, _, rest = bare.partition("/")
+    return pairs.get(rest) if rest and re.search(r"[.:]", first) and first not in ("ghcr.io", "quay.io") else None
+
+
+class Project:
+    """A Compose project as the lab runs it."""
+
+    def __init__(self, host, files=(), profiles=(), stand_ins=False, name=None):
+        self.host = host
+        self.files = [pathlib.Path(f).resolve() for f in files] or [CLUB / "compose.yaml"]
+        self.own = self.files[0].parent == CLUB
+        if self.own:
+            make_secrets(CLUB / "secrets")
+        self.profiles = list(profiles)
+        self.stand_ins = stand_ins
+        self.model = json.loads(output(*self.argv_plain(), "config", "--format", "json", env=environment(host)))
+        self.name = name or os.environ.get("COMPOSE_PROJECT_NAME") or self.model["name"]
+        self.override = CACHE / "overrides" / f"{self.name}.yaml"
+
+    def argv_plain(self):
+        argv = [str(compose())]
+        for f in self.files:
+            argv += ["-f", str(f)]
+        for p in self.profiles:
+            argv += ["--profile", p]
+        return argv
+
+    def argv(self):
+        return [*self.argv_plain(), "-f", str(self.override), "-p", self.name]
+
+    def swaps(self):
+        """(service, official image, lab image or None) of every service."""
+        pairs = mapping()
+        return [(n, s.get("image", ""), lab_image(s.get("image", ""), pairs)) for n, s in sorted(self.model["services"].items())]
+
+    def write_override(self):
+        """The override file; names without an image of the lab are returned (stand-ins take their place if wanted)."""
+        missing = []
+        lines = [f"# Written by lab/lab for project {self.name}: the lab's images instead of the official ones.", "services:"]
+        for name, image, swap in self.swaps():
+            service = self.model["services"][name]
+            if swap is None and not self.stand_ins:
+                missing.append(f"{name} ({image or 'built'})")
+                continue
+            lines += [f"  {name}:", f"    image: {swap or MISBEHAVE}", "    pull_policy: never"]
+            if "build" in service:
+                lines.append("    build: !reset null")
+            if swap is None:
+                port = next((str(p).split("/")[0] for p in service.get("expose", [])), None) or next((str(p["target"]) for p in service.get("ports", [])), "8080")
+                lines += ["    command: [misbehave]", "    entrypoint: !reset null", "    user: !reset null",
+                          "    environment: {PORT: \"" + port + "\"}", "    healthcheck: {test: [CMD, misbehave, health]}"]
+                missing.append(f"{name} ({image or 'built'})")
+        self.override.parent.mkdir(parents=True, exist_ok=True)
+        self.override.write_text("\n".join(lines) + "\n")
+        return missing
+
+    def needed_images(self):
+        """Folders below lab/images/ that this project needs."""
+        tags = {swap for _, _, swap in self.swaps() if swap} | ({MISBEHAVE} if self.stand_ins else set())
+        return [i.name for i in images.catalogue() if i.tag in tags]
+
+
+def make_secrets(folder):
+    """Secrets of the club, made once: readable in containers by any user, on the host behind a folder of mode 0700."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    word = lambda: secrets.token_urlsafe(18)  # noqa: E731
+    feeds = (folder / "feeds_password").read_text() if (folder / "feeds_password").exists() else word()
+    made = {
+        "postgres_password": word(), "feeds_password": feeds, "pgbouncer_users": f'"feeds" "{feeds}"\n',
+        "miniflux_database_url": f"postgres://feeds:{feeds}@pgbouncer:5432/feeds?sslmode=disable", "miniflux_admin_password": word(),
+        "mariadb_root_password": word(), "roundcube_db_password": word(), "roundcube_des_key": secrets.token_hex(12),
+        "ldap_admin_password": word(), "ldap_config_password": word(), "mail_password": word(), "borg_passphrase": word(),
+    }
+    for name, value in made.items():
+        path = folder / name
+        if not path.exists():
+            path.write_text(value)
+        path.chmod(0o444)
+    accounts = folder / "mail" / "postfix-accounts.cf"
+    if not accounts.exists():
+        accounts.parent.mkdir(exist_ok=True)
+        hashed = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=(folder / "mail_password").read_text(), text=True, capture_output=True)
+        if hashed.returncode != 0:
+            raise CannotDo("openssl is needed to hash the password of the mail account: apt-get install openssl")
+        accounts.write_text(f"ada@club.example|{{SHA512-CRYPT}}{hashed.stdout.strip()}\n")
+
+
+def up(project, wait=180):
+    missing = project.write_override()
+    if missing and not project.stand_ins:
+        raise CannotDo("the lab has no image for " + ", ".join(missing) + ": name one in lab/images.yaml, or use --stand-ins")
+    if missing:
+        say("stand-ins for " + ", ".join(missing))
+    images.build_all(project.host, project.needed_images())
+    with Clock(f"{project.name}: {len(project.model['services'])} services up and healthy"):
+        run(*project.argv(), "up", "-d", "--wait", "--wait-timeout", str(wait), env=environment(project.host))
+
+
+def down(project, volumes):
+    if not project.override.exists():
+        project.write_override()
+    run(*project.argv(), "down", "--remove-orphans", *(["--volumes"] if volumes else []), env=environment(project.host))
+
+
+def unhealthy(project):
+    """Names of services that are not running and healthy."""
+    text = output(*project.argv(), "ps", "-a", "--format", "json", env=environment(project.host))
+    rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")] or (json.loads(text) if text.startswith("[") else [])
+    seen = {r["Service"]: r for r in rows}
+    bad = []
+    for name in project.model["services"]:
+        row = seen.get(name)
+        done = row and row["State"] == "exited" and row.get("ExitCode") == 0
+        if not row or not (done or (row["State"] == "running" and row.get("Health", "") in ("", "healthy"))):
+            bad.append(name)
+    return bad
+
+
+def status(project):
+    if not project.override.exists():
+        project.write_override()
+    run(*project.argv(), "ps", "-a", "--format", "table {{.Service}}\t{{.Image}}\t{{.Status}}", env=environment(project.host))
+    bad = unhealthy(project)
+    if bad:
+        say(f"not up or not healthy: {', '.join(bad)}")
+    return 1 if bad else 0
