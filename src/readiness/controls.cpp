@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "readiness/control.hpp"
@@ -67,6 +68,9 @@ Verdict judge_tiers(const Stack& stack) {
     if (wiring.product_of[id] == nullptr || wiring.product_of[id]->kind != "proxy") continue;
     for (const auto& store : wiring.datastores) {
       if (store.ephemeral || store.service == id || !wiring.reachable(id, store.service)) continue;
+      // One that the proxy's own routes name (CouchDB behind its HTTP interface) is meant to be reached through it.
+      const auto routed = [&](const wiring::Reference& reference) { return reference.from == id && reference.firm && reference.to == store.service; };
+      if (std::ranges::any_of(wiring.references, routed)) continue;
       if (verdict.reason.empty())
         verdict.reason = fmt::format("the proxy '{}' shares a network with the datastore '{}'", wiring.service(id).name, wiring.service(store.service).name);
       verdict.services.push_back(store.service);

@@ -8,6 +8,7 @@
 
 namespace dm::wiring {
 
+void find_products(Wiring& wiring);                         // products.cpp
 void find_one_shots(Wiring& wiring);                        // one_shot.cpp
 void find_names(Wiring& wiring);                            // names.cpp
 void find_listeners(Wiring& wiring);                        // listeners.cpp

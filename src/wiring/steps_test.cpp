@@ -304,5 +304,29 @@ TEST(Graph, BlastRadiusIsTransitiveAndTheCriticalPathIsTheSlowest) {
   EXPECT_EQ(p.wiring.critical_path, (std::vector<ServiceId>{id("db"), id("app"), id("web")}));
 }
 
+TEST(Products, ABuildIsWhatItStartsFrom) {
+  const testing::Wired stack(R"(services:
+  db:
+    build: {context: ./db, args: {V: "17"}}
+    image: own/database
+  web:
+    build: {context: ., dockerfile_inline: "FROM caddy:2"}
+  app:
+    build: ./missing
+-- db/Dockerfile
+ARG V=16
+FROM postgres:${V} AS base
+FROM base
+RUN apt-get install -y postgresql-17-cron
+)");
+  const auto product = [&](std::string_view name) {
+    const auto* found = stack.wiring.product_of[stack.wiring.id_of(name)];
+    return found == nullptr ? std::string_view() : std::string_view(found->id);
+  };
+  EXPECT_EQ(product("db"), "postgres");
+  EXPECT_EQ(product("web"), "caddy");
+  EXPECT_EQ(product("app"), "");
+}
+
 }  // namespace
 }  // namespace dm::wiring

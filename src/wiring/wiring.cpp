@@ -7,8 +7,7 @@ Wiring wire(Project& project, const product::Catalogue& products) {
   Wiring wiring;
   wiring.project = &project;
   wiring.products = &products;
-  for (const Service& service : project.services)
-    wiring.product_of.push_back(service.image ? products.by_image(service.image.value) : nullptr);
+  find_products(wiring);
   find_one_shots(wiring);
   find_names(wiring);
   find_listeners(wiring);

@@ -117,7 +117,7 @@ struct ProfileTrouble {
 struct Wiring {
   const Project* project = nullptr;
   const product::Catalogue* products = nullptr;
-  std::vector<const product::Product*> product_of;   ///< by ServiceId; null = unknown image
+  std::vector<const product::Product*> product_of;   ///< by ServiceId, of the image or of the one that its build starts from; null = unknown
   std::vector<bool> one_shot;                        ///< by ServiceId: runs to completion (init job, migration)
   std::vector<DnsName> names;
   std::vector<Reference> references;

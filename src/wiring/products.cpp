@@ -1,0 +1,47 @@
+#include <fmt/format.h>
+
+#include "formats/dockerfile.hpp"
+#include "wiring/steps.hpp"
+
+namespace dm::wiring {
+namespace {
+
+constexpr std::uint64_t kLargest = 1U << 20U;
+
+std::string_view scalar(const compose::Value& node, std::string_view key) {
+  const auto* value = node.find(key);
+  return value != nullptr ? value->string() : std::string_view();
+}
+
+/// The image that the service's build starts from: a database with an extension added is still that database.
+std::string built_upon(const Service& service, const Project& project) {
+  const auto context = scalar(*service.build, "context");
+  std::string text(scalar(*service.build, "dockerfile_inline"));
+  if (text.empty()) {
+    if (context.empty() || context.find("://") != std::string_view::npos) return {};
+    const auto name = scalar(*service.build, "dockerfile");
+    const auto path = sources::clean_path(name.empty() ? "Dockerfile" : name, context);
+    auto read = project.texts.files().read(path, kLargest);
+    if (!read) return {};
+    text = *std::move(read);
+  }
+  std::map<std::string, std::string, std::less<>> arguments;
+  if (const auto* args = service.build->find("args"); args != nullptr && args->is_mapping())
+    for (const auto& entry : *args->entries)
+      if (entry.value->is_string()) arguments.emplace(entry.key, entry.value->text);
+  return formats::base_image(formats::parse_dockerfile(text), scalar(*service.build, "target"), arguments);
+}
+
+}  // namespace
+
+void find_products(Wiring& wiring) {
+  const auto& project = *wiring.project;
+  for (const Service& service : project.services) {
+    const auto* product = service.image ? wiring.products->by_image(service.image.value) : nullptr;
+    if (product == nullptr && service.build != nullptr && service.build->is_mapping())
+      if (const auto image = built_upon(service, project); !image.empty()) product = wiring.products->by_image(image);
+    wiring.product_of.push_back(product);
+  }
+}
+
+}  // namespace dm::wiring
