@@ -5,7 +5,8 @@
 #include <map>
 #include <set>
 
-#include "cli/verbs.hpp"
+#include "cli/secrets.hpp"
+#include "secrets/delivery.hpp"
 
 namespace dm::cli {
 namespace {
@@ -30,6 +31,13 @@ std::string variable_table(const compose::Project& project) {
   return out;
 }
 
+void scrub(std::vector<compose::Diagnostic>& diagnostics, const secrets::ProjectSecrets& sealed, const Args& args) {
+  auto variables = secrets::variables_of(sealed, args.project.environment);
+  if (!variables) return;
+  const secrets::Scrubber scrubber(std::move(*variables));
+  for (auto& diagnostic : diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
+}
+
 }  // namespace
 
 int config(Args& args) {
@@ -38,6 +46,7 @@ int config(Args& args) {
   args.option("--format", format);
   if (!args.option("--output", output)) args.option("-o", output);
   const bool quiet = args.has("-q") || args.has("--quiet");
+  const bool show_secrets = args.has("--show-secrets");
   if (args.has("--no-interpolate")) args.project.interpolate = false;
   const bool services = args.has("--services");
   const bool volumes = args.has("--volumes");
@@ -51,11 +60,27 @@ int config(Args& args) {
     return kUsage;
   }
   read_stdin(args.project);
-  const auto loaded = compose::load(args.project, sources::disk());
-  const auto& project = *loaded.project;
-  print_diagnostics(project, loaded.diagnostics);
+  const auto folder = project_folder(args);
+  const auto sealed = secrets::environment_for(folder, key_sources(args));
+  if (!sealed) return complain(sealed.error());
+  add_to(args.project, *sealed, folder);
+  // Judged with the real values, shown without them.
+  const secrets::UnsealedFiles with_values(*sealed, secrets::UnsealedFiles::Show::values);
+  const secrets::UnsealedFiles with_placeholders(*sealed, secrets::UnsealedFiles::Show::placeholders);
+  auto loaded = compose::load(args.project, with_values);
+  if (sealed->any()) scrub(loaded.diagnostics, *sealed, args);
+  print_diagnostics(*loaded.project, loaded.diagnostics);
   if (!loaded.ok) return kFailed;
   if (quiet) return kClean;
+  if (sealed->any() && !show_secrets) {
+    loaded = compose::load(args.project, with_placeholders);
+    if (!loaded.ok) {
+      fmt::print(stderr, "datamancy: a sealed value stands where Compose wants a number or a path, so that nothing can be shown without it; --show-secrets prints everything\n");
+      return kFailed;
+    }
+    fmt::print(stderr, "datamancy: sealed values are shown as 'sealed.NAME'; --show-secrets prints them\n");
+  }
+  const auto& project = *loaded.project;
   std::string out;
   std::set<std::string_view> lines;
   if (services)

@@ -4,7 +4,8 @@
 
 #include <cstdio>
 
-#include "cli/verbs.hpp"
+#include "cli/secrets.hpp"
+#include "secrets/delivery.hpp"
 
 namespace dm::cli {
 
@@ -26,7 +27,11 @@ int graph(Args& args) {
   }
   args.project.lenient = true;
   read_stdin(args.project);
-  const auto loaded = compose::load(args.project, sources::disk());
+  const auto folder = project_folder(args);
+  const auto sealed = secrets::placeholders_for(folder, {args.project.environment, {}, true});
+  add_to(args.project, sealed, folder);
+  const secrets::UnsealedFiles files(sealed, secrets::UnsealedFiles::Show::placeholders);
+  const auto loaded = compose::load(args.project, files);
   if (!loaded.usable) {
     print_diagnostics(*loaded.project, loaded.diagnostics);
     return kFailed;

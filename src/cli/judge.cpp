@@ -1,5 +1,7 @@
 #include "cli/judge.hpp"
 
+#include "cli/secrets.hpp"
+
 #include "audit/suppress.hpp"
 
 #include <fmt/format.h>
@@ -35,7 +37,7 @@ bool read_suppressions(const Judged& judged, const std::string& baseline, audit:
 
 }  // namespace
 
-audit::Input Judged::input() const { return {*loaded.project, wiring, loaded.diagnostics, sources::disk(), *loaded.project}; }
+audit::Input Judged::input() const { return {*loaded.project, wiring, loaded.diagnostics, *files, *loaded.project}; }
 
 int unknown(std::string_view verb, std::string_view word) {
   fmt::print(stderr, "datamancy: {} does not know '{}'; see 'datamancy {} --help'\n", verb, word, verb);
@@ -61,7 +63,12 @@ bool take_path(Args& args, std::string_view verb, std::string& baseline) {
 bool judge(Args& args, const std::string& baseline, Judged& out) {
   args.project.lenient = true;
   read_stdin(args.project);
-  out.loaded = compose::load(args.project, sources::disk());
+  // Sealed variables are known by name; their values are placeholders, so that no finding can show one.
+  const auto folder = project_folder(args);
+  out.sealed = secrets::placeholders_for(folder, {args.project.environment, {}, true});
+  add_to(args.project, out.sealed, folder);
+  out.files = std::make_unique<secrets::UnsealedFiles>(out.sealed, secrets::UnsealedFiles::Show::placeholders);
+  out.loaded = compose::load(args.project, *out.files);
   if (!out.loaded.usable) {
     print_diagnostics(*out.loaded.project, out.loaded.diagnostics);
     return false;

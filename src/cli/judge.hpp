@@ -7,10 +7,13 @@
 
 #include "audit/rule.hpp"
 #include "cli/verbs.hpp"
+#include "secrets/delivery.hpp"
 
 namespace dm::cli {
 
 struct Judged {
+  secrets::ProjectSecrets sealed;      ///< placeholders only
+  std::unique_ptr<secrets::UnsealedFiles> files;
   compose::Loaded loaded;
   product::Catalogue products;
   wiring::Wiring wiring;

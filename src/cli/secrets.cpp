@@ -18,7 +18,8 @@ constexpr std::array kVerbs{
                 "init [--recipient AGE1...]... [--no-git]\n"
                 "       writes the key file (mode 0600, never overwritten), .sops.yaml where there is none, and in a git work tree the\n"
                 "       attributes and settings for readable differences and merges; needs neither 'age' nor 'sops'", secrets_init},
-    SecretsVerb{"set", "set one value, read from a prompt or standard input", "set NAME [--in FILE] [--generate[=LENGTH]]", secrets_set},
+    SecretsVerb{"set", "set one value, read from a prompt or standard input", "set NAME [--in FILE] [--generate[=LENGTH]]\n"
+                "       set --null [--in FILE]   (many: NAME=value on standard input, a zero byte after each, as `env -0` prints them)", secrets_set},
     SecretsVerb{"get", "print one value", "get NAME [--in FILE] [--raw]", secrets_get},
     SecretsVerb{"list", "names, never values; needs no key", "list [--in FILE] [--json]", secrets_list},
     SecretsVerb{"remove", "take one name out", "remove NAME [--in FILE] [--yes]", secrets_remove},
@@ -29,6 +30,7 @@ constexpr std::array kVerbs{
     SecretsVerb{"recipients", "who can open a file", "recipients [list|add RECIPIENT...|remove RECIPIENT...] [--in FILE]", secrets_recipients},
     SecretsVerb{"reseal", "seal all values anew under a new data key", "reseal [FILE]", secrets_reseal},
     SecretsVerb{"exec", "run a program with the variables in its environment, as Compose reads them", "exec [--in FILE] -- PROGRAM [ARGUMENT]...", secrets_exec},
+    SecretsVerb{"compose", "run docker compose with the sealed variables, handed on in memory", "compose -- WORDS FOR docker compose", secrets_compose},
     SecretsVerb{"textconv", "for git diff: names and keyed marks of values, never values", "textconv FILE", secrets_textconv},
     SecretsVerb{"merge", "for git merge: a three-way merge of sealed files by name", "merge BASE OURS THEIRS [PATH]", secrets_merge},
 };

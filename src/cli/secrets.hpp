@@ -32,6 +32,7 @@ int secrets_seal(Args& args);
 int secrets_open(Args& args);
 int secrets_edit(Args& args);
 int secrets_exec(Args& args);
+int secrets_compose(Args& args);
 // secrets_git.cpp
 int secrets_textconv(Args& args);
 int secrets_merge(Args& args);

@@ -222,7 +222,7 @@ Result<int> exec(Args& args) {
     std::vector<std::string> names;
     for (const auto& leaf : file.opened.document.leaves)
       if (leaf.type != secrets::LeafType::comment) names.push_back(leaf.path.at(0));
-    opened.files.push_back({file.path, std::move(text), std::move(names)});
+    opened.files.push_back({file.path, std::move(text), {}, std::move(names)});
   }
   if (command.empty()) return secrets_usage("exec", "a program is missing; it follows '--'");
   if (!args.words.empty()) return secrets_usage("exec", fmt::format("'{}' is not known; the program follows '--'", args.words[0]));
@@ -230,10 +230,7 @@ Result<int> exec(Args& args) {
     DM_TRY(opened, secrets::environment_for(project_folder(args), key_sources(args)));
     if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'; '{}' is not started without its secrets", project_folder(args), command[0]));
   }
-  auto process = args.project.environment;
-  for (const auto& file : opened.files)
-    for (const auto& name : file.names) process.erase(name);  // what is sealed wins over what is exported
-  DM_TRY(const auto variables, secrets::variables_of(opened, process));
+  DM_TRY(const auto variables, secrets::variables_of(opened, args.project.environment));
   if (!find_program(command[0])) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, fmt::format("'{}' is not on PATH", command[0]));
   for (const auto& [name, value] : variables) ::setenv(name.c_str(), std::string(value.reveal()).c_str(), 1);
   std::vector<char*> argv;
@@ -244,8 +241,38 @@ Result<int> exec(Args& args) {
   return fail(errno_error(fmt::format("start '{}'", command[0]), errno));
 }
 
+/// `docker compose` with the sealed variables as memory files; everything else is the user's.
+Result<int> compose(Args& args) {
+  const auto cut = std::ranges::find(args.words, "--");
+  if (cut == args.words.end() || cut != args.words.begin() || cut + 1 == args.words.end()) return secrets_usage("compose", "the words for docker compose follow '--'");
+  const auto folder = project_folder(args);
+  DM_TRY(const auto opened, secrets::environment_for(folder, key_sources(args)));
+  if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'", folder));
+  if (!find_program("docker")) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, "'docker' is not on PATH");
+  const auto& project = args.project;
+  DM_TRY(auto feed, secrets::compose_feed(opened, folder, project.env_files));
+  for (const auto& file : opened.files)
+    for (const auto& name : file.names) ::unsetenv(name.c_str());  // an exported variable would win over the sealed one
+  std::vector<std::string> words{"docker", "compose"};
+  words.insert(words.end(), feed.arguments.begin(), feed.arguments.end());
+  for (const auto& file : project.files) words.insert(words.end(), {"--file", file});
+  for (const auto& profile : project.profiles) words.insert(words.end(), {"--profile", profile});
+  if (!project.project_name.empty()) words.insert(words.end(), {"--project-name", project.project_name});
+  if (!project.project_directory.empty()) words.insert(words.end(), {"--project-directory", project.project_directory});
+  words.insert(words.end(), cut + 1, args.words.end());
+  for (const auto& [number, descriptor] : feed.descriptors)
+    if (::dup2(descriptor, number) < 0) return fail(errno_error("dup2", errno));
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  std::fflush(nullptr);
+  ::execvp(argv[0], argv.data());
+  return fail(errno_error("start 'docker'", errno));
+}
+
 }  // namespace
 
+int secrets_compose(Args& args) { return status_of(compose(args)); }
 int secrets_seal(Args& args) { return status_of(seal(args)); }
 int secrets_open(Args& args) { return status_of(open(args)); }
 int secrets_edit(Args& args) { return status_of(edit(args)); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "base/files.hpp"
 #include "base/json.hpp"
@@ -70,7 +71,7 @@ Result<secrets::SecretString> as_dotenv(std::string_view name, const secrets::Se
   secrets::SecretString line(fmt::format("{}=", name));
   line.append(text.reveal());
   line.append('\n');
-  one.files.push_back({"", std::move(line), {std::string(name)}});
+  one.files.push_back({"", std::move(line), {}, {std::string(name)}});
   DM_TRY(const auto back, secrets::variables_of(one, {}));
   if (back.size() != 1 || !(back[0].second == value)) return fail(Errc::unsupported, "Compose would not read this value back as it is; seal it as a file ('datamancy secrets seal')");
   // SOPS takes backslash-n for a line end in the stored text.
@@ -83,9 +84,78 @@ Result<secrets::SecretString> as_dotenv(std::string_view name, const secrets::Se
   return stored;
 }
 
+using Entries = std::vector<std::pair<std::string, secrets::SecretString>>;
+
+/// NAME=value, a zero byte after each.
+Result<Entries> entries_of(const secrets::SecretString& input) {
+  Entries out;
+  auto rest = input.reveal();
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find('\0'), rest.size());
+    const auto entry = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto cut = entry.find('=');
+    if (cut == std::string_view::npos || !variable_name(entry.substr(0, cut))) return fail(Errc::invalid_input, fmt::format("entry {} of standard input is no NAME=value", out.size() + 1));
+    out.emplace_back(entry.substr(0, cut), secrets::SecretString(entry.substr(cut + 1)));
+  }
+  return out;
+}
+
+/// Sets variables in an open dotenv file. Errors: those of `as_dotenv`, and where the rule would leave one in the clear.
+Result<secrets::Document> with_values(const secrets::SealedFile& file, const Entries& entries) {
+  auto plain = secrets::plain_document(file.opened);
+  std::map<std::string, std::size_t, std::less<>> places;
+  for (std::size_t i = 0; i < plain.leaves.size(); ++i)
+    if (plain.leaves[i].type != secrets::LeafType::comment) places[plain.leaves[i].path.at(0)] = i;
+  const auto rule = plain.sops.rule.value_or(secrets::Rule{});
+  for (const auto& [name, value] : entries) {
+    if (!rule.seals({name})) return fail(Errc::invalid_input, fmt::format("the rule of '{}' ({}: {}) would leave {} in the clear", file.path, to_string(rule.kind), rule.text, name));
+    auto text = during(fmt::format("setting {}", name), as_dotenv(name, value));
+    if (!text) return fail(text.error());
+    const auto [place, fresh] = places.try_emplace(name, plain.leaves.size());
+    if (fresh) plain.leaves.push_back({{name}, secrets::LeafType::str, {}, {}, 0});
+    plain.leaves[place->second].text = std::move(*text);
+  }
+  return plain;
+}
+
+/// The file to set in: as `chosen_file`, but a new secrets.enc.env where none is there yet.
+Result<std::string> file_to_set(Args& args) {
+  const bool named = std::ranges::any_of(args.words, [](const std::string& word) { return word == "--in" || word.starts_with("--in="); });
+  auto chosen = chosen_file(args);
+  if (!chosen && !named && chosen.error().exit == secrets::kNoSecrets) return project_folder(args) + "/secrets.enc.env";
+  return chosen;
+}
+
+/// Makes an empty sealed file where there is none.
+Result<void> ensure_file(const std::string& path, secrets::Keyring& keys) {
+  if (sources::disk().stat(path).kind != sources::Kind::missing) return {};
+  if (!path.ends_with(".env")) return fail(Errc::invalid_input, fmt::format("there is no '{}', and only *.enc.env files are made here", path));
+  DM_TRY(const auto plan, secrets::plan_sealing(path, keys));
+  DM_TRY(const auto empty, secrets::seal_text("", secrets::Store::dotenv, plan));
+  DM_CHECK(write_atomic(path, empty));
+  fmt::print("made {} (recipients from {})\n", path, plan.from);
+  return {};
+}
+
+Result<int> set_many(Args& args) {
+  DM_TRY(const auto path, file_to_set(args));
+  if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known beside --null", args.words[0]));
+  DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
+  DM_TRY(const auto input, read_secret_input());
+  DM_TRY(const auto entries, entries_of(input));
+  DM_CHECK(ensure_file(path, keys));
+  DM_TRY(const auto file, secrets::open_sealed(path, keys));
+  if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, "many values at once are set in dotenv files only");
+  DM_TRY(auto plain, with_values(file, entries));
+  DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
+  fmt::print("{} {} values in {}\n", changed ? "set" : "unchanged:", entries.size(), path);
+  return kClean;
+}
+
 Result<int> set(Args& args) {
-  std::string in;
-  const bool named = args.option("--in", in);
+  if (args.has("--null")) return set_many(args);
+  auto chosen = file_to_set(args);
   const auto generate = std::ranges::any_of(args.words, [](const std::string& word) { return word.starts_with("--generate"); });
   std::vector<std::string> operands;
   for (const auto& word : args.words)
@@ -96,52 +166,28 @@ Result<int> set(Args& args) {
   const auto name = operands[0];
   std::erase(args.words, name);
 
-  std::string path = named ? absolute(args, in) : "";
-  if (!named) {
-    auto chosen = chosen_file(args);
-    if (chosen) path = *chosen;
-    else if (chosen.error().exit == secrets::kNoSecrets) path = project_folder(args) + "/secrets.enc.env";
-    else return fail(chosen.error());
-  }
+  DM_TRY(const auto path, chosen);
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
-  if (sources::disk().stat(path).kind == sources::Kind::missing) {
-    if (!path.ends_with(".env")) return fail(Errc::invalid_input, fmt::format("there is no '{}', and only *.enc.env files are made here", path));
-    if (!variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
-    DM_TRY(const auto plan, secrets::plan_sealing(path, keys));
-    DM_TRY(const auto value, value_from_user(args, name));
-    if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known", args.words[0]));
-    DM_TRY(const auto empty, secrets::seal_text("", secrets::Store::dotenv, plan));
-    DM_CHECK(write_atomic(path, empty));
-    fmt::print("made {} (recipients from {})\n", path, plan.from);
-    DM_TRY(const auto file, secrets::open_sealed(path, keys));
-    auto plain = secrets::plain_document(file.opened);
-    DM_TRY(auto text, as_dotenv(name, value));
-    plain.leaves.push_back({{name}, secrets::LeafType::str, std::move(text), {}, 0});
-    DM_CHECK(secrets::save_sealed(file, std::move(plain)));
-    fmt::print("set {} in {}\n", name, path);
-    return kClean;
-  }
+  if (path.ends_with(".env") && !variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
+  DM_CHECK(ensure_file(path, keys));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
   const bool dotenv = file.opened.document.store == secrets::Store::dotenv;
   if (dotenv && !variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
   DM_TRY(auto value, value_from_user(args, name));
   if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known", args.words[0]));
   auto plain = secrets::plain_document(file.opened);
-  auto leaf = std::ranges::find_if(plain.leaves.rbegin(), plain.leaves.rend(),
-                                   [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
   if (dotenv) {
-    DM_TRY(value, as_dotenv(name, value));
-    if (file.opened.document.sops.rule && !file.opened.document.sops.rule->seals({name}))
-      return fail(Errc::invalid_input, fmt::format("the rule of '{}' ({}: {}) would leave {} in the clear", path, to_string(file.opened.document.sops.rule->kind), file.opened.document.sops.rule->text, name));
-    if (leaf == plain.leaves.rend()) {
-      plain.leaves.push_back({{name}, secrets::LeafType::str, {}, {}, 0});
-      leaf = plain.leaves.rbegin();
-    }
-  } else if (leaf == plain.leaves.rend()) {
-    return fail(Errc::not_found, fmt::format("'{}' has no value '{}'; in {} files values are replaced, not added", path, name, to_string(plain.store)));
+    Entries one;
+    one.emplace_back(name, std::move(value));
+    DM_TRY(plain, with_values(file, one));
+  } else {
+    const auto leaf = std::ranges::find_if(plain.leaves.rbegin(), plain.leaves.rend(),
+                                           [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
+    if (leaf == plain.leaves.rend())
+      return fail(Errc::not_found, fmt::format("'{}' has no value '{}'; in {} files values are replaced, not added", path, name, to_string(plain.store)));
+    leaf->text = std::move(value);
+    leaf->type = secrets::LeafType::str;
   }
-  leaf->text = std::move(value);
-  if (leaf->type != secrets::LeafType::str) leaf->type = secrets::LeafType::str;
   DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
   fmt::print("{} {} in {}\n", changed ? "set" : "unchanged:", name, path);
   return kClean;
@@ -161,7 +207,7 @@ Result<int> get(Args& args) {
   if (document.store == secrets::Store::dotenv && !raw) {
     secrets::ProjectSecrets one;
     DM_TRY(auto text, secrets::plain_text(file.opened));
-    one.files.push_back({path, std::move(text), {name}});
+    one.files.push_back({path, std::move(text), {}, {name}});
     auto process = args.project.environment;
     process.erase(name);
     DM_TRY(auto variables, secrets::variables_of(one, process));

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/files.hpp"
+#include "secrets/delivery.hpp"
 #include "sensitive/sensitive.hpp"
 
 extern char** environ;  // NOLINT
@@ -20,7 +21,7 @@ namespace {
 constexpr std::array kVerbs{
     Verb{"config", "print the project as Compose sees it",
          "config [--format yaml|json] [--services|--volumes|--networks|--images|--profiles|--environment|--variables]\n"
-         "       [-q] [--no-interpolate] [-o FILE]",
+         "       [-q] [--no-interpolate] [--show-secrets] [-o FILE]",
          config},
     Verb{"audit", "say what will break in production, and why", 
          "audit [PATH] [--format text|json|markdown|html|sarif|junit] [--show critical|high|medium|low|info] [-o FILE]\n"
@@ -93,7 +94,8 @@ void print_diagnostics(const compose::Project& project, const std::vector<compos
     const auto place = project.texts.describe(diagnostic.where, project.folder);
     const auto* kind = diagnostic.severity == compose::Trouble::error ? "error" : "warning";
     fmt::print(stderr, "{}{}{}: {}\n", place, place.empty() ? "" : ": ", kind, diagnostic.message);
-    if (diagnostic.where) {
+    const auto* unsealed = dynamic_cast<const secrets::UnsealedFiles*>(&project.texts.files());
+    if (diagnostic.where && (unsealed == nullptr || !unsealed->secret(project.texts.at(diagnostic.where.file).path))) {
       const auto position = project.texts.position(diagnostic.where);
       const auto span = project.texts.lines(diagnostic.where.file).line(position.line);
       if (span.size() < 400) {

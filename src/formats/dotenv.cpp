@@ -101,7 +101,7 @@ class Parser {
   void unquoted(DotenvEntry& entry, std::size_t end) {
     auto stop = at_;
     for (; stop < end; ++stop)
-      if (text_[stop] == '#' && (stop == at_ || text_[stop - 1] == ' ')) break;
+      if (text_[stop] == '#' && stop > at_ && text_[stop - 1] == ' ') break;  // at the value's begin it belongs to it
     while (stop > at_ && blank(text_[stop - 1])) --stop;
     const auto begin = at_;
     at_ = std::min(end + 1, text_.size());

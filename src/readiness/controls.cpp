@@ -38,7 +38,7 @@ Verdict judge_sealed(const Stack& stack) {
   std::string_view first;
   for (const auto& [name, definition] : stack.project->environment) {
     if (!definition.where || definition.value.empty() || !sensitive::secret_name(name)) continue;
-    if (definition.value.starts_with("ENC[") || sensitive::looks_hashed(definition.value)) continue;
+    if (sensitive::looks_sealed(definition.value) || sensitive::looks_hashed(definition.value)) continue;
     if (plain++ == 0) first = name;
   }
   if (plain == 0) return {};

@@ -7,17 +7,46 @@
 
 #include "base/files.hpp"
 #include "secrets/sealed.hpp"
+#include "sensitive/sensitive.hpp"
 
 namespace dm::secrets {
 namespace {
 
-Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys) {
-  DM_TRY(const auto file, open_sealed(path, keys));
-  DM_TRY(auto text, plain_text(file.opened));
-  ProjectSecrets::File out{path, std::move(text), {}};
+/// "0" to "99999" and booleans: what a typed field of Compose may need, and no secret.
+bool harmless(std::string_view value) {
+  const bool number = !value.empty() && value.size() <= 5 && value.find_first_not_of("0123456789") == std::string_view::npos;
+  return number || value == "true" || value == "false";
+}
+
+/// Line for line as the sealed file has them, so that places fit.
+std::string placeholders(const Document& document, const Opened* opened) {
+  const auto rule = document.sops.rule.value_or(Rule{});
+  std::string out;
+  std::size_t line = 1;
+  for (std::size_t i = 0; i < document.leaves.size(); ++i) {
+    const auto& leaf = document.leaves[i];
+    for (; line < leaf.line; ++line) out += '\n';
+    if (leaf.type == LeafType::comment) continue;
+    const auto& name = leaf.path.at(0);
+    const auto value = opened != nullptr ? opened->values[i].plain.reveal() : std::string_view{};
+    if (leaf.text.empty() || !rule.seals(leaf.path)) out += fmt::format("{}={}", name, leaf.text.reveal());
+    else if (!sensitive::secret_name(name) && harmless(value)) out += fmt::format("{}={}", name, value);
+    else out += fmt::format("{}=sealed.{}", name, name);
+  }
+  return out + "\n";
+}
+
+ProjectSecrets::File opened_file(const SealedFile& file, SecretString text) {
+  ProjectSecrets::File out{file.path, std::move(text), placeholders(file.opened.document, &file.opened), {}};
   for (const auto& leaf : file.opened.document.leaves)
     if (leaf.type != LeafType::comment) out.names.push_back(leaf.path.at(0));
   return out;
+}
+
+Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys) {
+  DM_TRY(const auto file, open_sealed(path, keys));
+  DM_TRY(auto text, plain_text(file.opened));
+  return opened_file(file, std::move(text));
 }
 
 /// The files that Compose reads by itself: those that were named, or `.env` where it is plain.
@@ -47,6 +76,27 @@ Result<ProjectSecrets> environment_for(const std::string& folder, const KeySourc
   return out;
 }
 
+ProjectSecrets placeholders_for(const std::string& folder, KeySources sources) {
+  ProjectSecrets out;
+  const auto paths = sealed_env_files(sources::disk(), folder);
+  if (paths.empty()) return out;
+  sources.ask = {};
+  auto keys = Keyring::load(std::move(sources));
+  for (const auto& path : paths) {
+    const auto text = sources::disk().read(path, kMaxSealed);
+    auto document = text ? parse_sealed(*text) : Result<Document>(fail(text.error()));
+    if (!document) continue;
+    ProjectSecrets::File file{path, {}, {}, {}};
+    for (const auto& leaf : document->leaves)
+      if (leaf.type != LeafType::comment) file.names.push_back(leaf.path.at(0));
+    const bool own = keys && std::ranges::any_of(document->sops.age, [](const AgeKey& key) { return recipient_kind(key.recipient) == RecipientKind::x25519; });
+    auto opened = own ? open_sealed_text(*text, *keys) : Result<Opened>(fail(Errc::denied, "no key"));
+    file.shown = placeholders(*document, opened ? &*opened : nullptr);
+    out.files.push_back(std::move(file));
+  }
+  return out;
+}
+
 const ProjectSecrets::File* UnsealedFiles::find(std::string_view path) const {
   for (const auto& file : secrets_.files)
     if (file.path == path) return &file;
@@ -55,12 +105,12 @@ const ProjectSecrets::File* UnsealedFiles::find(std::string_view path) const {
 
 sources::Stat UnsealedFiles::stat(const std::string& path) const {
   auto out = under_.stat(path);
-  if (const auto* file = find(path); file != nullptr) out.size = file->text.size();
+  if (const auto* file = find(path); file != nullptr) out.size = show_ == Show::values ? file->text.size() : file->shown.size();
   return out;
 }
 
 Result<std::string> UnsealedFiles::read(const std::string& path, std::uint64_t limit) const {
-  if (const auto* file = find(path); file != nullptr) return std::string(file->text.reveal());
+  if (const auto* file = find(path); file != nullptr) return show_ == Show::values ? std::string(file->text.reveal()) : file->shown;
   return under_.read(path, limit);
 }
 
@@ -98,6 +148,8 @@ Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const Pro
   compose::Options options;
   options.working_directory = "/p";
   options.environment = process_environment;
+  for (const auto& file : secrets.files)
+    for (const auto& name : file.names) options.environment.erase(name);  // what is sealed wins over what is exported
   std::set<std::string, std::less<>> names;
   for (const auto& file : secrets.files) {
     const auto path = fmt::format("/p/{}.env", options.env_files.size());
@@ -113,6 +165,20 @@ Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const Pro
   std::vector<std::pair<std::string, SecretString>> out;
   for (const auto& name : names)
     if (const auto found = loaded.project->environment.find(name); found != loaded.project->environment.end()) out.emplace_back(name, SecretString(found->second.value));
+  return out;
+}
+
+Scrubber::Scrubber(std::vector<std::pair<std::string, SecretString>> variables) : variables_(std::move(variables)) {
+  std::erase_if(variables_, [](const auto& variable) { return variable.second.size() < 4 || harmless(variable.second.reveal()); });
+  std::ranges::sort(variables_, [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
+}
+
+std::string Scrubber::clean(std::string_view text) const {
+  std::string out(text);
+  for (const auto& [name, value] : variables_) {
+    const auto with = fmt::format("(sealed {})", name);
+    for (auto at = out.find(value.reveal()); at != std::string::npos; at = out.find(value.reveal(), at + with.size())) out.replace(at, value.size(), with);
+  }
   return out;
 }
 

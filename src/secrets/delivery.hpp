@@ -19,6 +19,7 @@ struct ProjectSecrets {
   struct File {
     std::string path;            ///< of the sealed file
     SecretString text;           ///< dotenv, as Compose is to read it
+    std::string shown;           ///< the same lines with placeholders ("sealed.NAME"; plain values and small numbers as they are)
     std::vector<std::string> names;
   };
   std::vector<File> files;       ///< sorted by name; a later one wins
@@ -30,12 +31,17 @@ struct ProjectSecrets {
 /// fallback to plain text. No sealed file at all is an empty value.
 Result<ProjectSecrets> environment_for(const std::string& folder, const KeySources& sources);
 
-/// A view of the disk in which the sealed files of `secrets` read as their plain text, for `compose::load`. `secrets` must outlive it. The texts of such
-/// a load hold secrets: whoever shows a line of a file for which `secret(path)` holds must not.
+/// For the audit, which judges files and never shows a secret: placeholders only, also without a key. A key that can be had without asking only makes
+/// small numbers (ports) real. Files that are damaged are left out.
+ProjectSecrets placeholders_for(const std::string& folder, KeySources sources);
+
+/// A view of the disk in which the sealed files of `secrets` read as their plain text or as placeholders, for `compose::load`. `secrets` must outlive
+/// it. The texts of a load with values hold secrets: a line of a file for which `secret(path)` holds must not be shown.
 class UnsealedFiles final : public sources::Files {
  public:
-  explicit UnsealedFiles(const ProjectSecrets& secrets, const sources::Files& under = sources::disk()) : secrets_(secrets), under_(under) {}
-  bool secret(std::string_view path) const { return find(path) != nullptr; }
+  enum class Show { values, placeholders };
+  UnsealedFiles(const ProjectSecrets& secrets, Show show, const sources::Files& under = sources::disk()) : secrets_(secrets), show_(show), under_(under) {}
+  bool secret(std::string_view path) const { return show_ == Show::values && find(path) != nullptr; }
   sources::Stat stat(const std::string& path) const override;
   Result<std::string> read(const std::string& path, std::uint64_t limit = sources::kMaxFile) const override;
   std::vector<std::string> list(const std::string& path) const override { return under_.list(path); }
@@ -44,6 +50,7 @@ class UnsealedFiles final : public sources::Files {
  private:
   const ProjectSecrets::File* find(std::string_view path) const;
   const ProjectSecrets& secrets_;
+  Show show_;
   const sources::Files& under_;
 };
 
@@ -59,7 +66,18 @@ struct ComposeFeed {
 };
 Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& env_files, int first_descriptor = 10);
 
-/// The variables of the sealed files as Compose reads them, in order of their names. Errors: `invalid_input` where a text cannot be read.
+/// The variables of the sealed files as Compose reads them, in order of their names; references may name variables of the process. Errors: `invalid_input` where a text cannot be read.
 Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment);
+
+/// Takes sealed values out of what other programs say: each occurrence becomes "(sealed NAME)". Values of fewer than four characters stay: they say nothing
+/// and stand everywhere.
+class Scrubber {
+ public:
+  explicit Scrubber(std::vector<std::pair<std::string, SecretString>> variables);
+  std::string clean(std::string_view text) const;
+
+ private:
+  std::vector<std::pair<std::string, SecretString>> variables_;  // longest value first
+};
 
 }  // namespace dm::secrets

@@ -23,6 +23,8 @@ bool looks_hashed(std::string_view value) {
   return std::ranges::any_of(kStarts, [&](std::string_view start) { return value.starts_with(start); });
 }
 
+bool looks_sealed(std::string_view value) { return value.starts_with("ENC[AES256_GCM,") || value.starts_with("sealed."); }
+
 std::string mask(std::string_view value) { return "(" + std::to_string(value.size()) + " characters)"; }
 
 std::string mask_line(std::string_view line) {

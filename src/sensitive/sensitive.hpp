@@ -10,6 +10,8 @@ namespace dm::sensitive {
 bool secret_name(std::string_view variable);
 /// The value is a hash, not the secret itself: $2y$, $argon2, {SSHA}, pbkdf2.
 bool looks_hashed(std::string_view value);
+/// The value is no secret itself but stands for a sealed one: SOPS text, or the audit's placeholder for it.
+bool looks_sealed(std::string_view value);
 /// For messages: the length, never the text.
 std::string mask(std::string_view value);
 

@@ -15,7 +15,7 @@ namespace {
 /// The first variable with a secret's name and a value of its own.
 Location first_secret(sources::FileId file, std::string_view text) {
   for (const auto& entry : formats::parse_dotenv_raw(text).entries)
-    if (!entry.value.empty() && !entry.inherits && sensitive::secret_name(entry.key) && !sensitive::looks_hashed(entry.value))
+    if (!entry.value.empty() && !entry.inherits && sensitive::secret_name(entry.key) && !sensitive::looks_hashed(entry.value) && !sensitive::looks_sealed(entry.value))
       return {file, entry.key_span};
   return {};
 }
