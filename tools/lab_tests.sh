@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# ./test --lab: the tests labelled `lab`, on a real engine with the lab's images; the result goes to docs/proofs/lab.md.
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+. "$here/tools/setup.sh"
+dm_packages
+dm_build "$here"
+before=$("$here/lab/lab" engine --ours)
+"$here/lab/lab" engine "$@"
+if [ "$before" = no ] && [ "$("$here/lab/lab" engine --ours)" = yes ]; then
+  trap '"$here/lab/lab" engine stop' EXIT
+fi
+eval "$("$here/lab/lab" env)"
+"$here/lab/lab" images
+# The programs that tests find on PATH where the machine has none.
+PATH=$PATH:$DATAMANCY_LAB/bin
+
+log=$here/build/lab-tests.log status=0
+started=$(date +%s)
+ctest --test-dir "$here/build" -L lab --output-on-failure 2>&1 | tee "$log" || status=$?
+commit=$(git -C "$here" rev-parse --short HEAD)$(git -C "$here" diff --quiet HEAD -- || echo ' with changes')
+engine=$("$here/lab/lab" engine --show)
+python3 "$here/tools/lab_proof.py" "$here/docs/proofs/lab.md" "$log" "$engine" "$commit" "$(($(date +%s) - started))"
+exit "$status"
