@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# ./test --lab: the tests labelled `lab`, on a real engine with the lab's images; the result goes to docs/proofs/lab.md.
+# ./test --lab [--version current] [--namespace]: the tests labelled `lab`, on a real engine with the lab's images; the result
+# goes to docs/proofs/lab.md. The options are those of `lab/lab engine`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/tools/setup.sh"
@@ -17,7 +18,7 @@ PATH=$PATH:$DATAMANCY_LAB/bin
 
 log=$here/build/lab-tests.log status=0
 started=$(date +%s)
-ctest --test-dir "$here/build" -L lab --output-on-failure 2>&1 | tee "$log" || status=$?
+"$here/lab/lab" exec ctest --test-dir "$here/build" -L lab --output-on-failure 2>&1 | tee "$log" || status=$?
 commit=$(git -C "$here" rev-parse --short HEAD)$(git -C "$here" diff --quiet HEAD -- || echo ' with changes')
 engine=$("$here/lab/lab" engine --show)
 python3 "$here/tools/lab_proof.py" "$here/docs/proofs/lab.md" "$log" "$engine" "$commit" "$(($(date +%s) - started))"

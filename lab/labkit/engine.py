@@ -114,6 +114,12 @@ def own_namespace():
     return ["nsenter", f"--net=/run/netns/{name}"]
 
 
+def prefix():
+    """What a command needs before it to see the network of our engine: nothing, or its namespace."""
+    name = HOME / "netns"
+    return ["nsenter", f"--net=/run/netns/{name.read_text()}"] if name.exists() else []
+
+
 def start(version="system", namespace=False):
     """Starts our engine where none answers. Returns (host, version, started)."""
     host, running, ours = find()

@@ -6,13 +6,15 @@ import pathlib
 import re
 import secrets
 import subprocess
+import tempfile
 
 from . import images
-from .common import CACHE, HERE, CannotDo, Clock, output, run, say
-from .engine import compose, environment
+from .common import BASE, CACHE, HERE, CannotDo, Clock, output, run, say
+from .engine import compose, docker, environment
 
 CLUB = HERE / "stack"
 MISBEHAVE = "datamancy-lab/misbehave:1"
+DEBIAN = re.compile(r"(docker\.io/)?(library/)?debian:(13|trixie|stable)[a-z0-9.-]*")
 
 
 def mapping():
@@ -37,6 +39,22 @@ def lab_image(name, pairs):
         return pairs[bare]
     first, _, rest = bare.partition("/")
     return pairs.get(rest) if rest and re.search(r"[.:]", first) and first not in ("ghcr.io", "quay.io") else None
+
+
+def dockerfile_on_lab(service):
+    """The service's own Dockerfile with Debian 13 swapped for the lab's, or None when it starts from something else."""
+    build = service.get("build")
+    if not build:
+        return None
+    try:
+        text = build.get("dockerfile_inline") or (pathlib.Path(build["context"]) / build.get("dockerfile", "Dockerfile")).read_text()
+    except OSError:
+        return None
+    stages = {m.group(1).lower() for m in re.finditer(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.M | re.I)}
+    for base in re.findall(r"^FROM\s+(?:--\S+\s+)*(\S+)", text, re.M | re.I):
+        if base.lower() not in stages and base != "scratch" and not DEBIAN.fullmatch(base.split("@")[0]):
+            return None
+    return re.sub(r"^(FROM\s+(?:--\S+\s+)*)(\S+)", lambda m: m.group(1) + (BASE if DEBIAN.fullmatch(m.group(2).split("@")[0]) else m.group(2)), text, flags=re.M | re.I)
 
 
 class Project:
@@ -66,9 +84,32 @@ class Project:
         return [*self.argv_plain(), "-f", str(self.override), "-p", self.name]
 
     def swaps(self):
-        """(service, official image, lab image or None) of every service."""
+        """(service, official image, lab image or None) of every service. A service that the project builds itself from Debian 13
+        is built on the lab's Debian."""
         pairs = mapping()
-        return [(n, s.get("image", ""), lab_image(s.get("image", ""), pairs)) for n, s in sorted(self.model["services"].items())]
+        out = []
+        for name, service in sorted(self.model["services"].items()):
+            swap = lab_image(service.get("image", ""), pairs)
+            if swap is None and dockerfile_on_lab(service):
+                swap = f"datamancy-lab/own-{re.sub('[^a-z0-9_.-]', '-', service.get('image', self.name + '-' + name).lower()).strip('-')}:lab"
+            out.append((name, service.get("image", ""), swap))
+        return out
+
+    def build_own(self):
+        """Builds what the project builds itself, on the lab's base."""
+        done = set()
+        for name, _, swap in self.swaps():
+            if not swap or not swap.startswith("datamancy-lab/own-") or swap in done:
+                continue
+            done.add(swap)
+            build = self.model["services"][name]["build"]
+            images.make_base(self.host)
+            options = [o for k, v in (build.get("args") or {}).items() for o in ("--build-arg", f"{k}={v}" if v is not None else k)]
+            options += ["--target", build["target"]] if build.get("target") else []
+            with tempfile.NamedTemporaryFile("w", suffix=".Dockerfile") as recipe, Clock(f"{swap} for {name}"):
+                recipe.write(dockerfile_on_lab(self.model["services"][name]))
+                recipe.flush()
+                run(docker(), "build", "--network", "host", "-t", swap, "-f", recipe.name, *options, build["context"], env=environment(self.host), quiet=True)
 
     def write_override(self):
         """The override file; names without an image of the lab are returned (stand-ins take their place if wanted)."""
@@ -130,6 +171,7 @@ def up(project, wait=180):
     if missing:
         say("stand-ins for " + ", ".join(missing))
     images.build_all(project.host, project.needed_images())
+    project.build_own()
     with Clock(f"{project.name}: {len(project.model['services'])} services up and healthy"):
         run(*project.argv(), "up", "-d", "--wait", "--wait-timeout", str(wait), env=environment(project.host))
 
