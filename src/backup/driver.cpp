@@ -10,6 +10,9 @@ namespace dm::backup {
 std::span<const Driver* const> drivers() {
   static const std::array kDrivers{
       &postgres_driver(),
+      &mariadb_driver(),
+      &valkey_driver(),
+      &openldap_driver(),
       &tree_driver(),
   };
   return kDrivers;

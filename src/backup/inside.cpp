@@ -23,7 +23,7 @@ Result<engine::ExecResult> run_inside(engine::Engine& engine, const std::string&
   exec.in = std::move(what.in);
   exec.out = std::move(what.out);
   exec.guard = true;
-  const std::string name = what.words.empty() ? "sh" : what.words.front();
+  const std::string name = what.name.empty() ? what.words.empty() ? "sh" : what.words.front() : std::string(what.name);
   DM_TRY(engine::ExecResult result, during(fmt::format("running '{}' in the container", name), engine.exec(container, exec, deadline)));
   if (!result.fine()) {
     const auto words = last_words(result.err);

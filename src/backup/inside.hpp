@@ -9,6 +9,7 @@
 namespace dm::backup {
 
 struct Inside {
+  std::string_view name{};               ///< for messages; "" = the first of WORDS
   std::string_view script{};             ///< constant; run as `sh -c SCRIPT sh WORDS...`. "" = WORDS are the command
   std::vector<std::string> words{};      ///< never a secret
   std::vector<std::string> env{};        ///< "NAME=value"; shows nowhere

@@ -78,7 +78,11 @@ class Rehearsal {
     target.container = id;
     DM_CHECK(during("waiting for the stand-in", driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(5)))));
     const auto then = target;
-    if (auto examined = driver.examine(engine_, target, deadline_); !examined) return examined;
+    target.facts["stand_in"] = "yes";
+    // Those whose server comes up with its data cannot be asked yet; their version is that of the image.
+    if (auto seen = target; driver.examine(engine_, seen, deadline_)) {
+      if (const auto version = seen.facts.find("version"); version != seen.facts.end()) target.facts["version"] = version->second;
+    }
     for (const auto* one : saved) {
       ItemResult result;
       result.item = one->item;

@@ -6,6 +6,9 @@
 namespace dm::backup {
 
 const Driver& postgres_driver();
+const Driver& mariadb_driver();
+const Driver& valkey_driver();
+const Driver& openldap_driver();
 const Driver& tree_driver();
 
 }  // namespace dm::backup
