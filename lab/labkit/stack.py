@@ -164,7 +164,7 @@ def make_secrets(folder):
         accounts.write_text(f"ada@club.example|{{SHA512-CRYPT}}{hashed.stdout.strip()}\n")
 
 
-def up(project, wait=180):
+def up(project, wait=600):
     missing = project.write_override()
     if missing and not project.stand_ins:
         raise CannotDo("the lab has no image for " + ", ".join(missing) + ": name one in lab/images.yaml, or use --stand-ins")
