@@ -52,7 +52,8 @@ constexpr OldName kOldNames[] = {{"stackops", "up"}, {"add-resource-limits", "fi
                                  {"production-health-check", "health-check"}};
 
 void usage(std::FILE* to) {
-  fmt::print(to, "usage: datamancy [-f FILE]... [-p NAME] [--profile NAME]... [--env-file FILE]... [--project-directory DIR] VERB [options]\n\nverbs:\n");
+  fmt::print(to, "usage: datamancy [-f FILE]... [-p NAME] [--profile NAME]... [--env-file FILE]... [--project-directory DIR]\n"
+                 "                 [-H HOST|--context NAME] VERB [options]\n\nverbs:\n");
   for (const Verb& verb : kVerbs) fmt::print(to, "  {:10} {}\n", verb.name, verb.summary);
   fmt::print(to, "\nexit status: 0 clean, 1 findings, 2 could not, 64 wrong use, 70 our own fault\n'datamancy VERB --help' says more\n");
 }
@@ -160,6 +161,8 @@ int run(int argc, char** argv) {
     if (value("--project-name", "-p", [&](std::string text) { project.project_name = std::move(text); })) continue;
     if (value("--profile", "", [&](std::string text) { project.profiles.push_back(std::move(text)); })) continue;
     if (value("--env-file", "", [&](std::string text) { project.env_files.push_back(std::move(text)); })) continue;
+    if (value("--host", "-H", [&](std::string text) { args.host = std::move(text); })) continue;
+    if (value("--context", "", [&](std::string text) { args.context = std::move(text); })) continue;
     if (value("--project-directory", "", [&](std::string text) { project.project_directory = std::move(text); })) continue;
     if (verb.empty() && !word.starts_with('-')) verb = word;
     else args.words.push_back(word);

@@ -20,6 +20,8 @@ enum Exit : int {
 /// What was typed: options of the project are taken wherever they stand, the rest is the verb's.
 struct Args {
   compose::Options project;
+  std::string host;                 ///< -H, --host: the engine, as for the docker CLI
+  std::string context;              ///< --context
   std::vector<std::string> words;   ///< the verb's own options and operands
   bool has(std::string_view flag);                        ///< takes a flag away
   bool option(std::string_view name, std::string& value); ///< takes `--name value` or `--name=value` away

@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 
 #include <memory>
 #include <mutex>
@@ -40,6 +41,27 @@ std::string why() {
   return out.empty() ? "no details" : out;
 }
 
+/// OpenSSL writes without MSG_NOSIGNAL: a peer that has gone must not end us. Only this thread, and undone.
+class NoSigpipe {
+ public:
+  NoSigpipe() {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &old_);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+  ~NoSigpipe() {
+    const timespec at_once{0, 0};
+    while (::sigtimedwait(&pipe_, nullptr, &at_once) > 0) {
+    }
+    ::pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_{}, old_{};
+};
+
 class TlsConnection final : public Connection {
  public:
   TlsConnection(Fd fd, Ssl ssl) : fd_(std::move(fd)), ssl_(std::move(ssl)) {}
@@ -65,6 +87,7 @@ class TlsConnection final : public Connection {
   }
   Result<void> finish_writing() override {
     const std::lock_guard lock(mutex_);
+    const NoSigpipe guard;
     SSL_shutdown(ssl_.get());
     ERR_clear_error();
     return {};
@@ -82,6 +105,7 @@ class TlsConnection final : public Connection {
       short events = POLLIN;
       {
         const std::lock_guard lock(mutex_);
+        const NoSigpipe guard;
         ERR_clear_error();
         const int got = call();
         if (got > 0) return got;
