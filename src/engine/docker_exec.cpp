@@ -15,9 +15,35 @@
 namespace dm::engine {
 namespace {
 
-/// How recently our side must have been waiting for the engine, rather than the engine for us, when the stream ended. The engine cuts
-/// two seconds after the command's end.
-constexpr auto kCaughtUp = std::chrono::milliseconds(1000);
+/// Tells whether the engine can have cut the stream. It does so two seconds after the command's end, wherever its reader is then; it
+/// buffers about 1.3 MB, pipes and sockets some more. So all is whole if, from the last 4 MB on, everything that lay in those buffers
+/// was always taken within a second.
+class Promptness {
+ public:
+  /// Before each read; `total` = bytes so far.
+  void look(std::uint64_t total) {
+    const auto now = Clock::now();
+    if (total - drained_bytes_ >= kBuffers) drained(total);
+    if (now - drained_ > std::chrono::milliseconds(1000)) {
+      doubt_ = true;
+      doubt_bytes_ = total;
+    } else if (doubt_ && total - doubt_bytes_ > kBuffers) {
+      doubt_ = false;  // made after we were slow: the command lived on
+    }
+  }
+  /// Nothing was left to take.
+  void drained(std::uint64_t total) {
+    drained_ = Clock::now();
+    drained_bytes_ = total;
+  }
+  bool whole() const { return !doubt_; }
+
+ private:
+  static constexpr std::uint64_t kBuffers = 4U << 20U;
+  Clock::time_point drained_ = Clock::now();
+  std::uint64_t drained_bytes_ = 0, doubt_bytes_ = 0;
+  bool doubt_ = false;
+};
 
 /// $1 is the mark; the command follows. Constant: no value is spliced into it.
 constexpr const char* kGuardWaiting = R"(m=$1; shift; "$@" </dev/null; c=$?; printf '%s%d.' "$m" "$c"; read -r x; exit "$c")";
@@ -36,9 +62,10 @@ class Tail {
   /// Gives what can no longer be the trailer.
   std::string add(std::string_view bytes) {
     held_.append(bytes);
-    if (held_.size() <= limit_) return {};
-    auto out = held_.substr(0, held_.size() - limit_);
-    held_.erase(0, out.size());
+    const auto from = held_.size() > limit_ ? held_.size() - limit_ : 0;
+    const auto keep = std::min(held_.find(mark_[0], from), held_.size());  // only what begins like the mark waits
+    auto out = held_.substr(0, keep);
+    held_.erase(0, keep);
     return out;
   }
   /// The exit code, where the trailer is the last thing held.
@@ -198,7 +225,8 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   ExecResult result;
   Output output(command, mark, result);
   Frames frames([&](bool is_err, std::string_view bytes) { return output.piece(is_err, bytes); });
-  auto caught_up = Clock::now();
+  Promptness promptness;
+  std::uint64_t total = 0;
   bool acknowledged = false;
   auto read = [&]() -> Result<void> {
     std::string buffer(65536, '\0');
@@ -209,15 +237,16 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
         static_cast<void>(connection->finish_writing());
         acknowledged = true;
       }
+      promptness.look(total);
       const bool waiting = connection->idle();
       DM_TRY(const std::size_t got, connection->read(buffer.data(), buffer.size(), inner));
-      if (waiting) caught_up = Clock::now();
+      if (waiting) promptness.drained(total);
       if (got == 0) return {};
+      total += got;
       DM_CHECK(frames.feed(std::string_view(buffer).substr(0, got)));
     }
   };
   auto ended = read();
-  const auto stream_end = Clock::now();
   both.request_stop();
   if (writer.joinable()) writer.join();
   if (auto error = feeding.with([](auto& kept) { return std::move(kept); })) ended = fail(*std::move(error));
@@ -250,7 +279,7 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
     return fail(Errc::corrupt, fmt::format("{}: it ended with {}, but the engine says {}", doing, *trailer, state.exit_code));
   if (command.guard && trailer && *trailer == 127 && result.out_bytes == 0 && output.complaint().find("not found") != std::string::npos)
     return fail(Errc::not_found, fmt::format("{}: there is no such program: {}", doing, output.complaint().substr(0, 300)));
-  result.certain = command.guard ? trailer.has_value() : stream_end - caught_up < kCaughtUp;
+  result.certain = command.guard ? trailer.has_value() : promptness.whole();
   return result;
 }
 
