@@ -16,12 +16,14 @@ dm_build "$here" datamancy
 
 step 'An engine: one that answers is used as it is; else one is started, with its own data folder'
 before=$("$here/lab/lab" engine --ours)
+made_secrets=no
 ours() { [ "$before" = no ] && [ "$("$here/lab/lab" engine --ours)" = yes ]; }
 finish() {
   local status=$?
   trap - EXIT INT TERM
   step 'Cleaning up: containers, networks and volumes of the club; the engine if it was started here'
   "$here/lab/lab" down --volumes >/dev/null 2>&1 || echo 'lab: the club could not be taken down: lab/lab down --volumes' >&2
+  [ "$made_secrets" = no ] || rm -rf "$stack/secrets"
   ! ours || "$here/lab/lab" engine stop
   exit "$status"
 }
@@ -31,20 +33,28 @@ trap 'exit 130' INT TERM
 eval "$("$here/lab/lab" env)"
 
 step 'Audit of the files: datamancy audit lab/stack'
+[ -d "$stack/secrets" ] || made_secrets=yes
 "$here/lab/lab" secrets
 "$dm" audit "$stack" || [ $? -le 1 ]
 
-step 'The images: built from Debian packages once, then reused; and the club started, in order, until all is healthy'
-"$here/lab/lab" up
+step 'The images: built from Debian packages once, then reused'
+prepared=$("$here/lab/lab" prepare)
+eval "$prepared"
 
-step 'What runs'
-"$here/lab/lab" status
+if has up; then
+  step 'The club started, in order, until all is healthy: datamancy up'
+  "$dm" up
+  "$here/lab/lab" status
+else
+  step 'The club started, in order, until all is healthy: docker compose up --wait'
+  "$here/lab/lab" up
+fi
 printf 'through the edge: '
 curl -sSk --resolve feeds.club.localhost:18443:127.0.0.1 -o /dev/null -w 'https://feeds.club.localhost:18443 answers %{http_code}\n' https://feeds.club.localhost:18443/
 
 if "$dm" audit --help 2>/dev/null | grep -q -- --live; then
   step 'Audit of what runs: datamancy audit --live'
-  "$dm" audit --live "$stack" || [ $? -le 1 ]
+  "$dm" audit --live || [ $? -le 1 ]
 fi
 
 step 'The readiness report'
@@ -52,5 +62,6 @@ mkdir -p "$here/build/reports"
 for format in markdown:md html:html json:json; do
   "$dm" report "$stack" --format "${format%:*}" -o "$here/build/reports/club.${format#*:}" 2>/dev/null || [ $? -le 1 ]
 done
-"$dm" report "$stack" --explain 2>/dev/null | head -n 1
+explained=$("$dm" report "$stack" --explain 2>/dev/null) || [ $? -le 1 ]
+echo "${explained%%$'\n'*}"
 echo "report: $here/build/reports/club.{md,html,json}"

@@ -259,8 +259,9 @@ def docker():
     for path in sorted(HOME.glob("programs-*/usr/bin/docker")):
         return str(path)
     unpacked = HOME / "cli"
-    suite = suite_of_machine()
-    fetch_debs(suite, ["docker.io" if suite == "bookworm" else "docker-cli"], unpacked)
+    if not (unpacked / "usr/bin/docker").exists():
+        suite = suite_of_machine()
+        fetch_debs(suite, ["docker.io" if suite == "bookworm" else "docker-cli"], unpacked)
     return str(unpacked / "usr/bin/docker")
 
 
@@ -270,7 +271,7 @@ def environment(host):
 
 
 def usage():
-    if not HOME.exists():
+    if not CACHE.exists():
         return "0"
     return output("du", "-sh", str(CACHE)).split()[0]
 

@@ -164,7 +164,8 @@ def make_secrets(folder):
         accounts.write_text(f"ada@club.example|{{SHA512-CRYPT}}{hashed.stdout.strip()}\n")
 
 
-def up(project, wait=600):
+def prepare(project):
+    """Images and the override file: after it any tool that reads COMPOSE_FILE can run the project."""
     missing = project.write_override()
     if missing and not project.stand_ins:
         raise CannotDo("the lab has no image for " + ", ".join(missing) + ": name one in lab/images.yaml, or use --stand-ins")
@@ -172,6 +173,10 @@ def up(project, wait=600):
         say("stand-ins for " + ", ".join(missing))
     images.build_all(project.host, project.needed_images())
     project.build_own()
+
+
+def up(project, wait=600):
+    prepare(project)
     with Clock(f"{project.name}: {len(project.model['services'])} services up and healthy"):
         run(*project.argv(), "up", "-d", "--wait", "--wait-timeout", str(wait), env=environment(project.host))
 
