@@ -207,6 +207,13 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     subject.target.kind = "tree";
     subject.target.facts = {{"path", out.folder}};
     subject.target.identity = "folder:" + out.folder;
+    // Live data of datastores that lies below it is dumped, not copied.
+    std::string exclude;
+    for (const auto& [id, tree] : trees)
+      if (!tree.datastores.empty() && below(tree.path, out.folder)) exclude += tree.path + "\n";
+    for (const auto& path : wishes.exclude_paths)
+      if (below(path, out.folder)) exclude += path + "\n";
+    if (!exclude.empty()) subject.target.facts["exclude"] = exclude;
     out.subjects.push_back(std::move(subject));
   }
   return out;

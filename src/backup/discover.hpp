@@ -38,6 +38,7 @@ struct Inventory {
 
 struct Wishes {
   std::vector<std::string> exclude{};     ///< ids of subjects, or services; each with its reason behind " # "
+  std::vector<std::string> exclude_paths{};  ///< left out of trees: the repository itself
 };
 
 /// Looks at the containers of `project` (by Compose's labels, whoever started it). Errors: those of the engine; `not_found` where the

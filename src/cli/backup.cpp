@@ -18,6 +18,14 @@ constexpr Part kParts[] = {
     {"show", "what one run saved: show [RUN]", backup_show},
     {"verify", "read the newest backup to its end: verify [RUN] [--depth structure|sample|everything]", backup_verify},
     {"coverage", "what is saved, how, when it was proven, and what is not", backup_coverage},
+    {"restore", "bring back: restore SUBJECT [ITEM] --to FOLDER | --as NAME | --in-place  [--run RUN] [--before DATE]", backup_restore},
+    {"forget", "drop what the retention does not keep, after a verified run only: forget [--prune]", backup_forget},
+    {"replicate", "copy a verified repository off-site: replicate [--to NAME]", backup_replicate},
+    {"schedule", "when what runs; --systemd prints timers", backup_schedule},
+    {"doctor", "are the programs good enough, is there a copy elsewhere, does the key lie apart", backup_doctor},
+    {"inspect", "what a dump of any tool is, and whether it is whole: inspect FILE|-", backup_inspect},
+    {"unlock", "remove repository locks that nobody holds any more", backup_unlock},
+    {"password", "change the repository's password: password --new-password-file FILE", backup_password},
 };
 
 void usage(std::FILE* to) {

@@ -37,7 +37,7 @@ constexpr std::array kVerbs{
     Verb{"secrets", "seal, open, change, deliver and find secrets", "secrets SUBCOMMAND ...", secrets},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
-    Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|coverage ... (docs/backup.md)\n"
+    Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password", backup},
     Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] (docs/drill.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify", drill},

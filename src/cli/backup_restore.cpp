@@ -1,0 +1,225 @@
+/// backup restore: brings data back, beside what is there, into a folder, or in its place.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "backup/pipe.hpp"
+#include "backup/tree.hpp"
+#include "base/files.hpp"
+#include "base/json.hpp"
+#include "cli/backup.hpp"
+#include "state/journal.hpp"
+
+namespace dm::cli {
+namespace {
+
+using backup::Saved;
+
+struct Plan {
+  std::string subject, item, to, as, path;
+  bool replace = false;
+};
+
+/// Into a folder: dumps as files, trees unpacked. What is not whole in the end is removed.
+Result<std::string> into_folder(BackupSession& session, const Saved& saved, const Plan& plan) {
+  const auto folder = plan.to + "/" + saved.path.substr(saved.path.find('/', 1) + 1, saved.path.rfind('/') - saved.path.find('/', 1) - 1);
+  DM_CHECK(make_folders(folder, 0700));
+  const auto deadline = session.within(std::chrono::hours(24));
+  if (saved.target.kind == "tree") {
+    backup::TreeUnpacker unpacker(folder, plan.path);
+    DM_CHECK(backup::read_back(*session.repository, saved, [&](std::string_view piece) { return unpacker.take(piece); }, deadline));
+    DM_CHECK(unpacker.finish());
+    if (!plan.path.empty() && unpacker.count() == 0) return fail(Errc::not_found, fmt::format("there is no '{}' in it", plan.path));
+    return fmt::format("{} entries in {}", unpacker.count(), folder);
+  }
+  const auto file = folder + "/" + saved.path.substr(saved.path.rfind('/') + 1);
+  const auto partial = file + ".partial";
+  {
+    const Fd out(::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!out) return fail(errno_error("make " + partial, errno));
+    auto done = backup::read_back(*session.repository, saved, [&](std::string_view piece) { return write_all(out.get(), piece); }, deadline);
+    if (done && ::fsync(out.get()) != 0) done = fail(errno_error("write " + partial, errno));
+    if (!done) {
+      ::unlink(partial.c_str());
+      return fail(std::move(done).error());
+    }
+  }
+  if (::rename(partial.c_str(), file.c_str()) != 0) return fail(errno_error("rename " + partial, errno));
+  return fmt::format("{} in {}", human_bytes(saved.bytes), file);
+}
+
+/// The same database, read again from where it was restored to.
+Result<void> compare(BackupSession& session, const backup::Driver& driver, const backup::Target& target, const Saved& saved, const std::string& name, const Deadline& deadline) {
+  backup::Item item;
+  item.name = name;
+  const auto reader = driver.reader(item);
+  std::vector<std::string> notes;
+  DM_CHECK(driver.dump(*session.engine, target, item, [&](std::string_view piece) { return reader->take(piece); }, notes, deadline));
+  DM_TRY(const auto print, reader->finish());
+  const auto how = name == saved.item ? driver.comparison(saved.target, target) : std::min(backup::Compare::data, std::max(backup::Compare::renamed, driver.comparison(saved.target, target)));
+  if (const auto lines = backup::differences(saved.fingerprint, print, how); !lines.empty()) return fail(Errc::corrupt, fmt::format("what was restored is not what was saved: {}", lines.front()));
+  return {};
+}
+
+/// Into the running server.
+Result<std::string> into_server(BackupSession& session, const backup::Inventory& inventory, const Saved& saved, const Plan& plan) {
+  const auto* subject = inventory.find(saved.subject);
+  if (subject == nullptr || !subject->running) return fail(Errc::conflict, fmt::format("service '{}' does not run; start it, or restore into a folder with --to", saved.subject));
+  const auto* driver = backup::driver_of(saved.target.kind);
+  if (driver == nullptr) return fail(Errc::unsupported, fmt::format("no driver for {}", saved.target.kind));
+  auto target = subject->target;
+  const auto deadline = session.within(std::chrono::hours(24));
+  DM_CHECK(driver->examine(*session.engine, target, deadline));
+  const auto name = plan.as.empty() ? saved.item : plan.as;
+  backup::Item item;
+  item.name = saved.item;
+  item.file = saved.path.substr(saved.path.rfind('/') + 1);
+  DM_CHECK(backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
+                                  [&](const Source& in) { return driver->restore(*session.engine, target, item, in, {.name = plan.as, .replace = plan.replace}, deadline); }));
+  if (saved.item.starts_with('(')) return fmt::format("{} restored", saved.item);
+  DM_CHECK(compare(session, *driver, target, saved, name, deadline));
+  return fmt::format("database '{}': {} rows, equal to the backup", name, saved.fingerprint.rows());
+}
+
+/// A volume or folder in its place: its services stand still meanwhile, what was there is kept beside it until all is back.
+Result<std::string> into_place(BackupSession& session, const backup::Inventory& inventory, const Saved& saved) {
+  const auto* subject = inventory.find(saved.subject);
+  if (subject == nullptr) return fail(Errc::not_found, fmt::format("'{}' is not there any more; restore it into a folder with --to", saved.subject));
+  const auto found = subject->target.facts.find("path");
+  const std::string path = found == subject->target.facts.end() ? "" : found->second;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || ::access(path.c_str(), W_OK) != 0) return fail(Errc::denied, fmt::format("{} cannot be written here: run as root on the engine's own machine, or restore with --to", path));
+  const auto deadline = session.within(std::chrono::hours(24));
+  std::vector<std::string> stopped;
+  DM_TRY(const auto containers, session.engine->containers({.labels = {"com.docker.compose.project=" + session.project}}, deadline));
+  for (const auto& container : containers) {
+    const auto service = container.labels.find("com.docker.compose.service");
+    if (service == container.labels.end() || std::ranges::find(subject->services, service->second) == subject->services.end() || container.state != "running") continue;
+    DM_CHECK(session.engine->stop(container.id, -1, deadline));
+    stopped.push_back(container.id);
+  }
+  const auto start_again = [&]() -> Result<void> {
+    for (const auto& id : stopped) DM_CHECK(session.engine->start(id, Deadline::in(std::chrono::minutes(5))));
+    return {};
+  };
+  // Unpacked beside, in the same file system, and swapped entry by entry: an interruption leaves both.
+  const auto fresh = path + "/.datamancy-restore", old = path + "/.datamancy-before-restore";
+  const auto work = [&]() -> Result<std::size_t> {
+    if (::mkdir(fresh.c_str(), 0700) != 0) return fail(errno_error("make " + fresh, errno));
+    backup::TreeUnpacker unpacker(fresh, "");
+    DM_CHECK(backup::read_back(*session.repository, saved, [&](std::string_view piece) { return unpacker.take(piece); }, deadline));
+    DM_CHECK(unpacker.finish());
+    if (::mkdir(old.c_str(), 0700) != 0) return fail(errno_error("make " + old, errno));
+    const auto move_all = [](const std::string& from, const std::string& to, const std::vector<std::string>& but) -> Result<void> {
+      for (const auto& name : sources::disk().list(from)) {
+        if (std::ranges::find(but, name) != but.end()) continue;
+        if (::rename((from + "/" + name).c_str(), (to + "/" + name).c_str()) != 0) return fail(errno_error(fmt::format("move {}/{}", from, name), errno));
+      }
+      return {};
+    };
+    DM_CHECK(move_all(path, old, {".datamancy-restore", ".datamancy-before-restore"}));
+    DM_CHECK(move_all(fresh, path, {}));
+    struct stat mode {};
+    if (::stat(fresh.c_str(), &mode) == 0 && (::chmod(path.c_str(), mode.st_mode & 07777U) != 0 || ::chown(path.c_str(), mode.st_uid, mode.st_gid) != 0)) return fail(errno_error("set the owner of " + path, errno));
+    ::rmdir(fresh.c_str());
+    return unpacker.count();
+  };
+  auto done = work();
+  auto started = start_again();
+  if (!done) return fail(std::move(done).error());
+  if (!started) return fail(std::move(started).error());
+  return fmt::format("{} entries in {}; what was there before is in {}: remove it when all is well", *done, path, old);
+}
+
+}  // namespace
+
+int backup_restore(Args& args) {
+  BackupSession session;
+  Plan plan;
+  std::string run_name, at;
+  args.option("--to", plan.to);
+  args.option("--as", plan.as);
+  args.option("--path", plan.path);
+  args.option("--run", run_name);
+  args.option("--before", at);
+  const bool in_place = args.has("--in-place");
+  const bool all = args.has("--all");
+  if (auto opened = open_backup(args, plan.to.empty() ? Needs::engine_and_repository : Needs::repository, false, session); !opened) return complain(opened.error());
+  if ((args.words.empty() && !all) || args.words.size() > 2 || (!args.words.empty() && args.words[0].starts_with('-')) || (plan.to.empty() && plan.as.empty() && !in_place)) {
+    fmt::print(stderr, "usage: datamancy backup restore SUBJECT [ITEM] | --all  --to FOLDER [--path PATH] | --as NAME | --in-place  [--run RUN] [--before YYYY-MM-DD[THH:MM]]\n");
+    return kUsage;
+  }
+  if (!args.words.empty()) plan.subject = args.words[0];
+  if (args.words.size() > 1) plan.item = args.words[1];
+  plan.replace = in_place;
+  if (!plan.to.empty()) plan.to = sources::clean_path(plan.to, session.working_directory);
+  auto history = backup::history(*session.repository, session.project, run_name.empty() && at.empty() ? 1 : 10000, session.within(std::chrono::minutes(10)));
+  if (!history) return complain(history.error());
+  const auto found = std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
+    if (!run_name.empty()) return run.run.starts_with(run_name);
+    if (at.empty()) return true;
+    auto stamp = human_time(run.started);  // "2026-11-25 23:05 UTC"
+    stamp[10] = 'T';
+    return stamp.substr(0, at.size()) <= at;
+  });
+  if (found == history->runs.end()) return complain({Errc::not_found, "there is no such run", {}});
+  std::vector<const Saved*> chosen;
+  for (const auto& saved : found->saved) {
+    if (!all && saved.subject != plan.subject) continue;
+    if (!plan.item.empty() && saved.item != plan.item) continue;
+    if (!plan.as.empty() && saved.item.starts_with('(')) continue;
+    if (saved.snapshot.empty()) return complain({Errc::failed, fmt::format("{}/{} was not saved in this run: {}", saved.subject, saved.item, saved.trouble), {}});
+    chosen.push_back(&saved);
+  }
+  if (chosen.empty()) return complain({Errc::not_found, fmt::format("run {} has no {}{}{}", found->run, plan.subject, plan.item.empty() ? "" : "/", plan.item), {}});
+  if (!plan.as.empty() && chosen.size() != 1) return complain({Errc::invalid_input, "--as needs one database: name it behind the service", {}});
+  // Files first, then databases: the other way round than saving.
+  std::ranges::stable_sort(chosen, [](const Saved* a, const Saved* b) { return (a->target.kind == "tree") > (b->target.kind == "tree"); });
+  std::optional<backup::Inventory> inventory;
+  std::optional<Fd> lock;
+  if (plan.to.empty()) {
+    auto got = session.inventory();
+    if (!got) return complain(got.error());
+    inventory = *std::move(got);
+    auto locked = state::lock_store(session.store, "backup restore", session.within(std::chrono::seconds(10)));
+    if (!locked) return complain(locked.error());
+    lock = *std::move(locked);
+  }
+  if (in_place) {
+    std::string what;
+    for (const auto* saved : chosen) what += fmt::format("{}{}/{}", what.empty() ? "" : ", ", saved->subject, saved->item);
+    if (!agreed(session, fmt::format("Replace the live data of {} by that of {} ({})? What is there now is saved first.", what, found->run, human_time(found->started)))) return kFailed;
+    // The safety copy: databases into the repository, verified; trees stay beside.
+    backup::RunOptions options;
+    for (const auto* saved : chosen)
+      if (saved->target.kind != "tree" && std::ranges::find(options.only, saved->subject) == options.only.end()) options.only.push_back(saved->subject);
+    options.progress = progress_of(session);
+    if (!options.only.empty()) {
+      const auto safety = backup::run_backup(*session.engine, *inventory, *session.repository, options, session.within(std::chrono::hours(24)));
+      if (!safety) return complain(safety.error());
+      if (safety->outcome() != state::Outcome::verified) return complain({Errc::conflict, fmt::format("nothing was touched: the safety copy {} is not verified ({})", safety->run, safety->saved.empty() ? "" : safety->saved.front().trouble), {}});
+      fmt::print(stderr, "safety copy: run {}\n", safety->run);
+    }
+  }
+  const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup restore", .subject = plan.subject, .action = fmt::format("from {} {}", found->run, plan.to.empty() ? in_place ? "in place" : "as " + plan.as : "to " + plan.to)});
+  bool failed = false;
+  JsonWriter json;
+  json.begin_object().key("run").value(found->run).key("restored").begin_array();
+  for (const auto* saved : chosen) {
+    const auto done = !plan.to.empty() ? into_folder(session, *saved, plan) : saved->target.kind == "tree" ? into_place(session, *inventory, *saved) : into_server(session, *inventory, *saved, plan);
+    failed = failed || !done;
+    const auto line = done ? *done : done.error().describe();
+    if (session.json) json.begin_object().key("what").value(fmt::format("{}/{}", saved->subject, saved->item)).key("restored").value(static_cast<bool>(done)).key("detail").value(line).end();
+    else fmt::print("{:9} {}/{}: {}\n", done ? "restored" : "FAILED", saved->subject, saved->item, line);
+  }
+  state::finish(*session.db, entry, failed ? "failed" : "restored");
+  if (session.json) fmt::print("{}\n", json.end().end().take());
+  return failed ? kFindings : kClean;
+}
+
+}  // namespace dm::cli
