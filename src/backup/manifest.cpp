@@ -49,7 +49,7 @@ std::string Manifest::json() const {
                     {"facts", item.target.facts}, {"identity", item.target.identity}, {"config_hash", item.config_hash}});
   }
   const Json tree{{"version", 1}, {"run", run}, {"project", project}, {"engine", engine}, {"tool", tool}, {"started", started},
-                  {"finished", finished}, {"outcome", state::to_string(outcome())}, {"saved", std::move(list)}, {"uncovered", uncovered}};
+                  {"finished", finished}, {"partial", partial}, {"outcome", state::to_string(outcome())}, {"saved", std::move(list)}, {"uncovered", uncovered}};
   return tree.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -64,6 +64,7 @@ Result<Manifest> Manifest::parse(std::string_view json) {
     out.tool = tree.at("tool").get<std::string>();
     out.started = tree.at("started").get<std::int64_t>();
     out.finished = tree.at("finished").get<std::int64_t>();
+    out.partial = tree.value("partial", false);
     out.uncovered = tree.at("uncovered").get<std::vector<std::string>>();
     for (const auto& item : tree.at("saved")) {
       Saved saved;

@@ -37,6 +37,7 @@ struct Manifest {
   std::string tool{};            ///< "datamancy 0.1.0, restic 0.19.1"
   std::int64_t started = 0, finished = 0;
   std::vector<Saved> saved{};
+  bool partial = false;          ///< only what was named: a safety copy, a single service
   std::vector<std::string> uncovered{};  ///< what was found and not saved, with the reason
   /// The worst of all; `could_not_verify` where there was nothing.
   Outcome outcome() const;

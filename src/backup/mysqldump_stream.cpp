@@ -170,7 +170,8 @@ Result<void> MysqlDumpStream::take(std::string_view bytes) {
         const auto end = bytes.find('\n', at);
         const auto text = bytes.substr(at, end == std::string_view::npos ? end : end - at);
         if (s.line.size() < 200) s.line.append(text.substr(0, 200 - s.line.size()));
-        if (end != std::string_view::npos && !s.begun) s.comment();  // the sandbox mark has no end of its own
+        // The sandbox mark has no end of its own, so that the first lines seem to belong to a statement.
+        if (end != std::string_view::npos && s.out.producer.empty() && !s.line.starts_with("-- Dump completed")) s.comment();
         at = end == std::string_view::npos ? bytes.size() : end + 1;
         if (end != std::string_view::npos) s.mode = Mode::statement;
         break;

@@ -171,6 +171,7 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   manifest.project = inventory.project;
   manifest.engine = inventory.engine_id;
   manifest.started = unix_now();
+  manifest.partial = !options.only.empty();
   manifest.run = new_run_id(manifest.started);
   for (const auto& skipped : inventory.skipped)
     if (skipped.finding) manifest.uncovered.push_back(fmt::format("{}: {}", skipped.id, skipped.reason));
@@ -231,6 +232,12 @@ Result<History> history(Repository& repository, std::string_view project, std::s
     out.manifest_ids.push_back(snapshot.id);
   }
   return out;
+}
+
+const Manifest* History::find(std::string_view run) const {
+  for (const auto& one : runs)
+    if (run.empty() ? !one.partial : one.run.starts_with(run)) return &one;
+  return run.empty() && !runs.empty() ? &runs.front() : nullptr;
 }
 
 Result<void> read_back(Repository& repository, const Saved& saved, const Sink& also, const Deadline& deadline) {

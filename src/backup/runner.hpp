@@ -37,6 +37,8 @@ struct History {
   std::vector<std::string> manifest_ids{};  ///< snapshot of each run's manifest
   std::vector<Snapshot> orphans{};          ///< snapshots of this project that no manifest names: interrupted runs
   std::size_t unreadable = 0;
+  /// The run whose name begins so; "" = the newest of everything, or of a part where there is no other. Null = none.
+  const Manifest* find(std::string_view run) const;
 };
 Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline);
 

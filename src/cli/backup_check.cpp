@@ -12,9 +12,8 @@ namespace {
 
 /// The newest run, or the one that the word begins.
 Result<backup::Manifest> chosen_run(BackupSession& session, const std::string& word) {
-  DM_TRY(auto history, backup::history(*session.repository, session.project, word.empty() ? 1 : 10000, session.within(std::chrono::minutes(10))));
-  for (auto& run : history.runs)
-    if (word.empty() || run.run.starts_with(word)) return std::move(run);
+  DM_TRY(const auto history, backup::history(*session.repository, session.project, word.empty() ? 20 : 10000, session.within(std::chrono::minutes(10))));
+  if (const auto* found = history.find(word); found != nullptr) return *found;
   return fail(Errc::not_found, word.empty() ? fmt::format("there is no readable run of '{}' in {}", session.project, session.repository->location().url) : fmt::format("no run is called '{}'", word));
 }
 

@@ -158,11 +158,10 @@ int backup_restore(Args& args) {
   if (args.words.size() > 1) plan.item = args.words[1];
   plan.replace = in_place;
   if (!plan.to.empty()) plan.to = sources::clean_path(plan.to, session.working_directory);
-  auto history = backup::history(*session.repository, session.project, run_name.empty() && at.empty() ? 1 : 10000, session.within(std::chrono::minutes(10)));
+  auto history = backup::history(*session.repository, session.project, run_name.empty() && at.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
   if (!history) return complain(history.error());
-  const auto found = std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
-    if (!run_name.empty()) return run.run.starts_with(run_name);
-    if (at.empty()) return true;
+  const auto* named = history->find(run_name);
+  const auto found = at.empty() ? std::ranges::find_if(history->runs, [&](const backup::Manifest& run) { return &run == named; }) : std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
     auto stamp = human_time(run.started);  // "2026-11-25 23:05 UTC"
     stamp[10] = 'T';
     return stamp.substr(0, at.size()) <= at;

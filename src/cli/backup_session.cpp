@@ -196,7 +196,12 @@ Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& ou
       if (!datastore.ephemeral && loaded.project->services[datastore.service].enabled && datastore.kind != "sqlite") out.declared.emplace_back(loaded.project->services[datastore.service].name);
   }
   if (!args.project.project_name.empty()) out.project = args.project.project_name;
-  if (needs != Needs::repository) {
+  if (needs == Needs::repository) {
+    // The state lies under the engine's id; where none answers, the repository is enough.
+    if (const auto place = engine::find_engine(choice, args.project.environment, sources::disk()))
+      if (auto opened = engine::open_engine(*place))
+        if (const auto info = (*opened)->info(out.within(std::chrono::seconds(3)))) out.engine_id = info->id;
+  } else {
     DM_TRY(const auto place, engine::find_engine(choice, args.project.environment, sources::disk()));
     DM_TRY(out.engine, engine::open_engine(place));
     DM_TRY(const auto info, out.engine->info(out.within(std::chrono::seconds(20))));

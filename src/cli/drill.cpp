@@ -35,10 +35,10 @@ int restore_drill(Args& args) {
   if (!lock) return complain(lock.error());
   if (const auto left = drill::clean_up(*session.engine, session.project, session.within(std::chrono::minutes(2))); !left) return complain(left.error());
   else if (*left > 0) fmt::print(stderr, "datamancy: removed {} things that an interrupted drill had left\n", *left);
-  auto history = backup::history(*session.repository, session.project, run_name.empty() ? 1 : 10000, session.within(std::chrono::minutes(10)));
+  auto history = backup::history(*session.repository, session.project, run_name.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
   if (!history) return complain(history.error());
-  const auto found = std::ranges::find_if(history->runs, [&](const backup::Manifest& run) { return run_name.empty() || run.run.starts_with(run_name); });
-  if (found == history->runs.end()) return complain({Errc::not_found, fmt::format("there is no run to restore in {}", session.repository->location().url), {}});
+  const auto* found = history->find(run_name);
+  if (found == nullptr) return complain({Errc::not_found, fmt::format("there is no run to restore in {}", session.repository->location().url), {}});
   const auto& run = *found;
   std::vector<std::string> subjects;
   for (const auto& saved : run.saved)
