@@ -6,6 +6,7 @@ find_package(OpenSSL REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Boost REQUIRED)  # headers: Asio and Beast, inside engine only
 find_package(Threads REQUIRED)
+find_library(DM_ARGON2 argon2 REQUIRED)
 set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_program(DM_CCACHE ccache)
@@ -57,6 +58,19 @@ function(dm_module name)
     target_compile_definitions(${name}_test PRIVATE DM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
   endif()
+endfunction()
+
+# dm_embed_tree(<module> <folder>): every file below the folder, by its path in it, in dm::<module>::embedded_files().
+function(dm_embed_tree module folder)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*)
+  file(GLOB hidden CONFIGURE_DEPENDS ${folder}/.[a-z]*)
+  list(APPEND files ${hidden})
+  list(FILTER files EXCLUDE REGEX "/bin/datamancy$")
+  set(out ${PROJECT_BINARY_DIR}/generated/${module}_embedded.cpp)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${PROJECT_SOURCE_DIR}/tools/embed.py ${module} ${out} --under ${folder} ${files}
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/tools/embed.py VERBATIM)
+  target_sources(dm_${module} PRIVATE ${out})
 endfunction()
 
 # dm_embed(<module> <glob>): the files become string literals in dm::<module>::embedded_files().

@@ -58,16 +58,29 @@ for file in stack.rglob("*"):
 # --- files, secrets, rendered configuration ---
 model = json.loads(run(program, *flags(["*"]), "config", "--format", "json").stdout)
 run_dir = "/run/datamancy/datamancy"
-schema_text = (stack / "variables.yaml").read_text() if (stack / "variables.yaml").exists() else None
-declared = set(re.findall(r"^  (\w+):", schema_text, re.M)) if schema_text else None
+schema = dict(re.findall(r"^  (\w+): (.*)$", (stack / "variables.yaml").read_text(), re.M))
+users = {}
 for name, secret in model.get("secrets", {}).items():
     check(secret.get("file") == f"{run_dir}/secrets/{name}", f"secret {name} lies at {secret.get('file')}")
-    if declared is not None:
-        check(name in declared, f"secret {name} is not declared in variables.yaml")
-templates = {str(t.relative_to(stack))[:-5] for t in stack.rglob("*.tmpl")}
+    check(name in schema, f"secret {name} is not declared in variables.yaml")
+templates = {str(t.relative_to(stack))[:-5] for t in stack.rglob("*.tmpl") if "services" not in t.parts}
 for name, config in model.get("configs", {}).items():
     path = config.get("file", "")
     check(path.startswith(run_dir + "/config/") and path[len(run_dir) + 8:] in templates, f"config {name} ({path}) has no template")
+for name, service in model["services"].items():
+    for secret in service.get("secrets", []):
+        users.setdefault(secret["source"], set()).add(name)
+    for config in service.get("configs", []):
+        template = stack / (model["configs"][config["source"]]["file"][len(run_dir) + 8:] + ".tmpl")
+        for variable in re.findall(r"@\{ *(\w+)", template.read_text() if template.exists() else ""):
+            users.setdefault(variable, set()).add(name)
+            check(variable in schema, f"{template} uses {variable}, which variables.yaml does not declare")
+for name, declared in schema.items():
+    if (listed := re.search(r"used_by: \[([^\]]*)\]", declared)) and name not in ("render_key", "vaultwarden_admin_password"):
+        check(set(listed[1].split(", ")) == users.get(name, set()), f"variables.yaml says that {name} is used by {listed[1]}; it is by {sorted(users.get(name, []))}")
+check(subprocess.run([sys.executable, root / "tools" / "stack_budgets.py", root, program, "--check"]).returncode == 0, "budgets.yaml does not follow from the fragments")
+for variable in re.findall(r"\$\{([A-Z0-9_]+)", "".join(f.read_text() for f in stack.glob("*/compose.yaml"))):
+    check(variable in schema or variable in ("COMPOSE_PROJECT_NAME", "DATABASE_PASSWORD"), f"{variable} is not declared in variables.yaml")
 used = {c["file"][len(run_dir) + 8:] for c in model.get("configs", {}).values()}
 for orphan in templates - used:
     check(False, f"template {orphan}.tmpl is mounted nowhere")

@@ -3,7 +3,7 @@
 # What the program and its tests are built from; all in Debian 12 and 13.
 dm_packages() {
   local need=(g++ cmake ninja-build python3 git ccache mold libyaml-dev libfmt-dev libexpected-dev libcli11-dev
-    libsqlite3-dev libssl-dev nlohmann-json3-dev libboost-dev libxxhash-dev libgtest-dev libgmock-dev)
+    libsqlite3-dev libssl-dev libargon2-dev nlohmann-json3-dev libboost-dev libxxhash-dev libgtest-dev libgmock-dev)
   [ "${1:-}" = fuzz ] && need+=(clang)
   local missing=() p
   for p in "${need[@]}"; do

@@ -35,6 +35,13 @@ constexpr std::array kVerbs{
          "       exit status: 0 ready, 1 not ready or not proven, 2 could not be judged",
          report},
     Verb{"secrets", "seal, open, change, deliver and find secrets", "secrets SUBCOMMAND ...", secrets},
+    Verb{"init", "write the reference stack out, with generated secrets, sealed",
+         "init [DIR] --domain DOMAIN --mail ADDRESS [--host-size GB] [--profile NAME]... [--tls acme|internal] [--yes]\n"
+         "       init --service NAME [DIR]   add one product to a project that exists, with its database, route, secrets and backup\n"
+         "       asks for what is missing where somebody is there; never overwrites (docs/init.md)", init_stack},
+    Verb{"render", "put secrets and configuration where containers mount them; find drift",
+         "render [DIR] [--check] [--run FOLDER] [--json] | render --filters\n"
+         "       exit status: 0 done, or no drift; 1 drift (--check); 2 a template cannot be rendered; 11, 12, 13 secrets (docs/render.md)", render},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"

@@ -42,6 +42,8 @@ int report(Args& args);
 int explain(Args& args);
 int rules(Args& args);
 int graph(Args& args);
+int init_stack(Args& args);
+int render(Args& args);
 int backup(Args& args);
 int secrets(Args& args);
 /// Help of one of its subcommands, or the list of them.

@@ -1,0 +1,194 @@
+#include <fmt/format.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "base/files.hpp"
+#include "cli/secrets.hpp"
+#include "scaffold/budget.hpp"
+#include "scaffold/init.hpp"
+#include "secrets/sops_config.hpp"
+
+namespace dm::cli {
+
+Result<int> init_service(Args& args, const std::string& name);  // init_service.cpp
+
+namespace {
+
+bool interactive() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
+
+/// A question with an answer to take by Enter. Only where somebody is there to ask.
+std::string asked(std::string_view question, std::string_view proposal) {
+  fmt::print(stderr, "{}{}: ", question, proposal.empty() ? "" : fmt::format(" [{}]", proposal));
+  std::string line;
+  if (!std::getline(std::cin, line) || line.empty()) return std::string(proposal);
+  return line;
+}
+
+std::uint64_t memory_gb() {
+  const auto text = sources::disk().read("/proc/meminfo");
+  std::uint64_t kb = 0;
+  if (text && text->starts_with("MemTotal:")) {
+    const auto digits = text->find_first_of("0123456789");
+    std::from_chars(text->data() + digits, text->data() + text->size(), kb);
+  }
+  return (kb + (1U << 20U) - 1) >> 20U;
+}
+
+/// "debian:bookworm-slim" where the program runs on Debian.
+std::string debian_base() {
+  const auto text = sources::disk().read("/etc/os-release");
+  if (!text || text->find("\nID=debian") == std::string::npos) return "";
+  constexpr std::string_view kName = "VERSION_CODENAME=";
+  const auto at = text->find(kName);
+  if (at == std::string::npos) return "";
+  return fmt::format("debian:{}-slim", text->substr(at + kName.size(), text->find('\n', at) - at - kName.size()));
+}
+
+std::vector<std::string> split(std::string_view list) {
+  std::vector<std::string> out;
+  while (!list.empty()) {
+    const auto end = std::min(list.find_first_of(", "), list.size());
+    if (end > 0) out.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return out;
+}
+
+/// The sealed text of all secrets; a key is made where there is none.
+Result<std::string> sealed_secrets(const Args& args, const std::string& folder, std::string& key_file, bool& made, std::vector<std::string>& recipients) {
+  const auto sources = key_sources(args);
+  DM_TRY(auto keys, secrets::Keyring::load(sources));
+  key_file = secrets::key_file_path(sources);
+  if (keys.empty()) {
+    if (key_file.empty()) return fail(Errc::invalid_input, "neither HOME nor XDG_CONFIG_HOME is set: nowhere to put the key");
+    DM_CHECK(secrets::create_key_file(key_file));
+    made = true;
+    DM_TRY(keys, secrets::Keyring::load(sources));
+  }
+  DM_CHECK(keys.unlock());
+  DM_TRY(const auto plan, secrets::plan_sealing(folder + "/secrets.enc.env", keys));
+  recipients = plan.recipients;
+  DM_TRY(const auto values, scaffold::make_secrets(scaffold::stack_schema()));
+  secrets::SecretString text;
+  text.reserve(std::size_t{32} << 10U);
+  for (const auto& [name, value] : values) {
+    text.append(name);
+    text.append('=');
+    const auto quoted = secrets::dotenv_value(value.reveal());
+    text.append(quoted.reveal());
+    text.append('\n');
+  }
+  return secrets::seal_text(text.reveal(), secrets::Store::dotenv, plan);
+}
+
+Result<int> work(Args& args) {
+  std::string service, domain, mail, host, tls = "acme", profiles;
+  if (args.option("--service", service)) return init_service(args, service);
+  args.option("--domain", domain);
+  args.option("--mail", mail);
+  args.option("--host-size", host);
+  args.option("--tls", tls);
+  const bool yes = args.has("--yes");
+  if (args.words.size() > 1 || (!args.words.empty() && args.words[0].starts_with("-"))) {
+    fmt::print(stderr, "datamancy: init does not know '{}'; see 'datamancy init --help'\n", args.words.back());
+    return kUsage;
+  }
+  const auto folder = args.words.empty() ? args.project.working_directory : absolute(args, args.words[0]);
+  const auto stat = sources::disk().stat(folder);
+  if (stat.kind != sources::Kind::missing && (stat.kind != sources::Kind::directory || !sources::disk().list(folder).empty()))
+    return fail(Errc::conflict, fmt::format("'{}' is not empty; init writes a new folder only (one product into a project that exists: init --service NAME)", folder));
+
+  if (interactive() && !yes) {
+    if (domain.empty()) domain = asked("Public domain of the stack", "");
+    if (mail.empty()) mail = asked("Mail address of the administrator", domain.empty() ? "" : "admin@" + domain);
+    if (host.empty()) host = asked("Memory of the host in GB (16, 32, 64, 128)", std::to_string(memory_gb()));
+  }
+  if (domain.empty() || mail.empty()) {
+    fmt::print(stderr, "datamancy: init needs --domain DOMAIN and --mail ADDRESS where nobody can be asked\n");
+    return kUsage;
+  }
+  std::uint64_t size = memory_gb();
+  if (!host.empty()) {
+    const auto [stop, error] = std::from_chars(host.data(), host.data() + host.size(), size);
+    if (error != std::errc() || stop != host.data() + host.size() || size == 0 || size > 4096) return fail(Errc::invalid_input, fmt::format("'{}' is no size in GB; --host-size takes 16, 32, 64, 128 or what the host has", host));
+  }
+  DM_TRY(const auto budget, scaffold::parse_budget(scaffold::embedded("budgets.yaml")));
+  scaffold::Answers answers{domain, mail, {}, debian_base(), tls};
+  for (const auto& one : args.project.profiles)
+    for (auto& part : split(one)) answers.profiles.push_back(std::move(part));
+  if (answers.profiles.empty()) {
+    const auto* proposal = budget.proposal(size);
+    const auto proposed = proposal == nullptr ? std::string("bootstrap") : *proposal;
+    answers.profiles = split(interactive() && !yes ? asked("Profiles", proposed) : proposed);
+  }
+  DM_TRY(const auto files, scaffold::stack_files(scaffold::stack_schema(), answers));
+  const auto fit = scaffold::fit(budget, answers.profiles, size);
+  if (fit.verdict == scaffold::Fit::Verdict::too_small && !yes && !(interactive() && agreed(fmt::format("{} GB are {}. Write it anyway?", size, fit.describe()))))
+    return fail(Errc::conflict, fmt::format("{} GB are {}; choose fewer profiles, or --yes", size, fit.describe()));
+
+  std::string key_file;
+  bool made = false;
+  std::vector<std::string> recipients;
+  DM_TRY(const auto sealed, sealed_secrets(args, folder, key_file, made, recipients));
+
+  // Beside the place, then moved: a half-written stack never lies under its name.
+  const auto beside = fmt::format("{}.new-{}", folder, ::getpid());
+  const auto write_all_files = [&]() -> Result<void> {
+    for (const auto& file : files) {
+      DM_CHECK(make_folders(sources::parent_path(beside + "/" + file.path)));
+      DM_CHECK(write_atomic(beside + "/" + file.path, file.content, file.mode));
+    }
+    DM_CHECK(write_atomic(beside + "/secrets.enc.env", sealed));
+    std::string config = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.env|\\.env\\.enc|\\.enc)$\n    age:\n";
+    for (const auto& recipient : recipients) config += fmt::format("      - {}\n", recipient);
+    DM_CHECK(write_atomic(beside + "/.sops.yaml", config));
+    if (auto self = sources::disk().read("/proc/self/exe", std::uint64_t{256} << 20U); self) DM_CHECK(write_atomic(beside + "/probe-orchestrator/bin/datamancy", *self, 0755));
+    return {};
+  };
+  std::error_code ignored;
+  if (auto wrote = write_all_files(); !wrote) {
+    std::filesystem::remove_all(beside, ignored);
+    return fail(std::move(wrote).error());
+  }
+  if (stat.kind == sources::Kind::directory && ::rmdir(folder.c_str()) != 0) {
+    // The working folder of a shell cannot always be replaced: what it holds is moved in instead.
+    std::filesystem::remove_all(beside, ignored);
+    return fail(Errc::denied, fmt::format("'{}' cannot be replaced: {}; name a folder that does not exist", folder, std::strerror(errno)));
+  }
+  if (::rename(beside.c_str(), folder.c_str()) != 0) {
+    const std::string why = std::strerror(errno);
+    std::filesystem::remove_all(beside, ignored);
+    return fail(Errc::failed, fmt::format("'{}': {}", folder, why));
+  }
+
+  fmt::print("wrote    {} ({} files, {} secrets sealed in secrets.enc.env)\n", folder, files.size() + 3, scaffold::stack_schema().secrets.size());
+  fmt::print("{}     {}\n", made ? "made" : "used", key_file);
+  fmt::print("profiles {}: on {} GB this {}\n", fmt::join(answers.profiles, ", "), size, fit.describe());
+  fmt::print("\nNext:\n");
+  int step = 0;
+  if (made) fmt::print("  {}. keep a copy of {} in another place: without it the secrets are lost\n", ++step, key_file);
+  fmt::print("  {}. point the names below {} to this host; ports 80 and 443{} must reach it\n", ++step, domain, std::ranges::find(answers.profiles, "applications") != answers.profiles.end() ? ", and 25, 465, 587, 993 for mail," : "");
+  fmt::print("  {}. cd {} && sudo --preserve-env=HOME datamancy render    # secrets and configuration into {}\n", ++step, folder, "/run/datamancy/datamancy");
+  fmt::print("  {}. docker compose build && docker compose up -d\n", ++step);
+  fmt::print("  {}. sign in at https://auth.{} as 'admin' with: datamancy secrets get stack_admin_password\n", ++step, domain);
+  fmt::print("  {}. read README.md: second copy of the backups (OFFSITE_S3_BUCKET), mail account {}, upgrades\n", ++step, "noreply@" + domain);
+  return kClean;
+}
+
+}  // namespace
+
+int init_stack(Args& args) {
+  const auto result = work(args);
+  return result ? *result : complain(result.error());
+}
+
+}  // namespace dm::cli

@@ -1,0 +1,74 @@
+#include "scaffold/budget.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "formats/yaml.hpp"
+
+namespace dm::scaffold {
+namespace {
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
+}  // namespace
+
+const std::string* Budget::proposal(std::uint64_t host_gb) const {
+  const std::string* best = nullptr;
+  for (const auto& [size, profiles] : defaults)
+    if (size <= host_gb || best == nullptr) best = &profiles;
+  return best;
+}
+
+std::string Fit::describe() const {
+  const auto sums = fmt::format("{} services: limits {:.1f} GB, reservations {:.1f} GB, room {:.1f} GB", services, static_cast<double>(limits_mb) / 1024, static_cast<double>(reserved_mb) / 1024, static_cast<double>(room_mb) / 1024);
+  switch (verdict) {
+    case Verdict::fits: return "fits (" + sums + ")";
+    case Verdict::over_committed:
+      return fmt::format("over-committed {:.1f} times ({}): fine while not all are at their limit at once", static_cast<double>(limits_mb) / static_cast<double>(room_mb), sums);
+    case Verdict::too_small: return "too small: not even the reservations fit (" + sums + ")";
+  }
+  return sums;
+}
+
+Result<Budget> parse_budget(std::string_view yaml) {
+  DM_TRY(const auto root, during("reading budgets.yaml", formats::parse_yaml(yaml)));
+  Budget out;
+  for (const auto& [section, node] : root.entries) {
+    if (section == "system_mb") out.system_mb = number(node.text);
+    if (section == "hosts")
+      for (const auto& [size, host] : node.entries)
+        if (const auto* profiles = host.find("profiles")) out.defaults.emplace_back(number(size), profiles->text);
+    if (section != "services") continue;
+    for (const auto& [name, service] : node.entries) {
+      const auto *limit = service.find("limit_mb"), *reserved = service.find("reserved_mb"), *profiles = service.find("profiles");
+      if (limit == nullptr || reserved == nullptr || profiles == nullptr) return fail(Errc::invalid_input, fmt::format("budgets.yaml:{}: {} is incomplete", service.line, name));
+      Budget::Service one{name, number(limit->text), number(reserved->text), {}};
+      for (const auto& item : profiles->items) one.profiles.push_back(item.text);
+      out.services.push_back(std::move(one));
+    }
+  }
+  std::ranges::sort(out.defaults);
+  return out;
+}
+
+Fit fit(const Budget& budget, const std::vector<std::string>& profiles, std::uint64_t host_gb) {
+  Fit out;
+  const auto all = host_gb * 1024;
+  out.room_mb = all > budget.system_mb ? all - budget.system_mb : 0;
+  for (const auto& service : budget.services) {
+    if (std::ranges::none_of(service.profiles, [&](const auto& profile) { return std::ranges::find(profiles, profile) != profiles.end(); })) continue;
+    ++out.services;
+    out.limits_mb += service.limit_mb;
+    out.reserved_mb += service.reserved_mb;
+  }
+  out.verdict = out.reserved_mb > out.room_mb ? Fit::Verdict::too_small : out.limits_mb > out.room_mb ? Fit::Verdict::over_committed : Fit::Verdict::fits;
+  return out;
+}
+
+}  // namespace dm::scaffold

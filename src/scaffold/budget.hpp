@@ -1,0 +1,36 @@
+/// Does a choice of profiles fit a host? From budgets.yaml: memory by service.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace dm::scaffold {
+
+struct Budget {
+  struct Service {
+    std::string name;
+    std::uint64_t limit_mb = 0, reserved_mb = 0;
+    std::vector<std::string> profiles;
+  };
+  std::uint64_t system_mb = 0;                ///< kept free for the system
+  std::vector<Service> services;
+  std::vector<std::pair<std::uint64_t, std::string>> defaults;  ///< host size in GB, profiles that are proposed for it
+  const std::string* proposal(std::uint64_t host_gb) const;     ///< of the largest size that is not above it
+};
+
+struct Fit {
+  enum class Verdict : std::uint8_t { fits, over_committed, too_small } verdict = Verdict::fits;
+  std::size_t services = 0;
+  std::uint64_t limits_mb = 0, reserved_mb = 0, room_mb = 0;
+  std::string describe() const;               ///< one sentence
+};
+
+/// Errors: `invalid_input` with the line.
+Result<Budget> parse_budget(std::string_view yaml);
+Fit fit(const Budget& budget, const std::vector<std::string>& profiles, std::uint64_t host_gb);
+
+}  // namespace dm::scaffold

@@ -1,0 +1,123 @@
+#include "scaffold/service.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "scaffold/embedded.hpp"
+
+namespace dm::scaffold {
+namespace {
+
+constexpr std::string_view kFolder = "services/";
+
+void add_setting(std::string& env, std::string_view name, std::string_view value) {
+  const auto line = fmt::format("{}=", name);
+  if (env.starts_with(line) || env.find("\n" + line) != std::string::npos) return;
+  if (!env.empty() && !env.ends_with('\n')) env += '\n';
+  env += line + std::string(value) + '\n';
+}
+
+}  // namespace
+
+std::vector<std::string_view> service_recipes() {
+  std::vector<std::string_view> out;
+  for (const auto& file : embedded_files())
+    if (file.name.starts_with(kFolder) && file.name.ends_with("/compose.yaml")) out.push_back(file.name.substr(kFolder.size(), file.name.size() - kFolder.size() - 13));
+  return out;
+}
+
+Result<std::string> with_include(std::string_view compose, std::string_view path) {
+  std::string out(compose);
+  if (!out.empty() && !out.ends_with('\n')) out += '\n';
+  std::size_t at = out.starts_with("include:") ? 0 : out.find("\ninclude:");
+  if (at == std::string::npos) {
+    // Before the first key that is neither a comment nor the name.
+    std::size_t line = 0;
+    while (line < out.size() && (out[line] == '#' || out[line] == '\n' || out.compare(line, 5, "name:") == 0 || out.compare(line, 3, "---") == 0)) line = out.find('\n', line) + 1;
+    return out.insert(line, fmt::format("include:\n  - {}\n\n", path));
+  }
+  if (at != 0) ++at;
+  auto line = out.find('\n', at) + 1;
+  const auto head = std::string_view(out).substr(at + 8, line - at - 9);
+  if (head.find_first_not_of(" \t\r") != std::string_view::npos && head.find('#') == std::string_view::npos)
+    return fail(Errc::invalid_input, fmt::format("'include:' is not a list with a line for each entry; add '- {}' to it yourself", path));
+  std::string indent = "  ";
+  std::size_t last = line;
+  while (line < out.size()) {
+    const auto end = out.find('\n', line);
+    const auto text = std::string_view(out).substr(line, end - line);
+    const auto start = text.find_first_not_of(' ');
+    if (start != std::string_view::npos && text[start] == '-') {
+      indent = std::string(start, ' ');
+      last = end + 1;
+    } else if (start != std::string_view::npos && start > indent.size()) {
+      last = end + 1;  // the rest of an entry
+    } else if (start == 0 && text[0] != '#') {
+      break;
+    }
+    line = end + 1;
+  }
+  return out.insert(last, fmt::format("{}- {}\n", indent, path));
+}
+
+Result<ServicePlan> plan_service(std::string_view name, const sources::Files& files, const std::string& folder, const ServiceSite& site, std::string_view domain, std::string_view run_folder) {
+  const auto recipes = service_recipes();
+  if (std::ranges::find(recipes, name) == recipes.end()) return fail(Errc::not_found, fmt::format("there is no recipe for '{}'; there are {}", name, fmt::join(recipes, ", ")));
+  const auto prefix = fmt::format("{}{}/", kFolder, name);
+  if (files.stat(folder + "/" + std::string(name)).kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}/{}' is there already", folder, name));
+  for (const auto& suffix : {"", "-db", "-backup"})
+    if (std::ranges::find(site.services, std::string(name) + suffix) != site.services.end()) return fail(Errc::conflict, fmt::format("the project has a service '{}{}' already", name, suffix));
+
+  ServicePlan out;
+  out.compose_file = site.compose_file;
+  const auto edge = site.edge_network.empty() ? fmt::format("{}-out", name) : site.edge_network;
+  for (const auto& file : embedded_files()) {
+    if (file.name == prefix + "secrets.yaml") {
+      DM_TRY(out.secrets, parse_schema(file.content));
+    } else if (file.name == prefix + "route.caddy") {
+      out.route = file.content;
+    } else if (file.name.starts_with(prefix)) {
+      std::string text(file.content);
+      for (auto at = text.find("%EDGE%"); at != std::string::npos; at = text.find("%EDGE%", at)) text.replace(at, 6, edge);
+      // A service may be on a network once.
+      if (const auto twice = fmt::format("[{}, {}, {}]", edge, name, edge); text.find(twice) != std::string::npos) text.replace(text.find(twice), twice.size(), fmt::format("[{}, {}]", name, edge));
+      out.files.push_back({fmt::format("{}/{}", name, file.name.substr(prefix.size())), std::move(text), 0644});
+    } else if (file.name.starts_with("backup/") && !file.name.ends_with("compose.yaml") && files.stat(folder + "/backup").kind == sources::Kind::missing) {
+      out.files.push_back({std::string(file.name), std::string(file.content), file.executable ? 0755 : 0644});
+    }
+  }
+  DM_TRY(const auto compose, files.read(folder + "/" + site.compose_file));
+  DM_TRY(auto extended, with_include(compose, fmt::format("{}/compose.yaml", name)));
+  out.files.push_back({site.compose_file, std::move(extended), -1});
+
+  auto env = files.read(folder + "/.env").value_or("");
+  const auto before = env;
+  if (!domain.empty()) add_setting(env, "DOMAIN", domain);
+  add_setting(env, "DATAMANCY_RUN", run_folder);
+  if (env != before) out.files.push_back({".env", std::move(env), -1});
+
+  const auto declared = std::ranges::find(embedded_files(), prefix + "secrets.yaml", [](const EmbeddedFile& file) { return std::string(file.name); });
+  auto variables = files.read(folder + "/variables.yaml").value_or("");
+  const auto lines = declared->content.substr(declared->content.find('\n') + 1);
+  if (variables.empty()) variables = "# What each secret is, who makes it, who uses it, whether it may be rotated blindly.\nsecrets:\n";
+  if (!variables.ends_with('\n')) variables += '\n';
+  if (variables.find("\nsecrets:") == std::string::npos && !variables.starts_with("secrets:")) variables += "secrets:\n";
+  variables += lines;
+  DM_CHECK(during("extending variables.yaml", parse_schema(variables)));
+  out.files.push_back({"variables.yaml", std::move(variables), -1});
+
+  if (!site.caddyfile.empty()) {
+    DM_TRY(auto caddyfile, files.read(folder + "/" + site.caddyfile));
+    if (!caddyfile.ends_with('\n')) caddyfile += '\n';
+    auto route = out.route;
+    // The edge may not know DOMAIN: the name is written out where it is known.
+    if (!domain.empty())
+      for (auto at = route.find("{$DOMAIN}"); at != std::string::npos; at = route.find("{$DOMAIN}")) route.replace(at, 9, domain);
+    out.files.push_back({site.caddyfile, caddyfile + "\n" + route, -1});
+    out.routed = true;
+  }
+  return out;
+}
+
+}  // namespace dm::scaffold

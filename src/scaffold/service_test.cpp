@@ -1,0 +1,77 @@
+#include "scaffold/service.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "scaffold/budget.hpp"
+
+namespace dm::scaffold {
+namespace {
+
+TEST(Service, AnIncludeIsAddedWhereItBelongs) {
+  EXPECT_EQ(with_include("services: {}\n", "x/compose.yaml").value(), "include:\n  - x/compose.yaml\n\nservices: {}\n");
+  EXPECT_EQ(with_include("# mine\nname: a\n\nservices: {}\n", "x/c.yaml").value(), "# mine\nname: a\n\ninclude:\n  - x/c.yaml\n\nservices: {}\n");
+  EXPECT_EQ(with_include("include:\n    - a.yaml\n    # why\n    - path: b.yaml\n      env_file: e\n\nservices: {}\n", "x").value(),
+            "include:\n    - a.yaml\n    # why\n    - path: b.yaml\n      env_file: e\n    - x\n\nservices: {}\n");
+  EXPECT_EQ(with_include("services: {}\ninclude:\n- a.yaml", "x").value(), "services: {}\ninclude:\n- a.yaml\n- x\n");
+  EXPECT_FALSE(with_include("include: [a.yaml]\n", "x"));
+}
+
+TEST(Service, ARecipeBringsDatabaseBackupRouteAndSecrets) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services:\n  edge: {image: caddy:2}\n");
+  files.add("/p/Caddyfile", "example.org {\n}\n");
+  const auto plan = plan_service("planka", files, "/p", {"compose.yaml", "web", "Caddyfile", {"edge"}}, "example.org", "/run/datamancy/p");
+  ASSERT_TRUE(plan) << plan.error().describe();
+  const auto text = [&](std::string_view path) {
+    const auto found = std::ranges::find(plan->files, path, &NewFile::path);
+    return found == plan->files.end() ? std::string() : found->content;
+  };
+  EXPECT_NE(text("planka/compose.yaml").find("networks: [web, planka]"), std::string::npos);
+  EXPECT_NE(text("planka/compose.yaml").find("planka-backup:"), std::string::npos);
+  EXPECT_NE(text("compose.yaml").find("- planka/compose.yaml"), std::string::npos);
+  EXPECT_NE(text("Caddyfile").find("planka.example.org {"), std::string::npos);
+  EXPECT_EQ(text(".env"), "DOMAIN=example.org\nDATAMANCY_RUN=/run/datamancy/p\n");
+  EXPECT_NE(text("variables.yaml").find("planka_db_password"), std::string::npos);
+  EXPECT_FALSE(text("backup/Dockerfile").empty());
+  EXPECT_EQ(plan->secrets.secrets.size(), 4U);
+}
+
+TEST(Service, WhatIsThereAlreadyIsLeftAlone) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services: {}\n");
+  EXPECT_EQ(plan_service("planka", files, "/p", {"compose.yaml", "", "", {"planka-db"}}, "", "/r").error().code, Errc::conflict);
+  EXPECT_EQ(plan_service("nonsense", files, "/p", {"compose.yaml", "", "", {}}, "", "/r").error().code, Errc::not_found);
+  files.add("/p/planka/notes", "mine");
+  EXPECT_EQ(plan_service("planka", files, "/p", {"compose.yaml", "", "", {}}, "", "/r").error().code, Errc::conflict);
+}
+
+TEST(Init, WritesTheAnswersAndNoRecipe) {
+  const auto files = stack_files(stack_schema(), {"example.org", "me@example.org", {"databases"}, "", "acme"});
+  ASSERT_TRUE(files) << files.error().describe();
+  const auto env = std::ranges::find(*files, ".env", &NewFile::path)->content;
+  EXPECT_NE(env.find("\nDOMAIN=example.org\n"), std::string::npos);
+  EXPECT_NE(env.find("\nSMTP_USER=noreply@example.org\n"), std::string::npos);
+  EXPECT_NE(env.find("\nCOMPOSE_PROFILES=databases\n"), std::string::npos);
+  EXPECT_TRUE(std::ranges::none_of(*files, [](const NewFile& file) { return file.path.starts_with("services/"); }));
+  EXPECT_EQ(std::ranges::find(*files, "postgres/init/init.sh", &NewFile::path)->mode, 0755);
+  EXPECT_FALSE(stack_files(stack_schema(), {"example", "me@example.org", {}, "", "acme"}));
+  EXPECT_FALSE(stack_files(stack_schema(), {"example.org", "me", {}, "", "acme"}));
+  EXPECT_FALSE(stack_files(stack_schema(), {"example.org", "me@example.org", {"application"}, "", "acme"}));
+}
+
+TEST(Budget, SaysWhatFitsAndWhatIsOverCommitted) {
+  const auto budget = parse_budget(embedded("budgets.yaml"));
+  ASSERT_TRUE(budget) << budget.error().describe();
+  EXPECT_EQ(fit(*budget, {"infrastructure", "databases", "applications"}, 128).verdict, Fit::Verdict::fits);
+  EXPECT_EQ(fit(*budget, {"infrastructure", "databases", "applications"}, 32).verdict, Fit::Verdict::over_committed);
+  EXPECT_EQ(fit(*budget, {"infrastructure", "databases", "applications"}, 8).verdict, Fit::Verdict::too_small);
+  EXPECT_EQ(fit(*budget, {}, 8).services, 0U);
+  ASSERT_NE(budget->proposal(100), nullptr);
+  EXPECT_EQ(*budget->proposal(100), *budget->proposal(64));
+  EXPECT_NE(budget->proposal(4), nullptr);
+}
+
+}  // namespace
+}  // namespace dm::scaffold
