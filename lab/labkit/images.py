@@ -126,11 +126,13 @@ def build_all(host, names=(), force=False, jobs=2):
 
 
 def remove(host):
-    tags = [i.tag for i in catalogue()] + [BASE]
-    there = [t for t in tags if inspect(host, t)]
-    if there:
-        run(docker(), "image", "rm", "-f", *reversed(there), env=environment(host), stdout=subprocess.DEVNULL)
-    return there
+    """Removes the lab's images that no container uses; returns their names."""
+    removed = []
+    for tag in [*reversed([i.tag for i in catalogue()]), BASE]:
+        done = subprocess.run([docker(), "image", "rm", tag], capture_output=True, text=True, env=environment(host))
+        if done.returncode == 0:
+            removed.append(tag)
+    return removed
 
 
 def listing(host):

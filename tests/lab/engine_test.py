@@ -75,6 +75,9 @@ with tempfile.TemporaryDirectory(prefix="dmtest-engine-", dir="/var/tmp") as fol
     that(bridge() == before, "the bridge of the engine beside it is as it was, still")
     that((home / "engine" / "data").exists(), "its data stay")
     that(not list(pathlib.Path("/run/netns").glob("dmlab-" + format(zlib.crc32(str(home).encode()), "08x"))), "its namespace is gone")
+    images = lambda: subprocess.run(["docker", "images", "-q", "--no-trunc"], capture_output=True, text=True).stdout  # noqa: E731
+    there = images()
     done = lab(home, "clean", "--all")
+    that(set(there.split()) <= set(images().split()), "the images of the engine beside it stay")
     that(done.returncode == 0 and not (home / "engine").exists(), "clean --all leaves nothing")
     that(str(home) not in pathlib.Path("/proc/mounts").read_text(), "nothing stays mounted")
