@@ -11,7 +11,8 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 
 find_program(DM_CCACHE ccache)
 if(DM_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${DM_CCACHE})
+  # Without this ccache leaves everything that uses a precompiled header to the compiler.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${DM_CCACHE})
 endif()
 
 add_library(dm_flags INTERFACE)
@@ -23,7 +24,8 @@ target_compile_options(dm_flags INTERFACE
   $<$<BOOL:${DM_WERROR}>:-Werror>
   $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2> -D_GLIBCXX_ASSERTIONS -fstack-protector-strong)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
-  # GCC 12 reports these wrongly inside std::string once it inlines (GCC bugs 105329 and 105651).
+  # GCC 12 reports these wrongly inside std::string once it inlines (GCC bugs 105329 and 105651); from a precompiled header even
+  # where system headers are silent.
   target_compile_options(dm_flags INTERFACE -Wno-restrict -Wno-stringop-overread)
 endif()
 find_program(DM_MOLD mold)
@@ -34,6 +36,12 @@ if(DM_SANITIZE)
   target_compile_options(dm_flags INTERFACE -fsanitize=${DM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(dm_flags INTERFACE -fsanitize=${DM_SANITIZE})
 endif()
+
+# Nine tenths of the time to compile a small file are the standard library and fmt: read once, as a precompiled header of all.
+target_link_libraries(dm_flags INTERFACE Threads::Threads)
+add_library(dm_precompiled STATIC ${PROJECT_SOURCE_DIR}/cmake/empty.cpp)
+target_link_libraries(dm_precompiled PRIVATE dm_flags fmt::fmt)
+target_precompile_headers(dm_precompiled PRIVATE ${PROJECT_SOURCE_DIR}/cmake/precompiled.hpp)
 
 # dm_module(<name> [USES <module>...] [EXTERNAL <target>...])
 # src/<name>/**/*.cpp is the module; the *_test.cpp beside them are its tests (target <name>_test).
@@ -49,12 +57,14 @@ function(dm_module name)
   endif()
   add_library(dm_${name} STATIC ${sources})
   list(TRANSFORM M_USES PREPEND dm_)
-  target_link_libraries(dm_${name} PUBLIC dm_flags Threads::Threads ${M_USES} ${M_EXTERNAL})
+  target_precompile_headers(dm_${name} REUSE_FROM dm_precompiled)
+  target_link_libraries(dm_${name} PUBLIC dm_flags ${M_USES} ${M_EXTERNAL})
   if(DM_TESTS AND tests)
     find_package(GTest REQUIRED)
     include(GoogleTest)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE dm_${name} GTest::gmock GTest::gtest_main)
+    target_precompile_headers(${name}_test REUSE_FROM dm_precompiled)
     target_compile_definitions(${name}_test PRIVATE DM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60)
   endif()
