@@ -13,7 +13,7 @@ import time
 from labtest import ENV, Failed, docker, engine, eventually, run, skip, that
 import backup_stack
 
-DATAMANCY = sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY
+DATAMANCY = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY).resolve())
 if not shutil.which("restic"):
     skip("restic is not installed")
 if os.geteuid() != 0:
