@@ -24,7 +24,7 @@ one() { # TARGET: runs it and adds its line to the ledger
   cpu=$(sed -n 's/^cpu: \([0-9]*\).*/\1/p' "$home/$name.cpu")
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2)
-  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%RZ)" "$(git -C "$here" rev-parse --short HEAD)" "$name" "${cpu:-0}" "${runs:-0}" "${edges:-0}" "$result" >>"$ledger"
+  printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%RZ)" "${DM_FUZZ_COMMIT:-$(git -C "$here" rev-parse --short HEAD)}" "$name" "${cpu:-0}" "${runs:-0}" "${edges:-0}" "$result" >>"$ledger"
   [ "$result" = ok ] || { echo "$name FAILED, see $log"; return 1; }
 }
 

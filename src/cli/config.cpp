@@ -5,29 +5,54 @@
 #include <map>
 #include <set>
 
+#include "base/json.hpp"
 #include "cli/secrets.hpp"
 #include "secrets/delivery.hpp"
 
 namespace dm::cli {
 namespace {
 
-/// As Compose prints it: the widest name decides the first column. A variable used in several ways has the first one's.
-std::string variable_table(const compose::Project& project) {
+/// How a variable is used: `${A:-default}`, `${A:+replacement}`, `${A:?}`.
+struct Variable {
+  std::string_view fallback, replacement;
+  bool required = false;
+};
+
+/// A variable that is used in several ways has the first one's.
+std::map<std::string_view, Variable> variables_of(const compose::Project& project) {
   using Form = compose::VariableUse::Form;
-  std::map<std::string_view, const compose::VariableUse*> first;
-  std::size_t width = 17;
+  std::map<std::string_view, Variable> out;
   for (const auto& use : project.variables) {
-    first.emplace(use.name, &use);
-    width = std::max(width, use.name.size());
-  }
-  auto out = fmt::format("{:{}}   {:20}{:20}{}\n", "NAME", width, "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE");
-  for (const auto& [name, use] : first) {
-    const auto text = project.texts.text(use->where);
-    const auto cut = text.find_first_of("-+", name.size());
+    const auto text = project.texts.text(use.where);
+    const auto cut = text.find_first_of("-+", use.name.size());
     const auto given = cut == std::string_view::npos || !text.ends_with('}') ? std::string_view() : text.substr(cut + 1, text.size() - cut - 2);
-    out += fmt::format("{:{}}   {:20}{:20}{}\n", name, width, use->form == Form::required,
-                       use->form == Form::default_value ? given : "", use->form == Form::alternative ? given : "");
+    out.emplace(use.name, Variable{use.form == Form::default_value ? given : "", use.form == Form::alternative ? given : "", use.form == Form::required});
   }
+  return out;
+}
+
+/// As Compose prints it: the widest name decides the first column.
+std::string variables(const compose::Project& project, bool json) {
+  const auto all = variables_of(project);
+  if (json) {
+    JsonWriter out;
+    out.begin_object();
+    for (const auto& [name, variable] : all) {
+      out.key(name).begin_object();
+      out.key("DefaultValue").value(variable.fallback);
+      out.key("Name").value(name);
+      out.key("PresenceValue").value(variable.replacement);
+      out.key("Required").value(variable.required);
+      out.end();
+    }
+    out.end();
+    return out.take() + "\n";
+  }
+  std::size_t width = 17;
+  for (const auto& [name, variable] : all) width = std::max(width, name.size());
+  auto out = fmt::format("{:{}}   {:20}{:20}{}\n", "NAME", width, "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE");
+  for (const auto& [name, variable] : all)
+    out += fmt::format("{:{}}   {:20}{:20}{}\n", name, width, variable.required, variable.fallback, variable.replacement);
   return out;
 }
 
@@ -38,25 +63,101 @@ void scrub(std::vector<compose::Diagnostic>& diagnostics, const secrets::Project
   for (auto& diagnostic : diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
 }
 
+std::string lines(const std::set<std::string_view>& all) {
+  std::string out;
+  for (const auto line : all) out += fmt::format("{}\n", line);
+  return out;
+}
+
+/// Leaves only the services named and what they depend on. False where there is no such service.
+bool choose_services(compose::Project& project, const std::vector<std::string>& names) {
+  std::set<std::string_view> keep;
+  std::vector<std::string_view> open(names.begin(), names.end());
+  while (!open.empty()) {
+    const auto name = open.back();
+    open.pop_back();
+    const auto* service = project.service(name);
+    if (service == nullptr) {
+      if (std::ranges::find(names, name) == names.end()) continue;
+      fmt::print(stderr, "datamancy: no such service: {}\n", name);
+      return false;
+    }
+    if (!keep.insert(service->name).second) continue;
+    for (const auto& dependency : service->depends_on) open.push_back(dependency.service);
+  }
+  for (auto& service : project.services) {
+    const bool named = std::ranges::find(names, service.name) != names.end();
+    service.enabled = keep.contains(service.name) && (service.enabled || named);
+  }
+  return true;
+}
+
+/// One image a service, in the order of their names; what is built without a name gets the one that Compose gives it.
+std::string images(const compose::Project& project) {
+  std::map<std::string_view, std::string> out;
+  for (const auto& service : project.services)
+    if (service.enabled) out.emplace(service.name, service.image ? std::string(service.image.value) : fmt::format("{}-{}", project.name, service.name));
+  std::string text;
+  for (const auto& [service, image] : out) text += image + "\n";
+  return text;
+}
+
+std::string profiles(const compose::Project& project) {
+  std::set<std::string_view> all;
+  for (const auto& service : project.services)
+    for (const auto& profile : service.profiles) all.insert(profile.value);
+  return lines(all);
+}
+
+std::string services(const compose::Project& project) {
+  std::set<std::string_view> all;
+  for (const auto& service : project.services)
+    if (service.enabled) all.insert(service.name);
+  return lines(all);
+}
+
+std::string environment(const compose::Project& project) {
+  std::string out;
+  for (const auto& [name, definition] : project.environment) out += fmt::format("{}={}\n", name, definition.value);
+  return out;
+}
+
+/// What can be printed instead of the project. Where several are asked for, the first of this list is printed, as in Compose.
+struct View {
+  std::string_view flag;
+  std::string (*print)(const compose::Project& project);
+  bool takes_services = false;  ///< SERVICE... is heeded
+};
+constexpr View kViews[] = {
+    {"--services", services},
+    {"--volumes", [](const compose::Project& project) { return lines(compose::used_names(project, "volumes")); }},
+    {"--networks", [](const compose::Project& project) { return lines(compose::used_names(project, "networks")); }},
+    {"--profiles", profiles, true},
+    {"--images", images, true},
+    {"--variables", nullptr},
+    {"--environment", environment},
+};
+
 }  // namespace
 
 int config(Args& args) {
-  std::string format = "yaml";
+  std::string format;
   std::string output;
+  if (args.has("--json")) format = "json";
   args.option("--format", format);
   if (!args.option("--output", output)) args.option("-o", output);
   const bool quiet = args.has("-q") || args.has("--quiet");
   const bool show_secrets = args.has("--show-secrets");
   if (args.has("--no-interpolate")) args.project.interpolate = false;
-  const bool services = args.has("--services");
-  const bool volumes = args.has("--volumes");
-  const bool networks = args.has("--networks");
-  const bool images = args.has("--images");
-  const bool profiles = args.has("--profiles");
-  const bool environment = args.has("--environment");
-  const bool variables = args.has("--variables");
-  if (!args.words.empty() || (format != "yaml" && format != "json")) {
-    fmt::print(stderr, "datamancy: config does not know '{}'; see 'datamancy config --help'\n", args.words.empty() ? format : args.words[0]);
+  if (args.has("--no-consistency")) args.project.consistency = false;
+  const View* view = nullptr;
+  for (const View& candidate : kViews)
+    if (args.has(candidate.flag) && view == nullptr) view = &candidate;
+  const bool table = view != nullptr && view->print == nullptr;
+  if (table) args.project.interpolate = false;
+  const auto option = std::ranges::find_if(args.words, [](const std::string& word) { return word.starts_with('-'); });
+  if (option != args.words.end() || (!format.empty() && format != "yaml" && format != "json" && !(table && format == "table"))) {
+    fmt::print(stderr, "datamancy: config does not know '{}'; see 'datamancy config --help'\n", option != args.words.end() ? *option : format);
     return kUsage;
   }
   read_stdin(args.project);
@@ -71,8 +172,7 @@ int config(Args& args) {
   if (sealed->any()) scrub(loaded.diagnostics, *sealed, args);
   print_diagnostics(*loaded.project, loaded.diagnostics);
   if (!loaded.ok) return kFailed;
-  if (quiet) return kClean;
-  if (sealed->any() && !show_secrets) {
+  if (sealed->any() && !show_secrets && !quiet) {
     loaded = compose::load(args.project, with_placeholders);
     if (!loaded.ok) {
       fmt::print(stderr, "datamancy: a sealed value stands where Compose wants a number or a path, so that nothing can be shown without it; --show-secrets prints everything\n");
@@ -80,28 +180,11 @@ int config(Args& args) {
     }
     fmt::print(stderr, "datamancy: sealed values are shown as 'sealed.NAME'; --show-secrets prints them\n");
   }
-  const auto& project = *loaded.project;
-  std::string out;
-  std::set<std::string_view> lines;
-  if (services)
-    for (const auto& service : project.services)
-      if (service.enabled) lines.insert(service.name);
-  if (volumes)
-    for (const auto& volume : project.volumes) lines.insert(volume.key);
-  if (networks)
-    for (const auto& network : project.networks) lines.insert(network.key);
-  if (images)
-    for (const auto& service : project.services)
-      if (service.enabled && service.image) lines.insert(service.image.value);
-  if (profiles)
-    for (const auto& service : project.services)
-      for (const auto& profile : service.profiles) lines.insert(profile.value);
-  for (const auto line : lines) out += fmt::format("{}\n", line);
-  if (variables) out += variable_table(project);
-  if (environment)
-    for (const auto& [name, definition] : project.environment) out += fmt::format("{}={}\n", name, definition.value);
-  if (!services && !volumes && !networks && !images && !profiles && !variables && !environment)
-    out = format == "json" ? compose::to_json(project) : compose::to_yaml(project);
+  auto& project = *loaded.project;
+  if (!args.words.empty() && args.project.interpolate && (view == nullptr || view->takes_services) && !choose_services(project, args.words)) return kFailed;
+  if (quiet) return kClean;
+  const auto out = table ? variables(project, format == "json") : view != nullptr ? view->print(project)
+                   : format == "json" ? compose::to_json(project) : compose::to_yaml(project);
   return write_output(output, out) ? kClean : kFailed;
 }
 

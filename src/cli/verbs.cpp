@@ -20,8 +20,9 @@ namespace {
 
 constexpr std::array kVerbs{
     Verb{"config", "print the project as Compose sees it",
-         "config [--format yaml|json] [--services|--volumes|--networks|--images|--profiles|--environment|--variables]\n"
-         "       [-q] [--no-interpolate] [--show-secrets] [-o FILE]",
+         "config [SERVICE...] [--format yaml|json] [--services|--volumes|--networks|--images|--profiles|--environment|--variables]\n"
+         "       [-q] [--no-interpolate] [--no-consistency] [--show-secrets] [-o FILE]\n"
+         "       the project after merging, with variables replaced and short forms made long; SERVICE... and what they depend on",
          config},
     Verb{"audit", "say what will break in production, and why", 
          "audit [PATH] [--format text|json|markdown|html|sarif|junit] [--show critical|high|medium|low|info] [-o FILE]\n"

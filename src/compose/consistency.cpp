@@ -56,8 +56,15 @@ class Checker {
       }
     if (const Value* more = service.build->find("additional_contexts"); more != nullptr && more->is_mapping())
       for (const Entry& entry : *more->entries)
-        if (entry.value->string().starts_with("service:") && project_.service(entry.value->text.substr(8)) == nullptr)
-          context_.error(entry.key_where, fmt::format("service '{}' declares unknown service '{}' as an additional context", service.name, entry.value->text.substr(8)), "check the name");
+        if (entry.value->string().starts_with("service:")) {
+          const auto target = entry.value->text.substr(8);
+          const Service* other = project_.service(target);
+          if (other == nullptr || (!other->enabled && !context_.options.lenient))
+            context_.error(entry.key_where, fmt::format("service '{}' declares unknown service '{}' as an additional context", service.name, target), "check the name");
+          else if (other->build == nullptr)
+            context_.error(entry.key_where, fmt::format("service '{}' declares service '{}' as an additional context, which is not built", service.name, target),
+                           fmt::format("give '{}' a `build:`, or name its image: docker-image://...", target));
+        }
   }
 
   void references(const Service& service) {

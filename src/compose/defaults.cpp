@@ -115,7 +115,7 @@ void imply(Value& node, std::string_view service, bool restart, Arena& arena, Lo
 void implied_dependencies(Value& node, Arena& arena) {
   if (const Value* links = node.find("links"); links != nullptr && links->is_sequence())
     for (const Value* item : *links->items) imply(node, item->text.substr(0, item->text.find(':')), true, arena, item->where);
-  for (const auto key : {"network_mode", "ipc", "pid"})
+  for (const auto key : {"network_mode", "ipc", "pid", "uts", "cgroup"})
     if (const Value* mode = node.find(key); mode != nullptr && mode->string().starts_with("service:"))
       imply(node, mode->text.substr(8), true, arena, mode->where);
   if (const Value* from = node.find("volumes_from"); from != nullptr && from->is_sequence())
@@ -182,7 +182,7 @@ void apply_defaults(Value& root, std::string_view folder, Context& context) {
       const bool outside = external != nullptr && external->boolean;
       if (node.find("name") == nullptr)
         node.entries->push_back({"name", {}, arena.string(outside ? std::string(entry.key) : fmt::format("{}_{}", project.name, entry.key))});
-      if (section == std::string_view("networks")) set(node, "ipam", ipam_of(node, arena));
+      if (section == std::string_view("networks") && project.interpolated) set(node, "ipam", ipam_of(node, arena));
     }
   }
   Paths(project, folder).root(root);

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <string>
 
 #include "compose/units.hpp"
 
@@ -55,9 +57,18 @@ void block_io(Value* node, Context& context) {
 
 std::uint64_t unsigned_of(const Value& value) {
   if (value.kind != Kind::real || !(value.real >= 9.2e18 && value.real < 1.85e19)) return 0;
+  std::string text;  // 0x..., 0b..., 0o..., with underscores
+  for (const char c : value.text)
+    if (c != '_') text += c;
+  int base = 10;
+  std::size_t from = 0;
+  if (text.starts_with("0x") || text.starts_with("0X")) base = 16, from = 2;
+  else if (text.starts_with("0b") || text.starts_with("0B")) base = 2, from = 2;
+  else if (text.starts_with("0o") || text.starts_with("0O")) base = 8, from = 2;
+  else if (text.starts_with('0') && text.size() > 1) base = 8, from = 1;
   std::uint64_t whole = 0;
-  const auto* end = value.text.data() + value.text.size();
-  const auto [stop, error] = std::from_chars(value.text.data(), end, whole);
+  const auto* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data() + from, end, whole, base);
   return error == std::errc() && stop == end ? whole : 0;
 }
 
@@ -96,7 +107,17 @@ void device_requests(Value* list, Context& context) {
         context.error(count->where, fmt::format("'{}' is no count of devices", count->text), "a number or 'all'");
       set(*item, "count", arena.integer(count->text == "all" ? -1 : number, count->where));
     }
+    if (Value* options = item->find("options"); options != nullptr && options->is_sequence()) {
+      Value* map = arena.make(Kind::mapping, options->where);
+      for (const Value* option : *options->items) {
+        const auto cut = option->text.find('=');
+        set(*map, option->text.substr(0, cut), arena.string(cut == std::string_view::npos ? std::string_view() : option->text.substr(cut + 1), option->where), option->where);
+      }
+      set(*item, "options", map);
+    }
     to_text(item->find("options"), context);
+    static constexpr std::string_view kKnown[] = {"capabilities", "count", "device_ids", "driver", "options"};
+    std::erase_if(*item->entries, [](const Entry& entry) { return std::ranges::find(kKnown, entry.key) == std::end(kKnown) && !entry.key.starts_with("x-"); });
   }
 }
 

@@ -202,8 +202,7 @@ constexpr CastRow kCasts[] = {
     {"networks.*.external", Cast::boolean},
     {"networks.*.internal", Cast::boolean},
     {"secrets.*.external", Cast::boolean},
-    {"services.*.blkio_config.weight", Cast::integer},
-    {"services.*.blkio_config.weight_device.[].weight", Cast::integer},
+    {"services.*.attach", Cast::boolean},
     {"services.*.build.no_cache", Cast::boolean},
     {"services.*.build.privileged", Cast::boolean},
     {"services.*.build.pull", Cast::boolean},
@@ -218,6 +217,7 @@ constexpr CastRow kCasts[] = {
     {"services.*.cpu_rt_runtime", Cast::integer},
     {"services.*.cpu_shares", Cast::integer},
     {"services.*.cpus", Cast::real},
+    {"services.*.depends_on.*.restart", Cast::boolean},
     {"services.*.deploy.replicas", Cast::integer},
     {"services.*.deploy.resources.limits.pids", Cast::integer},
     {"services.*.deploy.resources.reservations.generic_resources.[].discrete_resource_spec.value", Cast::integer},
@@ -227,6 +227,8 @@ constexpr CastRow kCasts[] = {
     {"services.*.deploy.update_config.max_failure_ratio", Cast::real},
     {"services.*.deploy.update_config.parallelism", Cast::integer},
     {"services.*.deploy.placement.max_replicas_per_node", Cast::integer},
+    {"services.*.develop.watch.[].exec.privileged", Cast::boolean},
+    {"services.*.env_file.[].required", Cast::boolean},
     {"services.*.healthcheck.disable", Cast::boolean},
     {"services.*.healthcheck.retries", Cast::integer},
     {"services.*.init", Cast::boolean},
@@ -234,6 +236,8 @@ constexpr CastRow kCasts[] = {
     {"services.*.oom_score_adj", Cast::integer},
     {"services.*.pids_limit", Cast::integer},
     {"services.*.ports.[].target", Cast::integer},
+    {"services.*.post_start.[].privileged", Cast::boolean},
+    {"services.*.pre_stop.[].privileged", Cast::boolean},
     {"services.*.privileged", Cast::boolean},
     {"services.*.read_only", Cast::boolean},
     {"services.*.scale", Cast::integer},
@@ -244,14 +248,13 @@ constexpr CastRow kCasts[] = {
     {"services.*.ulimits.*.soft", Cast::integer},
     {"services.*.volumes.[].read_only", Cast::boolean},
     {"services.*.volumes.[].bind.create_host_path", Cast::boolean},
-    {"services.*.volumes.[].tmpfs.mode", Cast::integer},
     {"services.*.volumes.[].volume.nocopy", Cast::boolean},
     {"volumes.*.external", Cast::boolean},
 };
 
 class Walker {
  public:
-  Walker(const Lookup& lookup, Context& context) : lookup_(lookup), context_(context) {}
+  Walker(const Lookup& lookup, Context& context, bool replace = true) : lookup_(lookup), context_(context), replace_(replace) {}
 
   void walk(Value& value) {  // NOLINT(misc-no-recursion): bounded by the parser
     if (value.is_mapping()) {
@@ -268,7 +271,7 @@ class Walker {
       }
     } else if (value.is_string() && value.text.find('$') != std::string_view::npos) {
       scalar(value);
-    } else if (value.is_string()) {
+    } else if (value.is_string() && replace_) {
       cast(value);
     }
   }
@@ -290,7 +293,7 @@ class Walker {
       if (path_.size() > 1 && path_[0] == "services") use.service = path_[1];
       context_.project.variables.push_back(std::move(use));
     }
-    if (!fine) return;
+    if (!fine || !replace_) return;
     const bool substituted = !segments.empty() && (segments.size() > 1 || segments[0].kind != Segment::Kind::literal);
     if (out != value.text) value.raw = value.text;
     value.text = context_.project.arena.keep(out);
@@ -357,12 +360,21 @@ class Walker {
 
   const Lookup& lookup_;
   Context& context_;
+  bool replace_;
   std::vector<std::string_view> path_;
 };
 
 }  // namespace
 
 void interpolate(Value& root, const Lookup& lookup, Context& context) { Walker(lookup, context).walk(root); }
+
+void collect_variables(Value& root, Context& context) {
+  std::vector<Diagnostic> ignored;
+  Options lenient;  // a missing required variable must not end the search
+  lenient.lenient = true;
+  Context quiet{lenient, context.project, ignored};
+  Walker([](std::string_view) { return nullptr; }, quiet, /*replace=*/false).walk(root);
+}
 
 bool interpolate_text(std::string_view raw, Location where, const Lookup& lookup, Context& context, std::string& out,
                       std::vector<Segment>* segments) {

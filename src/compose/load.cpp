@@ -34,6 +34,19 @@ void apply_reset(Value& base, const Value& over) {  // NOLINT(misc-no-recursion)
   }
 }
 
+/// `- NAME` in an included file takes its value from that include's own env files too.
+void inherit_environment(Value& root, const Lookup& lookup, Project& project) {
+  Value* services = root.find("services");
+  if (services == nullptr || !services->is_mapping()) return;
+  for (Entry& service : *services->entries) {
+    Value* list = service.value->find("environment");
+    if (list == nullptr || !list->is_sequence()) continue;
+    for (Value* item : *list->items)
+      if (const auto* found = item->is_string() ? lookup(item->text) : nullptr; found != nullptr)
+        item->text = project.arena.keep(fmt::format("{}={}", item->text, found->value));
+  }
+}
+
 class Loader {
  public:
   Loader(const Options& options, Loaded& out)
@@ -55,14 +68,20 @@ class Loader {
     if (root->find("services") == nullptr) set(*root, "services", project_.arena.make(compose::Kind::mapping));
     if (context_.failed() && !options_.lenient) return;
     if (!validate(*root, context_) && !options_.lenient) return;
+    if (!options_.interpolate) {
+      project_.interpolated = false;
+      collect_variables(*root, context_);
+    }
     canonicalise(*root, context_);
     apply_defaults(*root, project_.folder, context_);
     project_.model = root;
     choose_profiles(context_, *root);
     read_project(project_);
-    resolve_env_files(context_);
-    resolve_label_files(context_);
-    check_consistency(context_);
+    if (options_.interpolate) {
+      resolve_env_files(context_);
+      resolve_label_files(context_);
+      if (options_.consistency) check_consistency(context_);
+    }
     out.usable = root->find("services")->is_mapping() && !root->find("services")->entries->empty();
     out.ok = !context_.failed();
   }
@@ -294,7 +313,7 @@ class Loader {
     if (path != nullptr && path->is_sequence())
       for (const Value* item : *path->items) paths.push_back(sources::clean_path(item->text, folder));
     if (paths.empty()) {
-      context_.error(entry.where, "include entry has no path", "write `- path: FILE`");
+      context_.warn(entry.where, "this include entry has no `path`, so it includes nothing", "write `- path: FILE`");
       return;
     }
     const Value* own_folder = entry.find("project_directory");
@@ -304,6 +323,9 @@ class Loader {
       const auto* outer = lookup(name);
       return outer != nullptr ? outer : scope.find(name);
     };
+    // Where the folder that is named does not exist, Compose takes relative paths from the one above it.
+    const bool above = own_folder != nullptr && !own_folder->text.starts_with('/') && project_.texts.files().stat(base).kind != Kind::directory;
+    const auto paths_from = above ? sources::parent_path(base) : base;
     Value* root = project_.arena.make(compose::Kind::mapping);
     for (const auto& file : paths) {
       if (std::ranges::find(chain, file) != chain.end() || chain.size() > kMaxIncludes) {
@@ -314,7 +336,8 @@ class Loader {
       root = add_file(root, file, base, inner, chain);
       chain.pop_back();
     }
-    absolute_paths_of_all(*root, base, project_);
+    absolute_paths_of_all(*root, paths_from, project_);
+    inherit_environment(*root, inner, project_);
     for (const Entry& section : *root->entries) {
       if (section.key == "name" || section.key == "version" || section.key.starts_with("x-")) continue;
       Value* known = into.find(section.key);

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct Options {
   std::vector<std::string> env_files;          ///< --env-file
   std::map<std::string, std::string, std::less<>> environment;  ///< the process's
   std::string working_directory;               ///< absolute
-  bool interpolate = true;
+  bool interpolate = true;                     ///< false: the model before values are known, for printing only
+  bool consistency = true;                     ///< check what refers to what
   /// For the audit: all services are kept and checked as far as possible, and what Compose would reject only for the
   /// chosen profiles (undefined references, names that clash) is a diagnostic beside a usable project.
   bool lenient = false;
@@ -34,6 +36,9 @@ struct Loaded {
 
 /// Never throws on any input, and its memory is bounded by a multiple of the input's size.
 Loaded load(const Options& options, const sources::Files& files);
+
+/// What the enabled services use of "networks", "volumes", "secrets" or "configs"; the rest is not printed.
+std::set<std::string_view> used_names(const Project& project, std::string_view section);
 
 /// The pruned model of the enabled services, as `docker compose config --format json` prints it (keys sorted).
 std::string to_json(const Project& project);

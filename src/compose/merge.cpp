@@ -89,11 +89,8 @@ class Merger {
       case How::deep:
       case How::append: break;
     }
+    if (is_extra_hosts()) return hosts(as_list(base), as_list(over));
     if (base->is_mapping() && over->is_mapping()) return maps(base, over);
-    if (path_.size() == 3 && path_[0] == "services" && path_[2] == "extra_hosts" && base->is_sequence() != over->is_sequence()) {
-      base = as_list(base);
-      over = as_list(over);
-    }
     if (path_.size() == 4 && path_[0] == "networks" && path_[2] == "ipam" && path_[3] == "config" && base->is_sequence() && over->is_sequence())
       return subnets(base, over);
     if (base->is_sequence() && over->is_sequence()) {
@@ -172,6 +169,21 @@ class Merger {
     return map;
   }
 
+  bool is_extra_hosts() const {
+    return path_.size() >= 3 && path_[0] == "services" && path_.back() == "extra_hosts" && (path_.size() == 3 || (path_.size() == 4 && path_[2] == "build"));
+  }
+
+  /// What the earlier file has already is not added again; a line that one file has twice stays an error.
+  static Value* hosts(Value* base, Value* over) {
+    if (!base->is_sequence() || !over->is_sequence()) return over;
+    const auto before = base->items->size();
+    for (Value* item : *over->items) {
+      const auto known = base->items->begin() + static_cast<std::ptrdiff_t>(before);
+      if (std::none_of(base->items->begin(), known, [&](const Value* other) { return other->text == item->text; })) base->items->push_back(item);
+    }
+    return base;
+  }
+
   /// Hosts with several addresses are kept apart, so lists and not maps are joined.
   Value* as_list(Value* value) {
     if (!value->is_mapping()) return value;
@@ -188,18 +200,27 @@ class Merger {
     return list;
   }
 
-  /// Address pools of a network: those of one subnet are merged.
+  /// Address pools of a network, as Compose merges them: those of one subnet become one; an earlier pool whose subnet the
+  /// later file does not name is lost.
   Value* subnets(Value* base, Value* over) {  // NOLINT(misc-no-recursion)
-    for (Value* pool : *over->items) {
-      const Value* subnet = pool->find("subnet");
-      const auto known = std::ranges::find_if(*base->items, [&](const Value* other) {
-        const Value* theirs = other->find("subnet");
-        return subnet != nullptr && theirs != nullptr && theirs->text == subnet->text;
-      });
-      if (known == base->items->end()) base->items->push_back(pool);
-      else *known = maps(*known, pool);
-    }
-    return base;
+    const auto subnet = [](const Value* pool) {
+      const Value* value = pool->find("subnet");
+      return value != nullptr ? value->text : std::string_view();
+    };
+    Value* out = context_.project.arena.make(Kind::sequence, over->where);
+    const auto known = [&](std::string_view name) { return std::ranges::find_if(*out->items, [&](const Value* pool) { return subnet(pool) == name; }); };
+    for (Value* original : *base->items)
+      for (Value* later : *over->items) {
+        if (!original->is_mapping() || !later->is_mapping()) continue;
+        if (subnet(original) != subnet(later) && known(subnet(later)) == out->items->end()) {
+          out->items->push_back(later);
+          continue;
+        }
+        Value* merged = maps(original, later);
+        if (const auto place = known(subnet(merged)); place != out->items->end()) *place = merged;
+        else out->items->push_back(merged);
+      }
+    return out;
   }
 
   Value* build_form(Value* value) {

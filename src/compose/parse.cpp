@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "compose/scalars.hpp"
 #include "compose/stages.hpp"
 #include "compose/units.hpp"
 
@@ -18,6 +19,7 @@ constexpr int kMaxDepth = 1000;               // deeper nesting makes libyaml it
 constexpr std::size_t kMaxBytes = 48U << 20U;  // a compose file of 50 MB is a mistake
 constexpr std::size_t kMaxCopied = 4'000'000;  // nodes made by aliases: an alias bomb ends here
 
+constexpr std::string_view kStandardTag = "tag:yaml.org,2002:";
 constexpr std::string_view kBom = "\xEF\xBB\xBF";
 
 std::size_t boms_end(std::string_view text) {
@@ -69,103 +71,6 @@ bool valid_utf8(std::string_view text, std::size_t& bad) {
     i += more + 1;
   }
   return true;
-}
-
-std::string without_underscores(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (c != '_') out += c;
-  return out;
-}
-
-bool looks_like_date(std::string_view text) {
-  // yaml.v3 takes YYYY-M-D with an optional time for a timestamp; an unquoted one is not a string for Compose.
-  std::size_t i = 0;
-  const auto digits = [&](std::size_t low, std::size_t high) {
-    std::size_t n = 0;
-    while (i < text.size() && n < high && text[i] >= '0' && text[i] <= '9') ++i, ++n;
-    return n >= low;
-  };
-  if (!digits(4, 4) || i >= text.size() || text[i++] != '-') return false;
-  if (!digits(1, 2) || i >= text.size() || text[i++] != '-') return false;
-  if (!digits(1, 2)) return false;
-  if (i == text.size()) return true;
-  if (text[i] != 'T' && text[i] != 't' && text[i] != ' ') return false;
-  return text.find(':', i) != std::string_view::npos;
-}
-
-/// Plain scalars as yaml.v3 resolves them (YAML 1.1 numbers, 1.2 booleans). False where it stays a string.
-bool resolve(std::string_view text, Value& value) {
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
-    value.kind = Kind::null;
-    return true;
-  }
-  if (text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE") {
-    value.kind = Kind::boolean;
-    value.boolean = text[0] == 't' || text[0] == 'T';
-    return true;
-  }
-  const char first = text[0];
-  if (!((first >= '0' && first <= '9') || first == '-' || first == '+' || first == '.')) return false;
-  const auto real = [&](double number) {
-    value.kind = Kind::real;
-    value.real = number;
-    return true;
-  };
-  if (text == ".inf" || text == ".Inf" || text == ".INF" || text == "+.inf" || text == "+.Inf" || text == "+.INF")
-    return real(HUGE_VAL);
-  if (text == "-.inf" || text == "-.Inf" || text == "-.INF") return real(-HUGE_VAL);
-  if (text == ".nan" || text == ".NaN" || text == ".NAN") return real(NAN);
-  const std::string plain = without_underscores(text);
-  std::string_view number = plain;
-  bool negative = false;
-  if (number.starts_with('-') || number.starts_with('+')) {
-    negative = number[0] == '-';
-    number.remove_prefix(1);
-  }
-  int base = 10;
-  std::string_view digits = number;
-  if (number.starts_with("0x") || number.starts_with("0X")) base = 16, digits.remove_prefix(2);
-  else if (number.starts_with("0b") || number.starts_with("0B")) base = 2, digits.remove_prefix(2);
-  else if (number.starts_with("0o") || number.starts_with("0O")) base = 8, digits.remove_prefix(2);
-  else if (number.size() > 1 && number[0] == '0') base = 8, digits.remove_prefix(1);
-  const char* end = digits.data() + digits.size();
-  std::uint64_t whole = 0;
-  if (const auto [stop, error] = std::from_chars(digits.data(), end, whole, base);
-      !digits.empty() && error == std::errc() && stop == end) {
-    if (whole <= (negative ? 1ULL << 63U : ~0ULL >> 1U)) {
-      value.kind = Kind::integer;
-      value.integer = static_cast<std::int64_t>(negative ? 0 - whole : whole);
-      return true;
-    }
-    if (!negative) {  // between 2^63 and 2^64: kept as text of an exact integer
-      value.kind = Kind::real;
-      value.real = static_cast<double>(whole);
-      return true;
-    }
-  }
-  // [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
-  std::size_t i = 0;
-  std::size_t seen = 0;
-  const auto run = [&] {
-    while (i < number.size() && number[i] >= '0' && number[i] <= '9') ++i, ++seen;
-  };
-  run();
-  if (i < number.size() && number[i] == '.') ++i, run();
-  if (seen == 0) return false;
-  if (i < number.size() && (number[i] == 'e' || number[i] == 'E')) {
-    ++i;
-    if (i < number.size() && (number[i] == '+' || number[i] == '-')) ++i;
-    seen = 0;
-    run();
-    if (seen == 0) return false;
-  }
-  if (i != number.size()) return false;
-  double parsed = 0;
-  const auto [stop, error] = std::from_chars(number.data(), number.data() + number.size(), parsed);
-  if (error == std::errc::result_out_of_range) parsed = HUGE_VAL;
-  else if (error != std::errc()) return false;
-  return real(negative ? -parsed : parsed);
 }
 
 struct Anchor {
@@ -303,20 +208,43 @@ class Reader {
     value->plain = scalar.style == YAML_PLAIN_SCALAR_STYLE;
     value->tag = tag_of(scalar.tag);
     const std::string_view tag = scalar.tag != nullptr ? reinterpret_cast<const char*>(scalar.tag) : "";
-    if (value->plain && tag != "tag:yaml.org,2002:str") {
-      if (looks_like_date(value->text)) date_.insert(value);
-      resolve(value->text, *value);
+    if (value->plain && (tag.empty() || !tag.starts_with(kStandardTag))) {
+      if (const auto time = time_of(value->text)) {
+        value->tag = value->tag == Tag::none ? Tag::date : value->tag;
+        value->text = arena.keep(*time);
+      } else {
+        resolve_scalar(value->text, *value);
+      }
+    } else if (tag.starts_with(kStandardTag)) {
+      tagged(*value, tag.substr(kStandardTag.size()));
     }
     if (scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE && has_slash_escape(source(value->where)))
       stop(value->where, "found unknown escape character '\\/' in a double-quoted text", "write '/' without the backslash");
     if (flow_ > 0 && value->plain && value->text.find('?') != std::string_view::npos)  // libyaml accepts it, Compose's parser does not
       stop(value->where, fmt::format("did not find expected ',' or the closing bracket: '?' in '{}'", value->text), "quote it");
-    if (tag == "tag:yaml.org,2002:binary") {
-      if (const auto bytes = decode_base64(value->text)) value->text = arena.keep(*bytes);
-      else stop(value->where, "!!binary value contains invalid base64 data", "correct it, or remove the tag");
-    }
     remember(scalar.anchor, value, before);
     return value;
+  }
+
+  /// `!!int "5"`: the text must be of the kind that the tag names.
+  void tagged(Value& value, std::string_view name) {
+    auto& arena = context_.project.arena;
+    if (name == "binary") {
+      if (const auto bytes = decode_base64(value.text)) value.text = arena.keep(*bytes);
+      else stop(value.where, "!!binary value contains invalid base64 data", "correct it, or remove the tag");
+    } else if (name == "timestamp") {
+      const auto time = time_of(value.text);
+      if (time) value.tag = Tag::date, value.text = arena.keep(*time);
+      else stop(value.where, fmt::format("'{}' is no time", value.text), "remove the tag !!timestamp");
+    } else if (name == "int" || name == "float" || name == "bool" || name == "null") {
+      resolve_scalar(value.text, value);
+      if (name == "float" && value.kind == Kind::integer) {
+        value.real = static_cast<double>(value.integer);
+        value.kind = Kind::real;
+      }
+      const auto kind = name == "int" ? Kind::integer : name == "float" ? Kind::real : name == "bool" ? Kind::boolean : Kind::null;
+      if (value.kind != kind) stop(value.where, fmt::format("cannot decode '{}' as a !!{}", value.text, name), "correct it, or remove the tag");
+    }
   }
 
   Value* sequence(int depth, std::size_t before) {  // NOLINT(misc-no-recursion)
@@ -403,8 +331,8 @@ class Reader {
         return value;
       }
       const bool merge_key = key->plain && key->text == "<<";
-      if (!merge_key && (key->kind != Kind::string || date_.contains(key))) {
-        stop(key->where, fmt::format("non-string key '{}'", key->text), fmt::format("quote it: \"{}\"", key->text));
+      if (!merge_key && (key->kind != Kind::string || key->tag == Tag::date)) {
+        stop(key->where, fmt::format("non-string key '{}'", source(key->where)), fmt::format("quote it: \"{}\"", source(key->where)));
         return value;
       }
       if (merge_key ? merged != nullptr : !duplicate_ok(*value, seen, key->text)) {
@@ -414,11 +342,6 @@ class Reader {
       if (!next()) return value;
       Value* content = node(depth + 1);
       if (failed_) return value;
-      if (date_.contains(content)) {
-        stop(content->where, fmt::format("'{}' is a date in YAML, not a string", content->text),
-             fmt::format("quote it: \"{}\"", content->text));
-        return value;
-      }
       if (merge_key) {
         merged = content;
         merge_where = key->where;
@@ -478,7 +401,6 @@ class Reader {
   std::size_t made_ = 0, copied_ = 0;
   std::vector<Value*> items_;  // of the sequences that are open, outermost first
   std::unordered_map<std::string, Anchor> anchors_;
-  std::unordered_set<const Value*> date_;
 };
 
 }  // namespace

@@ -170,6 +170,7 @@ struct Project {
   std::string name;
   std::string folder;                      ///< absolute project directory
   std::vector<std::string> compose_files;  ///< absolute, in order, includes after them
+  bool interpolated = true;                ///< false: `model` still holds its variables
   const Value* model = nullptr;            ///< the normalised root: all services, enabled or not
   std::vector<Service> services;           ///< in the order of the files
   std::vector<Network> networks;

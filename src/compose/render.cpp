@@ -14,28 +14,6 @@
 namespace dm::compose {
 namespace {
 
-/// What the enabled services use of a top-level section; the rest is not printed.
-std::set<std::string_view> used(const Project& project, std::string_view section) {
-  std::set<std::string_view> out;
-  for (const Service& service : project.services) {
-    if (!service.enabled) continue;
-    if (section == "networks")
-      for (const auto& use : service.networks) out.insert(use.network);
-    if (section == "volumes")
-      for (const auto& mount : service.mounts)
-        if (mount.type == Mount::Type::volume) out.insert(mount.source);
-    if (section == "secrets")
-      for (const auto& use : service.secrets) out.insert(use.source);
-    if (section == "configs")
-      for (const auto& use : service.configs) out.insert(use.source);
-    if (section == "secrets" && service.build != nullptr)
-      if (const Value* secrets = service.build->find("secrets"); secrets != nullptr && secrets->is_sequence())
-        for (const Value* item : *secrets->items)
-          if (const Value* source = item->find("source"); source != nullptr) out.insert(source->text);
-  }
-  return out;
-}
-
 bool section_filtered(std::string_view key) {
   return key == "networks" || key == "volumes" || key == "secrets" || key == "configs";
 }
@@ -59,6 +37,11 @@ class Printer {
   explicit Printer(const Project& project) : project_(project) {}
 
   std::string print() {
+    if (!project_.interpolated) {
+      extension_ = true;  // everything as it is
+      value(*project_.model, "", 0);
+      return writer_.take();
+    }
     writer_.begin_object();
     std::vector<const Entry*> sorted;
     for (const Entry& entry : *project_.model->entries)
@@ -93,13 +76,13 @@ class Printer {
       return;
     }
     if (!section_filtered(entry.key)) {
-      writer_.key(entry.key);
+      writer_.key(escaped(entry.key));
       extension_ = entry.key.starts_with("x-");
       value(*entry.value, entry.key, 0);
       extension_ = false;
       return;
     }
-    const auto keep = used(project_, entry.key);
+    const auto keep = used_names(project_, entry.key);
     std::vector<const Entry*> sorted;
     for (const Entry& item : *entry.value->entries)
       if (keep.contains(item.key)) sorted.push_back(&item);
@@ -119,6 +102,7 @@ class Printer {
     for (const Entry& entry : *map.entries) sorted.push_back(&entry);
     std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
     for (const Entry* entry : sorted) {
+      if (depth == 0 && entry->key == "version") continue;
       if (!extension_ && !free_form(name)) {
         if (entry->key.starts_with("x-") || vanishes(entry->key, *entry->value, depth)) continue;
         if (entry->value->is_string() && entry->value->text.empty()) continue;
@@ -155,14 +139,15 @@ class Printer {
 
   /// Every dollar is doubled again, so that the output can be read as a compose file.
   void string(std::string_view text) {
-    if (text.find('$') == std::string_view::npos) {
+    if (!project_.interpolated || text.find('$') == std::string_view::npos) {
       writer_.value(text);
       return;
     }
     writer_.value(std::string_view(escaped(text)));
   }
 
-  static std::string escaped(std::string_view text) {
+  std::string escaped(std::string_view text) const {
+    if (!project_.interpolated) return std::string(text);
     std::string out;
     for (const char c : text) {
       out += c;
@@ -192,6 +177,27 @@ class Printer {
 };
 
 }  // namespace
+
+std::set<std::string_view> used_names(const Project& project, std::string_view section) {
+  std::set<std::string_view> out;
+  for (const Service& service : project.services) {
+    if (!service.enabled) continue;
+    if (section == "networks")
+      for (const auto& use : service.networks) out.insert(use.network);
+    if (section == "volumes")
+      for (const auto& mount : service.mounts)
+        if (mount.type == Mount::Type::volume && !mount.source.empty()) out.insert(mount.source);
+    if (section == "secrets")
+      for (const auto& use : service.secrets) out.insert(use.source);
+    if (section == "configs")
+      for (const auto& use : service.configs) out.insert(use.source);
+    if (section == "secrets" && service.build != nullptr)
+      if (const Value* secrets = service.build->find("secrets"); secrets != nullptr && secrets->is_sequence())
+        for (const Value* item : *secrets->items)
+          if (const Value* source = item->find("source"); source != nullptr) out.insert(source->text);
+  }
+  return out;
+}
 
 std::string to_json(const Project& project) { return Printer<JsonWriter>(project).print() + "\n"; }
 

@@ -17,7 +17,7 @@ char letter(const Value& value) {
     case Kind::boolean: return 'b';
     case Kind::integer: return 'i';
     case Kind::real: return value.real == std::trunc(value.real) && std::abs(value.real) < 9e18 ? 'i' : 'n';  // 2.0 is whole
-    case Kind::string: return 's';
+    case Kind::string: return value.tag == Tag::date ? 'd' : 's';
     case Kind::sequence: return 'l';
     case Kind::mapping: return 'm';
   }
@@ -41,7 +41,7 @@ std::string_view found(const Value& value) {
     case Kind::boolean: return "true or false";
     case Kind::integer:
     case Kind::real: return "a number";
-    case Kind::string: return "a string";
+    case Kind::string: return value.tag == Tag::date ? "a date" : "a string";
     case Kind::sequence: return "a list";
     case Kind::mapping: return "a mapping";
   }

@@ -37,6 +37,8 @@ using Lookup = std::function<const VariableDefinition*(std::string_view name)>;
 /// interpolate.cpp: replaces variables in every value (not keys) of `root`, casts as Compose casts, records each use in
 /// `project.variables`.
 void interpolate(Value& root, const Lookup& lookup, Context& context);
+/// Only records in `project.variables` what `interpolate` would replace.
+void collect_variables(Value& root, Context& context);
 /// One string: the same rules, for dotenv and tests. On error returns false and reports at `where`.
 bool interpolate_text(std::string_view raw, Location where, const Lookup& lookup, Context& context, std::string& out,
                       std::vector<Segment>* segments = nullptr);

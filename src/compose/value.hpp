@@ -15,8 +15,9 @@ using sources::Location;
 
 enum class Kind : std::uint8_t { null, boolean, integer, real, string, sequence, mapping };
 
-/// The custom tags of Compose; anything else is ignored as Compose ignores it.
-enum class Tag : std::uint8_t { none, reset, override_ };
+/// The custom tags of Compose (anything else is ignored as Compose ignores it), and an unquoted date: YAML has it as a time,
+/// Compose takes it only below x-; its text is that time in RFC 3339.
+enum class Tag : std::uint8_t { none, reset, override_, date };
 
 /// A piece of an interpolated scalar. Pieces are in order and cover `Value::text`.
 struct Segment {
