@@ -65,6 +65,7 @@ void canonical_ports(Value& node, Forms& forms, Context& context) {
     for (const ShortPort& port : *expanded) {
       Value* map = arena.make(Kind::mapping, item->where);
       map->segments = item->segments;
+      map->entries->reserve(5);
       map->entries->push_back({"mode", {}, arena.string("ingress")});
       if (!port.host_ip.empty()) map->entries->push_back({"host_ip", {}, arena.string(port.host_ip, item->where)});
       map->entries->push_back({"target", {}, arena.integer(port.target, item->where)});

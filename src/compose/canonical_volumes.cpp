@@ -19,6 +19,7 @@ Value* short_mount(const Value& item, Context& context) {
   Value* map = arena.make(Kind::mapping, item.where);
   map->chain = item.chain;
   map->segments = item.segments;
+  map->entries->reserve(5);
   const auto put = [&](std::string_view key, std::string_view part) {
     map->entries->push_back({key, {}, arena.string(part, item.where)});
   };

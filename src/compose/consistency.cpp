@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "compose/nearest.hpp"
+
 namespace dm::compose {
 namespace {
 
@@ -28,6 +30,13 @@ class Checker {
   }
 
  private:
+  template <class T>
+  static std::string near(std::string_view wanted, const std::vector<T>& all, std::string_view T::*name, std::string otherwise) {
+    Nearest nearest(wanted);
+    for (const T& one : all) nearest.offer(one.*name);
+    return nearest.hint(std::move(otherwise));
+  }
+
   void image(const Service& service) {
     build(service);
     if (service.image.value.empty() && service.build == nullptr && service.node->find("provider") == nullptr)
@@ -100,7 +109,8 @@ class Checker {
       context_.error(service.network_mode.where(), fmt::format("service '{}' declares mutually exclusive `network_mode` and `networks`", service.name), "keep one");
     for (const NetworkUse& use : service.networks)
       if (project_.network(use.network) == nullptr)
-        context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network), fmt::format("add `{}:` under `networks:`", use.network));
+        context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network),
+                       near(use.network, project_.networks, &Network::key, fmt::format("add `{}:` under `networks:`", use.network)));
     std::set<std::string_view> tmpfs;
     for (const Mount& mount : service.mounts)
       if (mount.type == Mount::Type::tmpfs) tmpfs.insert(mount.target);
@@ -111,13 +121,14 @@ class Checker {
     for (const Mount& mount : service.mounts)
       if (mount.type == Mount::Type::volume && !mount.source.empty() && project_.volume(mount.source) == nullptr)
         context_.error(mount.where, fmt::format("service '{}' refers to undefined volume {}", service.name, mount.source),
-                       fmt::format("add `{}:` under `volumes:`, or write ./{} for a folder", mount.source, mount.source));
+                       near(mount.source, project_.volumes, &Volume::key, fmt::format("add `{}:` under `volumes:`, or write ./{} for a folder", mount.source, mount.source)));
     const auto check = [&](const std::vector<FileUse>& uses, const std::vector<Resource>& known, std::string_view what) {
       for (const FileUse& use : uses) {
         bool found = false;
         for (const Resource& resource : known) found = found || resource.key == use.source;
         if (!found)
-          context_.error(use.where, fmt::format("service '{}' refers to undefined {} {}", service.name, what, use.source), fmt::format("define it under `{}s:`", what));
+          context_.error(use.where, fmt::format("service '{}' refers to undefined {} {}", service.name, what, use.source),
+                         near(use.source, known, &Resource::key, fmt::format("define it under `{}s:`", what)));
       }
     };
     check(service.secrets, project_.secrets, "secret");
@@ -138,7 +149,8 @@ class Checker {
     for (const Dependency& dependency : service.depends_on) {
       const Service* target = project_.service(dependency.service);
       if (target == nullptr)
-        context_.error(dependency.where, fmt::format("service '{}' depends on undefined service '{}'", service.name, dependency.service), "check the name");
+        context_.error(dependency.where, fmt::format("service '{}' depends on undefined service '{}'", service.name, dependency.service),
+                       near(dependency.service, project_.services, &Service::name, "check the name"));
       else if (!target->enabled && dependency.required && service.enabled && !context_.options.lenient)
         context_.error(dependency.where, fmt::format("service '{}' depends on '{}', which is in no chosen profile", service.name, dependency.service),
                        "choose its profile too, or write `required: false`");

@@ -157,7 +157,7 @@ Environment environment_of_include(Context& context, const Value& entry, const s
     if (path == kNothing) continue;
     if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
     const auto file = context.project.texts.open(path);
-    if (!file) context.error(named != nullptr ? named->where : entry.where, file.error().message, "check the path");
+    if (!file) context.error(named != nullptr ? named->where : entry.where, short_path(file.error().message, context.project.folder), "check the path");
     else read_dotenv(context, *file, lookup, out.variables);
   }
   return out;
@@ -216,7 +216,7 @@ void resolve_env_files(Context& context) {
       const auto file = project.texts.open(std::string(path->text));
       if (!file) {
         if (required == nullptr || required->kind != Kind::boolean || required->boolean)
-          context.error(path->where ? path->where : entry->where, fmt::format("env file of service '{}': {}", service.name, file.error().message),
+          context.error(path->where ? path->where : entry->where, fmt::format("env file of service '{}': {}", service.name, short_path(file.error().message, project.folder)),
                         "create it, or write `required: false`");
         continue;
       }
@@ -253,6 +253,12 @@ void resolve_env_files(Context& context) {
   }
 }
 
+std::string short_path(std::string message, const std::string& folder) {
+  const auto prefix = folder + "/";
+  if (const auto at = message.find(prefix); at != std::string::npos && folder.size() > 1) message.erase(at, prefix.size());
+  return message;
+}
+
 void resolve_label_files(Context& context) {
   Project& project = context.project;
   for (Service& service : project.services) {
@@ -264,7 +270,7 @@ void resolve_label_files(Context& context) {
     const Lookup lookup = [&](std::string_view name) { return find_variable(project, name); };
     for (const Value* path : *paths->items) {
       const auto file = project.texts.open(std::string(path->text));
-      if (!file) context.error(path->where, fmt::format("label file of service '{}': {}", service.name, file.error().message), "create it");
+      if (!file) context.error(path->where, fmt::format("label file of service '{}': {}", service.name, short_path(file.error().message, project.folder)), "create it");
       else read_dotenv(context, *file, lookup, labels);
     }
     Value* own = node->find("labels");

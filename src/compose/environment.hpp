@@ -37,4 +37,7 @@ void absolute_paths(Value& service, const std::string& folder, Project& project)
 void absolute_paths_of_all(Value& root, const std::string& folder, Project& project);
 bool equal(const Value& a, const Value& b);
 
+/// A message with the paths in it as seen from the project's folder.
+std::string short_path(std::string message, const std::string& folder);
+
 }  // namespace dm::compose

@@ -32,19 +32,15 @@ void Forms::key_values(Value& node, std::string_view key, std::string_view separ
   if (value->is_sequence()) {
     Value* map = arena_.make(Kind::mapping, value->where);
     map->chain = value->chain;
+    map->entries->reserve(value->items->size());
     std::unordered_map<std::string_view, std::size_t> places;
     for (Value* item : *value->items) {
       if (!item->is_scalar()) continue;
       const auto text = item->is_string() ? item->text : arena_.keep(scalar_text(*item));
       const auto cut = text.find(separator);
-      Value* content = arena_.make(Kind::null, item->where);
-      if (cut != std::string_view::npos) {
-        *content = *item;
-        content->kind = Kind::string;
-        content->text = text.substr(cut + separator.size());
-      } else if (!environment) {
-        content = arena_.string("", item->where);
-      }
+      Value* content = item;  // the item becomes the value
+      content->kind = cut != std::string_view::npos || !environment ? Kind::string : Kind::null;
+      content->text = cut != std::string_view::npos ? text.substr(cut + separator.size()) : std::string_view();
       if (environment && text.substr(0, cut).ends_with(' '))
         context_.error(item->where, fmt::format("'{}' is no name in '{}'", text.substr(0, cut), key), "no space before '=', and a name");
       const auto [place, fresh] = places.emplace(text.substr(0, cut), map->entries->size());

@@ -10,6 +10,7 @@
 namespace dm::compose {
 namespace {
 
+constexpr std::size_t kMaxUnset = 1000;  // more warnings help nobody
 constexpr int kMaxNesting = 100;  // `${A:-${B:-...}}`
 
 bool name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -108,7 +109,8 @@ class Expander {
     const char op = stop + (colon ? 1 : 0) < close ? raw_[stop + (colon ? 1 : 0)] : '\0';
     if (op != '-' && op != '?' && op != '+')
       return error(dollar, close + 1, fmt::format("invalid interpolation format: \"{}\"", whole),
-                   "known forms: ${A}, ${A:-default}, ${A:?message}, ${A:+replacement}, and these without ':'");
+                   name.empty() || raw_[stop] == ' ' ? "known forms: ${A}, ${A:-default}, ${A:?message}, ${A:+replacement}, and these without ':'"
+                                                     : fmt::format("if a shell in the container is to read it, write ${}; Compose itself knows ${{A:-default}}, ${{A:?message}}, ${{A:+replacement}}", whole));
     if (whole.find('\n') != std::string_view::npos)
       return error(dollar, close + 1, "invalid interpolation format: a line break inside ${...}", "write it on one line");
     const auto rest = stop + (colon ? 2 : 1);
@@ -146,9 +148,12 @@ class Expander {
                 int depth) {
     const auto* found = lookup_(name);
     note(name, form, found != nullptr, begin, end);
-    if (found == nullptr && context_.unset_variables.emplace(name).second)
+    if (found == nullptr && context_.unset_variables.size() < kMaxUnset && context_.unset_variables.emplace(name).second) {
+      if (context_.unset_variables.size() == kMaxUnset)
+        context_.warn({}, fmt::format("{} variables are not set; the others are not named", kMaxUnset), "is there an env file missing?");
       context_.warn(place(begin, end), fmt::format("the variable \"{}\" is not set, so it is replaced by nothing", name),
                     fmt::format("set it in .env, or write ${{{}:?}} to stop here", name));
+    }
     const std::size_t before = out.size();
     if (found != nullptr) out += found->value;
     segment(Segment::Kind::variable, name, found, before, out.size(), begin, end, depth);
@@ -340,8 +345,11 @@ class Walker {
       value.real = number;
       return;
     }
-    context_.error(value.where, fmt::format("'{}' must be a number, but is \"{}\"", path_.back(), value.text),
-                   "a variable in it may be unset: give it a default");
+    context_.error(value.where, fmt::format("'{}' must be a number, but is \"{}\"", path_.back(), value.text), mend(value, "write a number"));
+  }
+
+  static std::string mend(const Value& value, std::string_view plain) {
+    return value.segments != nullptr ? "a variable in it may be unset: give it a default" : std::string(plain);
   }
 
   void boolean(Value& value) {
@@ -350,8 +358,7 @@ class Walker {
     const bool yes = lower == "true" || lower == "yes" || lower == "y" || lower == "on" ;
     const bool no = lower == "false" || lower == "no" || lower == "n" || lower == "off";
     if (!yes && !no) {
-      context_.error(value.where, fmt::format("'{}' must be true or false, but is \"{}\"", path_.back(), value.text),
-                     "a variable in it may be unset: give it a default");
+      context_.error(value.where, fmt::format("'{}' must be true or false, but is \"{}\"", path_.back(), value.text), mend(value, "write true or false"));
       return;
     }
     value.kind = Kind::boolean;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <tuple>
 
 #include "compose/consistency.hpp"
 #include "compose/environment.hpp"
+#include "compose/nearest.hpp"
 #include "compose/stages.hpp"
 
 namespace dm::compose {
@@ -47,6 +49,22 @@ void inherit_environment(Value& root, const Lookup& lookup, Project& project) {
   }
 }
 
+/// Takes away what was said from `before` on of a place that has an error already.
+void say_once(std::vector<Diagnostic>& all, std::size_t before) {
+  std::set<std::pair<FileId, std::uint32_t>> places;
+  for (std::size_t i = 0; i < before; ++i)
+    if (all[i].severity == Trouble::error) places.emplace(all[i].where.file, all[i].where.span.begin);
+  const auto from = all.begin() + static_cast<std::ptrdiff_t>(before);
+  all.erase(std::remove_if(from, all.end(), [&](const Diagnostic& one) { return places.contains({one.where.file, one.where.span.begin}); }), all.end());
+}
+
+/// In the order of the files; what stands nowhere comes first.
+void sort_by_place(std::vector<Diagnostic>& all) {
+  std::ranges::stable_sort(all, {}, [](const Diagnostic& one) {
+    return std::tuple(static_cast<bool>(one.where), one.where ? one.where.file : FileId{}, one.where ? one.where.span.begin : 0U);
+  });
+}
+
 class Loader {
  public:
   Loader(const Options& options, Loaded& out)
@@ -66,8 +84,15 @@ class Loader {
     }
     choose_name(context_, *root, forced_name_);
     if (root->find("services") == nullptr) set(*root, "services", project_.arena.make(compose::Kind::mapping));
-    if (context_.failed() && !options_.lenient) return;
-    if (!validate(*root, context_) && !options_.lenient) return;
+    // Errors so far do not hide those of the schema, nor these those of ports, sizes and durations; but what refers to what
+    // can be judged only on a sound model.
+    const bool sound = !context_.failed();
+    if ((!validate(*root, context_) || !sound) && !options_.lenient) {
+      const auto before = context_.diagnostics.size();
+      if (root->find("services")->is_mapping()) canonicalise(*root, context_);
+      say_once(context_.diagnostics, before);
+      return;
+    }
     if (!options_.interpolate) {
       project_.interpolated = false;
       collect_variables(*root, context_);
@@ -168,14 +193,14 @@ class Loader {
         project_.compose_files.push_back(path);
       return *file;
     }
-    context_.error(asked, file.error().message, "check the path");
+    context_.error(asked, short_path(file.error().message, project_.folder), "check the path");
     return sources::kNoFile;
   }
 
   /// Parses a file and merges its documents, in order, onto `root`. `folder` is what its relative paths start from.
   Value* add_file(Value* root, const std::string& path, const std::string& folder,  // NOLINT(misc-no-recursion)
-                  const Lookup& lookup, std::vector<std::string>& chain) {
-    const FileId file = open(path, {});
+                  const Lookup& lookup, std::vector<std::string>& chain, Location asked = {}) {
+    const FileId file = open(path, asked);
     if (file == sources::kNoFile) return root;
     const auto documents = parse_documents(file, context_);
     for (Value* document : documents) {
@@ -244,9 +269,12 @@ class Loader {
     chain.pop_back();
     erase(*service, "extends");
     if (base == nullptr) {
-      context_.error(where, fmt::format("service '{}' extends '{}', which is not in {}", entry.key, name,
-                                        file != nullptr ? base_path : "this file"),
-                     "check the name");
+      if (!context_.diagnostics.empty() && context_.diagnostics.back().where.span.begin == where.span.begin) return service;  // the file is missing
+      Nearest nearest(name);
+      if (file == nullptr)
+        for (const Entry& sibling : *services->entries) nearest.offer(sibling.key);
+      context_.error(where, fmt::format("service '{}' extends '{}', which is not in {}", entry.key, name, file != nullptr ? file->text : "this file"),
+                     nearest.hint("check the name"));
       return service;
     }
     if (base->is_mapping()) {
@@ -329,11 +357,11 @@ class Loader {
     Value* root = project_.arena.make(compose::Kind::mapping);
     for (const auto& file : paths) {
       if (std::ranges::find(chain, file) != chain.end() || chain.size() > kMaxIncludes) {
-        context_.error(entry.where, fmt::format("include cycle detected: '{}' includes itself", file), "break the circle");
+        context_.error(entry.where, fmt::format("include cycle detected: '{}' includes itself", sources::relative_to(file, project_.folder)), "break the circle");
         return;
       }
       chain.push_back(file);
-      root = add_file(root, file, base, inner, chain);
+      root = add_file(root, file, base, inner, chain, entry.where);
       chain.pop_back();
     }
     absolute_paths_of_all(*root, paths_from, project_);
@@ -369,6 +397,7 @@ Loaded load(const Options& options, const sources::Files& files) {
   Loaded out;
   out.project = std::make_unique<Project>(files);
   Loader(options, out).load(out);
+  sort_by_place(out.diagnostics);
   return out;
 }
 

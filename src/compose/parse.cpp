@@ -10,6 +10,7 @@
 
 #include "compose/scalars.hpp"
 #include "compose/stages.hpp"
+#include "compose/syntax.hpp"
 #include "compose/units.hpp"
 
 namespace dm::compose {
@@ -153,11 +154,11 @@ class Reader {
     clear();
     if (failed_) return false;
     if (yaml_parser_parse(parser_.get(), &event_) == 0) {
-      const auto begin = offsets_.at(parser_->problem_mark.index);
-      std::string what = parser_->problem != nullptr ? parser_->problem : "not valid YAML";
-      if (parser_->context != nullptr) what = fmt::format("{}, {}", parser_->context, what);
-      stop({file_, {begin, std::min(begin + 1, static_cast<std::uint32_t>(text_.size()))}}, what,
-           text_.find('\t') != std::string_view::npos ? "YAML is indented with spaces, not tabs" : "check indentation and quotes here");
+      const auto words = [](const char* text) { return text != nullptr ? std::string_view(text) : std::string_view(); };
+      auto said = explain({words(parser_->problem), words(parser_->context), offsets_.at(parser_->problem_mark.index),
+                           offsets_.at(parser_->context_mark.index), quote_.begin, quote_.end}, text_);
+      const auto begin = static_cast<std::uint32_t>(said.at);
+      stop({file_, {begin, std::min(begin + 1, static_cast<std::uint32_t>(text_.size()))}}, std::move(said.message), std::move(said.hint));
       return false;
     }
     have_ = true;
@@ -204,7 +205,12 @@ class Reader {
     auto& arena = context_.project.arena;
     const auto& scalar = event_.data.scalar;
     Value* value = arena.make(Kind::string, span(event_));
-    value->text = arena.keep({reinterpret_cast<const char*>(scalar.value), scalar.length});
+    const std::string_view decoded{reinterpret_cast<const char*>(scalar.value), scalar.length};
+    auto written = source(value->where);
+    if (written.size() == decoded.size() + 2) written = written.substr(1, decoded.size());
+    value->text = written == decoded ? written : arena.keep(decoded);  // most are in the file just so
+    if ((scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE || scalar.style == YAML_SINGLE_QUOTED_SCALAR_STYLE) && event_.end_mark.line > event_.start_mark.line)
+      quote_ = value->where.span;
     value->plain = scalar.style == YAML_PLAIN_SCALAR_STYLE;
     value->tag = tag_of(scalar.tag);
     const std::string_view tag = scalar.tag != nullptr ? reinterpret_cast<const char*>(scalar.tag) : "";
@@ -259,7 +265,7 @@ class Reader {
     }
     value->items->assign(items_.begin() + static_cast<std::ptrdiff_t>(base), items_.end());
     items_.resize(base);
-    if (have_ && !failed_) value->where.span.end = last_end(*value);
+    if (have_ && !failed_) value->where.span.end = end_of(value->items->empty() ? 0U : value->items->back()->where.span.end);
     if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
     return value;
   }
@@ -275,13 +281,10 @@ class Reader {
 
   std::string_view source(const Location& where) const { return text_.substr(where.span.begin, where.span.size()); }
 
-  std::uint32_t last_end(const Value& value) {
+  /// Where the collection ends whose end event is the present one: at its bracket, or where its last part ends.
+  std::uint32_t end_of(std::uint32_t last_part) {
     const auto flow_end = offsets_.at(event_.end_mark.index);
-    if (event_.end_mark.index > event_.start_mark.index) return flow_end;  // a closing bracket
-    if (value.is_sequence() && !value.items->empty()) return value.items->back()->where.span.end;
-    if (value.is_mapping() && !value.entries->empty())
-      return std::max(value.entries->back().value->where.span.end, value.entries->back().key_where.span.end);
-    return flow_end;
+    return event_.end_mark.index > event_.start_mark.index || last_part == 0 ? flow_end : last_part;
   }
 
   Value* alias() {
@@ -323,6 +326,7 @@ class Reader {
     Value* merged = nullptr;
     Location merge_where;
     std::unordered_set<std::string_view> seen;
+    const auto base = entries_.size();
     while (next() && event_.type != YAML_MAPPING_END_EVENT) {
       Value* key = node(depth + 1);
       if (failed_) return value;
@@ -335,7 +339,7 @@ class Reader {
         stop(key->where, fmt::format("non-string key '{}'", source(key->where)), fmt::format("quote it: \"{}\"", source(key->where)));
         return value;
       }
-      if (merge_key ? merged != nullptr : !duplicate_ok(*value, seen, key->text)) {
+      if (merge_key ? merged != nullptr : !fresh(base, seen, key->text)) {
         stop(key->where, fmt::format("mapping key '{}' already defined", key->text), "remove one of the two");
         return value;
       }
@@ -346,32 +350,31 @@ class Reader {
         merged = content;
         merge_where = key->where;
       } else {
-        if (value->entries->size() == value->entries->capacity()) grow(*value->entries);
-        value->entries->push_back({key->text, key->where, content});
+        entries_.push_back({key->text, key->where, content});
       }
     }
     if (failed_ || !have_) return value;
-    value->where.span.end = last_end(*value);
-    if (merged != nullptr) merge_in(*value, *merged, merge_where, seen);
+    value->where.span.end = end_of(entries_.size() > base ? std::max(entries_.back().value->where.span.end, entries_.back().key_where.span.end) : 0U);
+    if (merged != nullptr) merge_in(base, *merged, merge_where, seen);
+    // The arena never gives back what a growing vector leaves behind: exact, with room where later steps add to it.
+    const auto count = entries_.size() - base;
+    value->entries->reserve(count + (depth == 2 ? 5 : 0));
+    value->entries->assign(entries_.begin() + static_cast<std::ptrdiff_t>(base), entries_.end());
+    entries_.resize(base);
     if (!anchor.empty()) anchors_[anchor] = {value, made_ - before};
     return value;
   }
 
-  /// The arena never gives back what a growing vector leaves behind, so the first steps are small ones.
-  static void grow(std::pmr::vector<Entry>& entries) {
-    const auto size = entries.size();
-    entries.reserve(size == 0 ? 4 : size < 16 ? size + 8 : size * 2);
-  }
-
-  /// Small maps are searched, wide ones indexed.
-  static bool duplicate_ok(const Value& value, std::unordered_set<std::string_view>& seen, std::string_view key) {
-    if (value.entries->size() < 12) return value.find_entry(key) == nullptr;
+  /// Is the key not yet among those of the open mapping? Small ones are searched, wide ones indexed.
+  bool fresh(std::size_t base, std::unordered_set<std::string_view>& seen, std::string_view key) const {
+    const auto first = entries_.begin() + static_cast<std::ptrdiff_t>(base);
+    if (entries_.size() - base < 12) return std::none_of(first, entries_.end(), [&](const Entry& entry) { return entry.key == key; });
     if (seen.empty())
-      for (const Entry& entry : *value.entries) seen.insert(entry.key);
+      for (auto entry = first; entry != entries_.end(); ++entry) seen.insert(entry->key);
     return seen.insert(key).second;
   }
 
-  void merge_in(Value& into, Value& from, Location where, std::unordered_set<std::string_view>& seen) {
+  void merge_in(std::size_t base, Value& from, Location where, std::unordered_set<std::string_view>& seen) {
     std::vector<Value*> maps;
     if (from.is_mapping()) maps.push_back(&from);
     else if (from.is_sequence()) maps.assign(from.items->begin(), from.items->end());
@@ -381,10 +384,10 @@ class Reader {
     }
     for (const Value* map : maps) {
       for (const Entry& entry : *map->entries) {
-        if (!duplicate_ok(into, seen, entry.key)) continue;  // own keys and earlier maps win
+        if (!fresh(base, seen, entry.key)) continue;  // own keys and earlier maps win
         Entry copy = entry;
         if (copy.value->chain == 0) copy.value->chain = map->chain;
-        into.entries->push_back(copy);
+        entries_.push_back(copy);
       }
     }
   }
@@ -397,9 +400,11 @@ class Reader {
   yaml_event_t event_{};
   bool have_ = false;
   bool failed_ = false;
+  text::Span quote_{0, 0};  // the last quoted text over several lines: where a quote was forgotten, it is this
   int flow_ = 0;  // open [ and {
   std::size_t made_ = 0, copied_ = 0;
   std::vector<Value*> items_;  // of the sequences that are open, outermost first
+  std::vector<Entry> entries_;  // of the mappings that are open, outermost first
   std::unordered_map<std::string, Anchor> anchors_;
 };
 

@@ -216,6 +216,7 @@ const Network* Project::network(std::string_view key) const { return by_key(netw
 const Volume* Project::volume(std::string_view key) const { return by_key(volumes, key); }
 
 void read_project(Project& project) {
+  if (const Value* services = project.model->find("services"); services != nullptr && services->is_mapping()) project.services.reserve(services->entries->size());
   const std::set<std::string_view> chosen(project.profiles.begin(), project.profiles.end());
   each(project, "services", [&](const Entry& entry) {
     if (!entry.value->is_mapping()) return;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 
+#include "compose/nearest.hpp"
 #include "compose/schema_table.hpp"
 #include "compose/stages.hpp"
 
@@ -48,24 +49,6 @@ std::string_view found(const Value& value) {
   return "";
 }
 
-/// Edit distance, cut off: for "did you mean". Two letters that changed places are one step.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before(b.size() + 1);
-  std::vector<std::size_t> row(b.size() + 1);
-  std::vector<std::size_t> next(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    next[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      next[j] = std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) next[j] = std::min(next[j], before[j - 2] + 1);
-    }
-    before.swap(row);
-    row.swap(next);
-  }
-  return row[b.size()];
-}
-
 /// Is `word` one of "a|b|c"?
 bool listed(std::string_view words, std::string_view word) {
   while (!words.empty()) {
@@ -96,6 +79,8 @@ bool same(const Value& a, const Value& b) {
   return a.kind == b.kind && (a.kind == Kind::integer ? a.integer == b.integer : a.is_scalar() && a.text == b.text);
 }
 
+const std::set<std::string_view> kDuration{"interval", "timeout", "start_period", "start_interval", "stop_grace_period", "delay", "monitor", "window"};
+
 class Checker {
  public:
   explicit Checker(Context& context) : context_(context) {}
@@ -113,15 +98,22 @@ class Checker {
  private:
   // NOLINTBEGIN(misc-no-recursion): bounded by the depth of the table
   void mapping(const Value& node, const Shape& shape) {
+    const Entry* empty = nullptr;  // the entry just before, where it has no value but needs one
     for (const Entry& entry : *node.entries) {
       if (shape.extensions && entry.key.starts_with("x-")) continue;
       const auto known = std::ranges::find(shape.fields, entry.key, &Field::name);
       const Spec* spec = known != shape.fields.end() ? &known->spec : shape.any;
       if (spec == nullptr) {
-        if (!shape.open) unknown(entry, shape);
+        if (empty == nullptr && !shape.open) unknown(entry, shape);
+        else if (empty != nullptr) slipped(*empty, entry);
         continue;
       }
       if (spec == shape.any && !name(entry)) continue;
+      if (empty != nullptr && spec == kFileShape.fields[kServicesField].spec.map->any && !entry.value->is_mapping() && service_key(entry.key)) {
+        slipped(*empty, entry);
+        continue;
+      }
+      empty = entry.value->is_null() && spec->kinds.find('0') == std::string_view::npos && &entry != &node.entries->back() ? &entry : nullptr;
       path_.push_back(entry.key);
       value(*entry.value, *spec, entry.key_where);
       path_.pop_back();
@@ -158,18 +150,25 @@ class Checker {
   void wrong_kind(const Value& node, const Spec& spec, Location where) {
     const bool quotable = node.is_scalar() && !node.is_null() && spec.kinds.find('s') != std::string_view::npos;
     std::string hint = node.is_null() ? "remove it, or give it a value" : quotable ? fmt::format("quote it: \"{}\"", context_.project.texts.text(where)) : std::string();
-    if (node.is_mapping() && lists_ > 0 && spec.kinds == "s" && node.entries->size() == 1)
-      hint = fmt::format("quote the item: ': ' makes a mapping of it");
+    const auto text = node.is_scalar() ? context_.project.texts.text(where) : std::string_view();
+    if (kDuration.contains(path_.back()) && (node.kind == Kind::integer || node.kind == Kind::real)) hint = fmt::format("write a unit: {0}s, or {0}m", text);
+    else if (path_.back() == "restart" && node.kind == Kind::boolean) hint = "write restart: \"no\"";
+    else if (node.is_mapping() && lists_ > 0 && spec.kinds == "s" && node.entries->size() == 1)
+      hint = "': ' makes a mapping of the item: write NAME=VALUE after the '-', or leave the '-' away in all items";
+    else if (node.is_scalar() && !node.is_null() && text.size() < 80 && text.find('\n') == std::string_view::npos && spec.kinds.find('l') != std::string_view::npos)
+      hint = fmt::format("write it as a list: [{}]", text.find_first_of("\"'") == std::string_view::npos ? fmt::format("\"{}\"", text) : std::string(text));
+    else if (node.is_string() && spec.kinds.find('l') != std::string_view::npos) hint = "put '- ' before each item, each on its own line";
+    else if (node.is_sequence() && path_.size() == 1 && path_[0] == "services") hint = "write each service as `name:` without '-', its keys indented below";
+    else if (node.is_sequence() && spec.kinds == "s") hint = "one value, without '-' and brackets";
     if (path_.size() == 2 && path_[0] == "services" && !node.is_mapping()) hint = "indent its keys below the name";
     error(where, fmt::format("{}{} must be {}, not {}", lists_ > 0 ? "an item of " : "", here(), expected(spec.kinds), found(node)), std::move(hint));
   }
 
   void unknown(const Entry& entry, const Shape& shape) {
-    std::string_view nearest;
-    std::size_t best = 3;
-    for (const Field& field : shape.fields)
-      if (const auto d = distance(entry.key, field.name); d < best && d * 2 <= entry.key.size()) best = d, nearest = field.name;
-    std::string hint = !nearest.empty() ? fmt::format("did you mean '{}'?", nearest) : belongs(entry.key);
+    Nearest nearest(entry.key);
+    for (const Field& field : shape.fields) nearest.offer(field.name);
+    std::string hint = nearest.hint(belongs(entry.key));
+    if (path_.empty() && entry.value->is_mapping() && nearest.name().empty()) hint = "services stand below `services:`, indented";
     if (hint.empty()) hint = "remove it, check its indentation, or name it x-...";
     error(entry.key_where, path_.empty() ? fmt::format("unknown key '{}' at the top of the file", entry.key) : fmt::format("unknown key '{}' in {}", entry.key, here()), std::move(hint));
   }
@@ -180,8 +179,7 @@ class Checker {
       const auto at = std::ranges::find(shape.fields, name, &Field::name);
       return at != shape.fields.end() ? &*at : nullptr;
     };
-    const Field* services = field(kFileShape, "services");
-    const Shape* service = services->spec.map->any->map;
+    const Shape* service = kFileShape.fields[kServicesField].spec.map->any->map;
     if (path_.empty() && field(*service, key) != nullptr) return fmt::format("'{}' belongs to a service: indent it below the service's name", key);
     if (path_.size() >= 2 && path_[0] == "services") {
       if (path_.size() > 2 && field(*service, key) != nullptr) return fmt::format("'{}' belongs to the service: indent it as '{}' is", key, path_[2]);
@@ -191,6 +189,21 @@ class Checker {
           return fmt::format("'{}' belongs below '{}:'", key, candidate.name);
     }
     return {};
+  }
+
+  static bool service_key(std::string_view key) {
+    const Field& services = kFileShape.fields[kServicesField];
+    return std::ranges::find(services.spec.map->any->map->fields, key, &Field::name) != services.spec.map->any->map->fields.end();
+  }
+
+  /// A line that was to stand below the empty key before it: said once for all such lines, in place of "is empty".
+  void slipped(const Entry& empty, const Entry& entry) {
+    auto& last = context_.diagnostics.back();
+    const auto where = empty.value->where ? empty.value->where : empty.key_where;
+    if (last.where.span.begin != where.span.begin || last.where.file != where.file) return;
+    last.where = empty.key_where;
+    last.message = fmt::format("'{}' is empty, and '{}' below it is not indented further", empty.key, entry.key);
+    last.hint = fmt::format("indent the lines that belong to '{}' by two spaces more than it", empty.key);
   }
 
   void missing(const Value& node, std::string_view key) {

@@ -242,6 +242,8 @@ constexpr Field kFileFields[] = {{"version", {"s"}}, {"name", {"s"}}, {"include"
                                  {"secrets", {.kinds = "m", .map = &kSecrets}}, {"configs", {.kinds = "m", .map = &kConfigs}},
                                  {"models", {.kinds = "m", .map = &kModels}}};
 
+static_assert(kFileFields[kServicesField].name == "services");
+
 }  // namespace
 
 const Shape kFileShape{.fields = kFileFields};

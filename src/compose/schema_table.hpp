@@ -1,6 +1,7 @@
 /// The Compose schema as a table of ours: which keys there are, and what each may hold. Internal to the module.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -34,7 +35,8 @@ struct Shape {
   bool extensions = true;          ///< x-... is allowed
 };
 
-/// The whole file.
+/// The whole file, and which of its fields `services` is.
 extern const Shape kFileShape;
+inline constexpr std::size_t kServicesField = 3;
 
 }  // namespace dm::compose
