@@ -127,7 +127,7 @@ def one(case, programs):
 
 def projects(top):
     """Compose files below a folder, each a case of its own: (name, path)."""
-    pattern = re.compile(r"(docker-)?compose[^/]*\.ya?ml$")
+    pattern = re.compile(r".*compose[^/]*\.ya?ml$", re.I)
     return [p for p in sorted(top.rglob("*")) if p.is_file() and pattern.match(p.name)]
 
 
