@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/tools/setup.sh"
 dm_packages
 dm_build "$here"
+dm_build "$here" engine_probe
 before=$("$here/lab/lab" engine --ours)
 "$here/lab/lab" engine "$@"
 if [ "$before" = no ] && [ "$("$here/lab/lab" engine --ours)" = yes ]; then
