@@ -82,8 +82,14 @@ def programs(version):
         with Clock(f"engine of Debian {suite} unpacked below {folder}"):
             shutil.rmtree(folder, ignore_errors=True)
             fetch_debs(suite, PACKAGES + (["docker-cli"] if suite != "bookworm" else []), folder)
+            if not runs(folder / "usr/sbin/runc"):  # built for a newer C library than this machine's
+                fetch_debs(suite_of_machine(), ["runc"], folder)
             (folder / "complete").touch()
     return folder
+
+
+def runs(program):
+    return subprocess.run([str(program), "--version"], capture_output=True).returncode == 0
 
 
 def suite_of_machine():

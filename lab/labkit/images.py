@@ -48,10 +48,11 @@ def inspect(host, tag):
     return json.loads(done.stdout)[0] if done.returncode == 0 else None
 
 
-def fresh(host, image, base_id):
+def fresh(host, image, base):
+    """Whether it is there, made of what its folder and `base` (the hash of the base's folder) now hold."""
     there = inspect(host, image.tag)
     labels = (there or {}).get("Config", {}).get("Labels") or {}
-    return bool(there) and labels.get("datamancy.lab.context") == image.context_hash() and labels.get("datamancy.lab.base") == base_id
+    return bool(there) and labels.get("datamancy.lab.context") == image.context_hash() and labels.get("datamancy.lab.base") == base
 
 
 def make_base(host):
@@ -77,7 +78,7 @@ def make_base(host):
         run(docker(), "import", "--change", 'CMD ["bash"]', "-", BASE, stdin=stream, env=environment(host), stdout=subprocess.DEVNULL)
 
 
-def build(host, image, base_id):
+def build(host, image, base):
     with Clock(image.tag), tempfile.TemporaryDirectory(prefix="datamancy-lab-") as work:
         context = pathlib.Path(work) / "context"
         shutil.copytree(image.folder, context, symlinks=True)
@@ -87,7 +88,7 @@ def build(host, image, base_id):
                 folder.mkdir(exist_ok=True)
                 shutil.copy2(path, folder / path.name)
         run(docker(), "build", "--network", "host", "--label", f"datamancy.lab.context={image.context_hash()}",
-            "--label", f"datamancy.lab.base={base_id}", "-t", image.tag, context, env=environment(host), quiet=True)
+            "--label", f"datamancy.lab.base={base}", "-t", image.tag, context, env=environment(host), quiet=True)
 
 
 def build_all(host, names=(), force=False, jobs=2):
@@ -99,18 +100,17 @@ def build_all(host, names=(), force=False, jobs=2):
     wanted = [i for i in known if not names or i.name in names]
     make_base(host)
     base_image = next(i for i in known if i.base == BASE)
-    first = inspect(host, BASE)["Id"]
-    if force or not fresh(host, base_image, first):
-        build(host, base_image, first)
-    base_id = inspect(host, base_image.tag)["Id"]
+    base = base_image.context_hash()
+    if force or not fresh(host, base_image, base):
+        build(host, base_image, base)
     failures = []
 
     def one(image):
         try:
             for need in image.needs:
                 programs.make(need)
-            if force or not fresh(host, image, base_id):
-                build(host, image, base_id)
+            if force or not fresh(host, image, base):
+                build(host, image, base)
                 return True
         except CannotDo as error:
             failures.append(f"{image.tag}: {error}")
