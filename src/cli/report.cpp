@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "cli/judge.hpp"
+#include "cli/proofs.hpp"
 #include "report/summary.hpp"
 
 namespace dm::cli {
@@ -36,7 +37,8 @@ int report(Args& args) {
   Judged judged;
   if (!judge(args, baseline, judged)) return kFailed;
   const auto input = judged.input();
-  const auto summary = report::summarise(input, judged.findings, std::move(date));
+  const auto proofs = stored_proofs(args, std::string(input.project.name));
+  const auto summary = report::summarise(input, judged.findings, std::move(date), proofs ? &*proofs : nullptr);
   const auto text = explain_sum ? report::explain_score(summary.readiness)
                     : format == "json" ? report::to_json(summary)
                     : format == "html" ? report::to_html(summary) : report::to_markdown(summary);

@@ -43,6 +43,31 @@ constexpr std::array kVerbs{
     Verb{"render", "put secrets and configuration where containers mount them; find drift",
          "render [DIR] [--check] [--run FOLDER] [--json] | render --filters\n"
          "       exit status: 0 done, or no drift; 1 drift (--check); 2 a template cannot be rendered; 11, 12, 13 secrets (docs/render.md)", render},
+    Verb{"preflight", "everything in the way of an up, at once, with its mend", "preflight [SERVICE...] [--all] [--min-free 50g] [--json]\n"
+         "       exit status: 0 nothing in the way, 1 something is, 2 could not look", preflight},
+    Verb{"plan", "what an up would do, and why", "plan [SERVICE...] [--all] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--json]", plan},
+    Verb{"up", "start the stack in order, gate by health, say what failed first",
+         "up [SERVICE...] [--all] [--atomic] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--timeout 10m]\n"
+         "       [--settle 3s] [--build] [--pull always|missing|never] [--remove-orphans] [--dry-run] [--fan-out 8]\n"
+         "       [--lock-wait 0s] [--min-free 50g] [--no-preflight] [--no-early-readiness] [--no-content]\n"
+         "       [--accept-model-difference] [--progress auto|tty|plain|json|quiet] [--json]\n"
+         "       exit status: 0 up and stable, 1 something is not, 2 could not, 130 interrupted (docs/deploy.md)",
+         up},
+    Verb{"down", "take the project down, or only stop it in reverse order",
+         "down [--keep] [--volumes [--yes]] [--remove-orphans] [--timeout SECONDS] [--lock-wait 0s]", down},
+    Verb{"restart", "restart services, and with --cascade what depends on them, in order",
+         "restart SERVICE... [--cascade] [--timeout 10m] [--settle 3s] [--dry-run] [--progress ...] [--json]", restart},
+    Verb{"status", "what runs, in which revision, and where its state is kept", "status [--projects] [--json]\n"
+         "       exit status: 0 all is well, 1 something is missing or not well, 2 could not look", status},
+    Verb{"logs", "what services wrote", "logs [SERVICE...] [--follow] [--tail N] [--since 10m] [--timestamps] [--no-prefix]", logs},
+    Verb{"history", "revisions: what was deployed when, by whom, and how it ended", "history [REVISION] [--json]", history},
+    Verb{"rollback", "go back to the last good revision, or to one by its number",
+         "rollback [REVISION] [--dry-run] [--timeout 10m] [--progress ...] [--json]", rollback},
+    Verb{"check", "the checklist before a stack goes live, each item with its evidence",
+         "check [--all] [--run] [--min-free 50g] [--login-url URL --login-user NAME --login-password-file FILE [--login-ca FILE]\n"
+         "       [--login-resolve HOST:PORT:ADDRESS]] [--healthz URL] [--json]\n"
+         "       exit status: 0 all pass, 1 an item fails or is unknown, 2 could not (docs/check.md)",
+         check},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"
@@ -147,6 +172,13 @@ int run(int argc, char** argv) {
     if (const auto cut = text.find('='); cut != std::string_view::npos) args.project.environment.emplace(text.substr(0, cut), text.substr(cut + 1));
   }
   std::vector<std::string> words(argv + 1, argv + argc);
+  // As `docker datamancy`: installed as docker-datamancy among the CLI's plugins, it is asked who it is and called with its own name.
+  if (!words.empty() && words[0] == "docker-cli-plugin-metadata") {
+    fmt::print("{{\"SchemaVersion\":\"0.1.0\",\"Vendor\":\"Datamancy\",\"Version\":\"0.1.0\",\"ShortDescription\":\"From 'it starts' to 'proven ready for production'\"}}\n");
+    return kClean;
+  }
+  const std::string_view called(argv[0]);
+  if (called.substr(called.find_last_of('/') + 1).starts_with("docker-datamancy") && !words.empty() && words[0] == "datamancy") words.erase(words.begin());
   std::string verb;
   auto& project = args.project;
   for (std::size_t i = 0; i < words.size(); ++i) {

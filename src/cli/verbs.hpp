@@ -49,6 +49,16 @@ int secrets(Args& args);
 /// Help of one of its subcommands, or the list of them.
 std::string secrets_help(std::string_view name);
 int drill(Args& args);
+int preflight(Args& args);
+int plan(Args& args);
+int up(Args& args);
+int down(Args& args);
+int restart(Args& args);
+int status(Args& args);
+int logs(Args& args);
+int history(Args& args);
+int rollback(Args& args);
+int check(Args& args);
 
 /// Says on standard error what went wrong, and gives the exit status for it.
 int complain(const Error& error);

@@ -118,6 +118,17 @@ bool read_file_variables(const YamlNode& node, Product& product) {
   return is_list(node);
 }
 
+bool read_kernel(const YamlNode& node, Product& product) {
+  for (const auto& item : node.items) {
+    if (!has_only(item, {"setting", "at_least", "why"})) return false;
+    const auto* least = item.find("at_least");
+    const auto number = least != nullptr ? number_of<std::uint64_t>(*least) : std::nullopt;
+    if (!number || text_of(item, "setting").empty()) return false;
+    product.kernel.push_back({text_of(item, "setting"), *number, text_of(item, "why")});
+  }
+  return is_list(node);
+}
+
 constexpr Field kFields[] = {
     {"name", string_field<&Product::name>},
     {"images", list_field<&Product::images>},
@@ -129,6 +140,8 @@ constexpr Field kFields[] = {
     {"missing_tools", list_field<&Product::missing_tools>},
     {"health", read_health},
     {"image_health", flag_field<&Product::image_health>},
+    {"early_health", list_field<&Product::early_health>},
+    {"kernel", read_kernel},
     {"vacuous_health", list_field<&Product::vacuous_health>},
     {"file_variables", read_file_variables},
     {"required_variables", list_field<&Product::required_variables>},

@@ -36,6 +36,12 @@ struct HealthFact {
   std::string start_period;     ///< Go duration
 };
 
+struct KernelFact {
+  std::string setting;          ///< "vm.max_map_count"
+  std::uint64_t at_least = 0;
+  std::string why;              ///< what happens otherwise
+};
+
 /// A product: an image or a family of images of one upstream.
 struct Product {
   std::string id;                          ///< "postgres": the file's name
@@ -49,6 +55,10 @@ struct Product {
   std::vector<std::string> missing_tools;  ///< programs known not to be in it
   std::vector<HealthFact> health;          ///< best first
   bool image_health = false;               ///< the image has a HEALTHCHECK of its own
+  /// Fragments of checks that may be asked early, before the engine asks: they change nothing and pass only where clients may
+  /// enter ("pg_isready -h", not the socket of a temporary init server).
+  std::vector<std::string> early_health;
+  std::vector<KernelFact> kernel;          ///< settings of the engine's machine that it needs
   std::vector<std::string> vacuous_health; ///< fragments of checks that pass on a broken service: "caddy version"
   std::vector<FileVariable> file_variables;
   std::vector<std::string> required_variables;

@@ -103,6 +103,38 @@ void judge(Assessment& out, const Stack& stack) {
   }
 }
 
+/// Proofs of other modules that are about the same thing.
+constexpr std::pair<std::string_view, std::string_view> kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore"}, {"R59", "drill.crash"}};
+
+/// What proofs say beyond the files: all of them verified, fresh and bound, or one that failed.
+void weigh(Assessment& out, const Proofs& proofs) {
+  if (out.state != State::configured && out.state != State::unknown) return;
+  const state::Proof* good = nullptr;
+  std::string void_reason;
+  for (const auto& proof : proofs.newest) {
+    const bool mine = proof.control == out.control->id || std::ranges::any_of(kAlso, [&](const auto& also) { return also.first == out.control->id && also.second == proof.control; });
+    if (!mine) continue;
+    if (const auto why = state::why_void(proof, proofs.binding, proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
+      void_reason = why.empty() ? "it could not be verified" : why;
+    } else if (proof.result == state::Outcome::failed) {
+      out.state = State::failing;
+      out.earned = 0;
+      out.share = 1;
+      out.reason = fmt::format("{} failed on the running stack: {}", proof.command, proof.evidence);
+      return;
+    } else {
+      good = &proof;
+    }
+  }
+  if (good != nullptr && void_reason.empty()) {
+    out.state = State::proven;
+    out.earned = out.control->weight;
+    out.reason = fmt::format("proven by {}: {}", good->command, good->evidence);
+  } else if (!void_reason.empty()) {
+    out.reason += fmt::format("; a proof is on record, but {}", void_reason);
+  }
+}
+
 void sum(Score& score, const Assessment& assessment) {
   const auto weight = static_cast<double>(assessment.control->weight);
   score.possible += weight;
@@ -180,7 +212,7 @@ Stack look_at(const audit::Input& input) {
   return stack;
 }
 
-Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& findings) {
+Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& findings, const Proofs* proofs) {
   Readiness out;
   const auto stack = look_at(input);
   std::map<std::string_view, std::vector<const audit::Finding*>> by_rule;
@@ -205,6 +237,7 @@ Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& f
     std::ranges::stable_sort(assessment.findings, {}, [](const auto* finding) { return finding->severity; });
     if (control.applies(stack) || !assessment.findings.empty()) {
       judge(assessment, stack);
+      if (proofs != nullptr) weigh(assessment, *proofs);
       sum(out.total, assessment);
       sum(out.areas[static_cast<std::size_t>(control.area)], assessment);
     } else {

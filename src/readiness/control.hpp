@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit/rule.hpp"
+#include "state/proof.hpp"
 
 namespace dm::readiness {
 
@@ -108,7 +109,15 @@ struct Readiness {
   const Assessment* find(std::string_view control_id) const;
 };
 
-/// Judges every control from the project and its findings. Suppressed findings do not count. Pure.
-Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& findings);
+/// What was proven on the running stack: the newest proof of each control and subject, and what they are held against.
+struct Proofs {
+  std::vector<state::Proof> newest{};
+  state::Binding binding{};      ///< as the stack is now
+  std::int64_t now = 0;          ///< Unix seconds
+};
+
+/// Judges every control from the project and its findings, and from proofs where some are given: a fresh one that is bound to what
+/// runs makes a control proven, a failed one makes it failing; a finding outweighs both. Suppressed findings do not count. Pure.
+Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& findings, const Proofs* proofs = nullptr);
 
 }  // namespace dm::readiness

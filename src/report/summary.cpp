@@ -194,11 +194,11 @@ std::string join(const std::vector<std::string>& names, std::size_t most) {
   return out;
 }
 
-Summary summarise(const audit::Input& input, const std::vector<audit::Finding>& findings, std::string date) {
+Summary summarise(const audit::Input& input, const std::vector<audit::Finding>& findings, std::string date, const readiness::Proofs* proofs) {
   Summary out;
   out.input = &input;
   out.date = std::move(date);
-  out.readiness = readiness::assess(input, findings);
+  out.readiness = readiness::assess(input, findings, proofs);
   out.stack = readiness::look_at(input);
   std::vector<unsigned> severe(input.project.services.size(), 0);
   for (const auto& finding : findings) {

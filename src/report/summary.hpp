@@ -72,7 +72,7 @@ struct Summary {
 };
 
 /// Pure: same input, same summary. `input` must outlive it.
-Summary summarise(const audit::Input& input, const std::vector<audit::Finding>& findings, std::string date);
+Summary summarise(const audit::Input& input, const std::vector<audit::Finding>& findings, std::string date, const readiness::Proofs* proofs = nullptr);
 
 std::string to_markdown(const Summary& summary);
 /// The same as a page that needs nothing from outside, with the graph drawn.

@@ -43,6 +43,50 @@ constexpr std::string_view kMigrations[] = {
         manifest   text    not null,
         primary key (run, repository)
       ) strict)sql",
+    R"sql(
+      create table revisions (
+        id      integer primary key,
+        at      integer not null,    -- Unix seconds, UTC
+        ended   integer not null,    -- 0 = under way, or its process died
+        who     text    not null,
+        verb    text    not null,    -- 'up', 'rollback to 3', 'adopt'
+        result  text    not null check (result in ('under way', 'good', 'failed', 'interrupted')),
+        note    text    not null,    -- what changed, or the first cause of the failure
+        compose text    not null,    -- version of docker compose
+        folder  text    not null,    -- of the project
+        model   text    not null,    -- JSON with holes where secrets were
+        holes   text    not null     -- JSON: where, and keyed digests
+      ) strict)sql",
+    R"sql(
+      create table revision_services (
+        revision integer not null,
+        service  text    not null,
+        image    text    not null,   -- as the files name it
+        image_id text    not null,   -- what ran
+        config   text    not null,   -- hash of the configuration
+        primary key (revision, service)
+      ) strict)sql",
+    R"sql(
+      create table revision_files (
+        revision integer not null,
+        path     text    not null,
+        digest   text    not null,   -- keyed
+        kept     integer not null,   -- 1: `content` is the file's; never of a file that holds a secret
+        content  text    not null,
+        primary key (revision, path)
+      ) strict)sql",
+    R"sql(
+      create table container_files (
+        container text not null,     -- id
+        path      text not null,
+        digest    text not null,     -- keyed, of the content with which the container was made
+        primary key (container, path)
+      ) strict)sql",
+    R"sql(
+      create table remembered (
+        key   text primary key,
+        value text not null
+      ) strict)sql",
 };
 
 }  // namespace

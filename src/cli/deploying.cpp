@@ -1,0 +1,179 @@
+#include "cli/deploying.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <future>
+#include <set>
+#include <thread>
+
+#include "cli/records.hpp"
+#include "compose/units.hpp"
+#include "deploy/look.hpp"
+#include "deploy/preflight.hpp"
+
+namespace dm::cli {
+
+using namespace std::chrono_literals;
+
+bool take_plan_options(Args& args, std::string_view verb, Planned& out) {
+  (void)verb;
+  out.with_dependencies = !args.has("--no-deps");
+  out.early = !args.has("--no-early-readiness");
+  out.content = !args.has("--no-content");
+  out.keep = args.has("--no-recreate");
+  out.repair = args.has("--repair");
+  out.accept_difference = args.has("--accept-model-difference");
+  if (args.has("--all")) args.project.profiles.emplace_back("*");
+  for (std::string name; args.option("--recreate", name);) out.force.push_back(name);
+  return true;
+}
+
+bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
+  const auto& project = session.project();
+  exit = kFailed;
+  // Three questions at once: what Compose makes of the files, its hashes, and what runs.
+  const auto limit = session.within(60s);
+  auto model = std::async(std::launch::async, [&] { return session.compose->model(limit); });
+  auto hashes = std::async(std::launch::async, [&] { return session.compose->hashes(limit); });
+  auto containers = deploy::look(*session.engine, project.name, limit);
+  if (planned.repair) {
+    // After a power loss the engine starts everything at once: what is still on its way is given its own time, at most five minutes.
+    const auto until = Clock::now() + 5min;
+    while (containers && Clock::now() < until && !session.interrupt.happened()) {
+      const auto on_its_way = std::ranges::find_if(*containers, [](const deploy::Container& c) {
+        return c.state.status == deploy::Snapshot::Status::running && c.state.health == deploy::Snapshot::Health::starting &&
+               c.state.running_for < deploy::budget_of(c.start_period, c.interval, c.timeout, c.retries);
+      });
+      if (on_its_way == containers->end()) break;
+      std::this_thread::sleep_for(1s);
+      containers = deploy::look(*session.engine, project.name, session.within(60s));
+    }
+  }
+  std::map<std::string, std::string> images;
+  for (const auto& service : project.services) {
+    if (!service.enabled || !session.services.contains(service.name)) continue;
+    const auto name = deploy::image_of(project, service);
+    if (images.contains(name)) continue;
+    const auto image = session.engine->image(name, limit);
+    if (!image && image.error().code != Errc::not_found) {
+      exit = complain(image.error());
+      return false;
+    }
+    images[name] = image ? image->id : "";
+  }
+  const auto theirs = model.get();
+  const auto hashed = hashes.get();
+  for (const Error* trouble : std::initializer_list<const Error*>{theirs ? nullptr : &theirs.error(), hashed ? nullptr : &hashed.error(), containers ? nullptr : &containers.error()})
+    if (trouble != nullptr) {
+      exit = complain(*trouble);
+      return false;
+    }
+  const auto differ = deploy::differences(*theirs, compose::to_json(project));
+  if (!differ) {
+    exit = complain(differ.error());
+    return false;
+  }
+  if (!differ->empty()) {
+    fmt::print(stderr, "{}: docker compose and datamancy read these files differently, at:\n", planned.accept_difference ? "warning" : "datamancy");
+    for (const auto& path : *differ) fmt::print(stderr, "  {}\n", path);
+    if (!planned.accept_difference) {
+      fmt::print(stderr, "nothing was touched; --accept-model-difference goes on with what Compose reads (and please report it)\n");
+      return false;
+    }
+  }
+  for (const auto& name : planned.force)
+    if (project.service(name) == nullptr) {
+      exit = complain({Errc::not_found, fmt::format("--recreate: no service '{}'", name), {}});
+      return false;
+    }
+  deploy::PlanInput input{.wiring = session.wiring};
+  input.services = session.services;
+  input.hashes = *hashed;
+  input.images = std::move(images);
+  input.containers = *containers;
+  input.force.insert(planned.force.begin(), planned.force.end());
+  input.early = planned.early;
+  input.keep = planned.keep;
+  input.repair = planned.repair;
+  const auto key = deploy::digest_key(session.store);
+  const auto db = session.open_store();
+  if (!key || !db) {
+    exit = complain(key ? db.error() : key.error());
+    return false;
+  }
+  planned.mounted = deploy::mounted(session.wiring);
+  planned.digests = deploy::digests(planned.mounted, *key);
+  if (planned.content) {
+    auto compared = deploy::compare_content(planned.digests, state::container_files(**db), *containers, deploy::modified(planned.mounted));
+    for (auto& [service, paths] : compared.changed)
+      for (auto& path : paths)
+        if (path.starts_with(project.folder + "/")) path = "." + path.substr(project.folder.size());
+    input.changed_content = std::move(compared.changed);
+    planned.notes = std::move(compared.notes);
+  }
+  planned.plan = deploy::plan(input);
+  planned.containers = *std::move(containers);
+  (void)args;
+  return true;
+}
+
+bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
+  std::string text;
+  out.json = args.has("--json");
+  out.dry_run = args.has("--dry-run");
+  out.atomic = args.has("--atomic");
+  out.preflight = !args.has("--no-preflight");
+  out.options.remove_orphans = args.has("--remove-orphans");
+  out.options.build = args.has("--build");
+  args.option("--pull", out.options.pull);
+  if (args.option("--min-free", text)) {
+    const auto bytes = compose::parse_bytes(text);
+    if (!bytes) {
+      fmt::print(stderr, "datamancy: --min-free wants a size such as 50g, not '{}'\n", text);
+      return false;
+    }
+    out.want_free = *bytes;
+  }
+  std::chrono::nanoseconds settle = out.options.settle;
+  if (!take_duration(args, "--settle", settle) || !take_duration(args, "--timeout", out.timeout) || !take_duration(args, "--lock-wait", out.lock_wait)) return false;
+  out.options.settle = std::chrono::duration_cast<std::chrono::milliseconds>(settle);
+  if (args.option("--fan-out", text)) out.options.fan_out = static_cast<std::size_t>(std::max(1, std::min(64, std::atoi(text.c_str()))));
+  if (args.option("--progress", text)) {
+    const auto form = deploy::progress_form(text);
+    if (!form) {
+      fmt::print(stderr, "datamancy: --progress is auto, tty, plain, json or quiet, not '{}'\n", text);
+      return false;
+    }
+    out.progress = *form;
+  }
+  return take_plan_options(args, verb, out.planned) && take_names(args, verb, out.planned.names);
+}
+
+void remove_services(Session& session, const std::set<std::string, std::less<>>& names) {
+  const auto limit = Deadline::in(5min);
+  const auto containers = deploy::look(*session.engine, session.project().name, limit);
+  if (!containers) return;
+  for (const auto& container : *containers) {
+    if (container.one_off || !names.contains(container.service)) continue;
+    const auto* service = session.project().service(container.service);
+    if (service != nullptr && service->enabled) continue;
+    auto gone = session.engine->stop(container.id, -1, limit);
+    if (gone) gone = session.engine->remove(container.id, false, false, limit);
+    if (gone) fmt::print(stderr, "note: removed {}, which that revision does not have\n", container.name);
+    else fmt::print(stderr, "note: could not remove {}: {}\n", container.name, gone.error().message);
+  }
+}
+
+int run_up(Args& args, UpRequest& request) {
+  Session session;
+  int exit = kFailed;
+  if (!open_session(args, request.planned.names, session, exit, request.planned.with_dependencies)) return exit;
+  auto lock = session.lock(fmt::format("up of {}", session.project().name), request.lock_wait);
+  if (!lock) return complain(lock.error());
+  close_interrupted(session);
+  return deploy_session(session, args, request, "up");
+}
+
+}  // namespace dm::cli

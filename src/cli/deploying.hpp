@@ -1,0 +1,48 @@
+/// What `plan`, `up`, `restart` and `rollback` share: options, the plan, and the run with its records.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "cli/session.hpp"
+#include "deploy/bring_up.hpp"
+#include "deploy/content.hpp"
+#include "deploy/plan.hpp"
+
+namespace dm::cli {
+
+struct Planned {
+  std::vector<std::string> names;                ///< services that were named
+  bool with_dependencies = true;                 ///< --no-deps turns it off
+  bool early = true;                             ///< --no-early-readiness turns it off
+  bool content = true;                           ///< --no-content: mounted files are not compared
+  bool accept_difference = false;                ///< --accept-model-difference
+  bool repair = false;                           ///< --repair: wait until everything has settled, then restart what is not well
+  bool keep = false;                             ///< --no-recreate: what differs stays as it is
+  std::vector<std::string> force;                ///< --recreate NAME
+  deploy::Plan plan;
+  std::vector<deploy::Container> containers;     ///< as they were seen
+  std::vector<deploy::Mounted> mounted;          ///< files whose content counts
+  deploy::Digests digests;                       ///< of their content now
+  std::vector<std::string> notes;                ///< what could not be told about it
+};
+bool take_plan_options(Args& args, std::string_view verb, Planned& out);
+/// Asks Compose and the engine, compares the models, and plans. False after saying why not.
+bool make_plan(Session& session, Args& args, Planned& planned, int& exit);
+
+struct UpRequest {
+  Planned planned;
+  deploy::UpOptions options;
+  std::chrono::nanoseconds timeout{std::chrono::minutes(10)};
+  std::chrono::nanoseconds lock_wait{std::chrono::seconds(0)};
+  deploy::ProgressForm progress = deploy::ProgressForm::automatic;
+  std::uint64_t want_free = 50ULL << 30U;
+  bool json = false, dry_run = false, atomic = false, preflight = true;
+};
+bool take_up_options(Args& args, std::string_view verb, UpRequest& out);
+int run_up(Args& args, UpRequest& request);
+/// Stops and removes the containers of services in `names` that the session's project does not have. Volumes stay.
+void remove_services(Session& session, const std::set<std::string, std::less<>>& names);
+
+}  // namespace dm::cli

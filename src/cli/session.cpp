@@ -1,0 +1,136 @@
+#include "cli/session.hpp"
+
+#include "cli/secrets.hpp"
+
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+
+#include "compose/units.hpp"
+#include "deploy/plan.hpp"
+
+namespace dm::cli {
+
+std::map<std::string, std::string> plain_environment(const Args& args) {
+  return {args.project.environment.begin(), args.project.environment.end()};
+}
+
+Result<state::Db*> Session::open_store() {
+  if (!db) db.emplace(state::open_store(store));
+  return &*db;
+}
+
+Result<Fd> Session::lock(std::string_view what, Clock::duration wait) const { return state::lock_store(store, what, within(wait)); }
+
+bool take_names(Args& args, std::string_view verb, std::vector<std::string>& names) {
+  for (const auto& word : args.words) {
+    if (word.starts_with('-')) {
+      fmt::print(stderr, "datamancy: {} does not know '{}'; see 'datamancy {} --help'\n", verb, word, verb);
+      return false;
+    }
+    names.push_back(word);
+  }
+  args.words.clear();
+  return true;
+}
+
+bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& value) {
+  std::string text;
+  if (!args.option(name, text)) return true;
+  auto parsed = compose::parse_duration(text);
+  if (!parsed && !text.empty() && text.find_first_not_of("0123456789") == std::string::npos) parsed = compose::parse_duration(text + "s");
+  if (!parsed) {
+    fmt::print(stderr, "datamancy: {} wants a duration such as 90s or 5m, not '{}'\n", name, text);
+    return false;
+  }
+  value = *parsed;
+  return true;
+}
+
+bool open_session(Args& args, std::vector<std::string> names, Session& out, int& exit, bool with_dependencies) {
+  const auto say = [&](const Error& error) {
+    exit = complain(error);
+    return false;
+  };
+  auto opened = open_engine(args);
+  if (!opened) return say(opened.error());
+  out.engine = *std::move(opened);
+  read_stdin(args.project);
+  auto& options = args.project;
+  const auto folder_of_project = project_folder(args);
+  auto sealed = secrets::environment_for(folder_of_project, key_sources(args));
+  if (!sealed) return say(sealed.error());
+  out.secrets = *std::move(sealed);
+  const auto plain_options = options;            // Compose gets the sealed files in its own way
+  if (out.secrets.any()) secrets::add_to(options, out.secrets, folder_of_project);
+  out.files = std::make_unique<secrets::UnsealedFiles>(out.secrets, secrets::UnsealedFiles::Show::values);
+  const auto& files = *out.files;
+  out.loaded = compose::load(options, files);
+  if (out.loaded.ok && std::ranges::any_of(names, [&](const auto& name) {
+        const auto* service = out.project().service(name);
+        return service == nullptr || !service->enabled;
+      })) {
+    auto off = options;
+    off.lenient = true;
+    const auto lenient = compose::load(off, files);
+    const auto profiles = deploy::profiles_of(*lenient.project, names);
+    options.profiles.insert(options.profiles.end(), profiles.begin(), profiles.end());
+    if (!profiles.empty()) out.loaded = compose::load(options, files);
+  }
+  if (out.secrets.any())
+    if (auto variables = secrets::variables_of(out.secrets, options.environment)) {
+      for (const auto& [name, value] : *variables) out.sealed_values.emplace_back(value.reveal());
+      const secrets::Scrubber scrubber(std::move(*variables));
+      for (auto& diagnostic : out.loaded.diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
+    }
+  print_diagnostics(out.project(), out.loaded.diagnostics);
+  exit = kFailed;
+  if (!out.loaded.ok) return false;
+  auto chosen = deploy::choose(out.project(), names, with_dependencies);
+  if (!chosen) return say(chosen.error());
+  out.services = *std::move(chosen);
+  out.wiring = wiring::wire(*out.loaded.project, out.products);
+  auto for_compose = plain_options;
+  for_compose.profiles = options.profiles;
+  out.compose = std::make_unique<deploy::ComposeCli>(for_compose, out.project().name, &out.secrets, folder_of_project);
+  out.compose->reach(args.host, args.context);
+  const auto info = out.engine->info(out.within(std::chrono::seconds(20)));
+  if (!info) {
+    auto error = info.error();
+    error.during.push_back(fmt::format("asking the engine at {}", out.engine->description()));
+    return say(error);
+  }
+  out.engine_id = info->id;
+  auto folder = state::store_folder(state::root_folder(plain_environment(args), ::geteuid() == 0), info->id, out.project().name);
+  if (!folder) return say(folder.error());
+  out.store = *std::move(folder);
+  return true;
+}
+
+std::string who() {
+  const auto name_of = [](uid_t id) {
+    const auto* entry = ::getpwuid(id);  // NOLINT(concurrency-mt-unsafe): asked once, before threads
+    return entry != nullptr ? std::string(entry->pw_name) : std::to_string(id);
+  };
+  const char* sudo = std::getenv("SUDO_USER");  // NOLINT(concurrency-mt-unsafe)
+  return sudo != nullptr && ::geteuid() == 0 ? fmt::format("{} (sudo)", sudo) : name_of(::geteuid());
+}
+
+bool agreed(bool yes, std::string_view question) {
+  if (yes) return true;
+  if (::isatty(STDIN_FILENO) != 1) {
+    fmt::print(stderr, "datamancy: {} Nobody can be asked here: give --yes to agree.\n", question);
+    return false;
+  }
+  fmt::print(stderr, "{} [y/N] ", question);
+  std::fflush(stderr);
+  std::array<char, 16> answer{};
+  if (std::fgets(answer.data(), answer.size(), stdin) == nullptr) return false;
+  return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+}  // namespace dm::cli

@@ -1,0 +1,59 @@
+/// What the verbs that act on a running stack share: the project as loaded, its engine, its Compose, its store.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cli/engine.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/verbs.hpp"
+#include "deploy/compose_cli.hpp"
+#include "deploy/container.hpp"
+#include "engine/engine.hpp"
+#include "state/store.hpp"
+#include "wiring/wiring.hpp"
+
+namespace dm::cli {
+
+struct Session {
+  Interrupt interrupt;
+  secrets::ProjectSecrets secrets;               ///< the sealed env files of the project, opened; first, since what follows reads them
+  std::vector<std::string> sealed_values;        ///< of the sealed files; in memory only
+  std::unique_ptr<secrets::UnsealedFiles> files; ///< what the project reads through
+  compose::Loaded loaded;
+  product::Catalogue products;
+  wiring::Wiring wiring;
+  std::set<std::string, std::less<>> services;   ///< chosen, with what they need
+  std::unique_ptr<engine::Engine> engine;
+  std::unique_ptr<deploy::ComposeCli> compose;
+  std::string engine_id;
+  std::string store;                             ///< folder of the state of this project on this engine
+  std::optional<state::Db> db;
+
+  const compose::Project& project() const { return *loaded.project; }
+  Deadline within(Clock::duration span) const { return Deadline::in(span, interrupt.token()); }
+  /// Opens the store (once). Errors: the folder cannot be made.
+  Result<state::Db*> open_store();
+  /// Waits for whoever changes the project now, or says who it is. `wait` = how long.
+  Result<Fd> lock(std::string_view what, Clock::duration wait) const;
+};
+
+std::map<std::string, std::string> plain_environment(const Args& args);
+
+/// Loads the project with the services named in `names` (their profiles are switched on, as Compose does) and opens its engine.
+/// False after printing what is wrong; `exit` then says with which status to end.
+bool open_session(Args& args, std::vector<std::string> names, Session& out, int& exit, bool with_dependencies = true);
+/// Takes what is left in `args.words` as names of services; false after complaining about an option.
+bool take_names(Args& args, std::string_view verb, std::vector<std::string>& names);
+/// A duration option ("90s", "5m"); false after complaining.
+bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& value);
+
+/// "id of the user": who acts, for journal and history.
+std::string who();
+/// Asks on the terminal; false without `--yes` where there is none.
+bool agreed(bool yes, std::string_view question);
+
+}  // namespace dm::cli

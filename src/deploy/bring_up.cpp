@@ -1,0 +1,469 @@
+#include "deploy/bring_up.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <semaphore>
+#include <set>
+#include <thread>
+
+#include "deploy/look.hpp"
+#include "deploy/mailbox.hpp"
+#include "deploy/workers.hpp"
+
+namespace dm::deploy {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct Message {
+  enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost } kind;
+  std::string service{}, id{}, text{};
+  bool flag = false;
+  std::vector<Container> containers{};
+};
+
+std::string attribute(const engine::Event& event, const char* name) {
+  const auto found = event.attributes.find(name);
+  return found == event.attributes.end() ? std::string() : found->second;
+}
+
+/// The engine's words about a failed start, without its prefixes.
+std::string start_trouble(const std::string& message) {
+  if (message.find("port is already allocated") != std::string::npos || message.find("address already in use") != std::string::npos)
+    return fmt::format("cannot start: a port that it publishes is taken ({})", message);
+  return "cannot start: " + message;
+}
+
+class Run {
+ public:
+  Run(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress, const Deadline& deadline)
+      : engine_(engine), compose_(compose), plan_(plan), options_(options), progress_(progress), deadline_(deadline), gate_(jobs(plan), gate_options(options)),
+        inside_(inside_stop_.get_token()), starters_(options.fan_out), lookers_(2) {
+    for (const auto& step : plan.steps) steps_.emplace(step.service, &step);
+  }
+  ~Run() { inside_stop_.request_stop(); }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  Result<UpOutcome> go() {
+    begin_ = Clock::now();
+    watch();
+    DM_CHECK(know_present());
+    const bool fresh = plan_.count(Change::recreate) == 0;
+    const bool creates = plan_.count(Change::create) + plan_.count(Change::recreate) > 0;
+    if (creates) {
+      progress_.stage(fmt::format("creating {}", plan_.count(Change::create) + plan_.count(Change::recreate)));
+      create();
+    }
+    gate_open_ = !creates || fresh;  // a container that will be replaced must not be started: then all is created first
+    creating_ = creates;
+    auto poll_at = Clock::now() + 5s;
+    while (true) {
+      act();
+      report();
+      if (deadline_.stopped() && !outcome_.interrupted) {
+        outcome_.interrupted = true;
+        gate_.give_up("interrupted");
+      }
+      if (outcome_.interrupted && !creating_ && starts_under_way_ == 0) break;
+      if (!creating_ && gate_.finished() && starts_under_way_ == 0) break;
+      const auto now = Clock::now();
+      auto until = std::min({gate_.next_tick(now), now + 200ms, poll_at});
+      for (auto& message : mail_.take(until)) handle(message);
+      gate_.tick(Clock::now());
+      if (Clock::now() >= poll_at) {
+        poll();
+        poll_at = Clock::now() + 5s;
+      }
+      progress_.tick();
+    }
+    report();
+    return finish();
+  }
+
+ private:
+  static std::vector<Job> jobs(const Plan& plan) {
+    std::vector<Job> out;
+    for (const auto& step : plan.steps) out.push_back(step.job);
+    return out;
+  }
+  static Gate::Options gate_options(const UpOptions& options) {
+    return {.settle = options.settle, .deadline = options.deadline, .deadline_text = options.deadline_text};
+  }
+  Deadline call(Clock::duration span) const { return Deadline::in(span, inside_); }
+
+  /// Events on a thread of their own; a lost stream is opened again, and everything is looked at.
+  void watch() {
+    std::binary_semaphore subscribed{0};
+    std::atomic<bool> told{false};
+    watcher_ = std::jthread([this, &subscribed, &told](const std::stop_token&) {
+      bool first = true;
+      while (!inside_.stop_requested()) {
+        engine::EventQuery query;
+        query.types = {"container"};
+        query.labels = {fmt::format("com.docker.compose.project={}", plan_.project)};
+        const auto on_subscribed = [&] {
+          if (std::exchange(first, false)) {
+            told = true;
+            subscribed.release();
+          } else {
+            mail_.put({.kind = Message::Kind::lost});
+          }
+        };
+        const auto on_event = [this](const engine::Event& event) -> Result<void> {
+          if (event.action.starts_with("exec_") || attribute(event, "com.docker.compose.oneoff") == "True") return {};
+          mail_.put({.kind = Message::Kind::event, .service = attribute(event, "com.docker.compose.service"), .id = event.id, .text = event.action});
+          return {};
+        };
+        (void)engine_.events(query, on_subscribed, on_event, Deadline(Clock::time_point::max(), inside_)).has_value();
+        for (int i = 0; i < 10 && !inside_.stop_requested(); ++i) std::this_thread::sleep_for(20ms);
+      }
+      if (first) told = true;
+    });
+    // Where the stream cannot be had at once the slow poll carries the run.
+    (void)subscribed.try_acquire_for(5s);
+    (void)told;
+  }
+
+  /// The containers that exist before anything is touched.
+  Result<void> know_present() {
+    DM_TRY(const auto containers, look(engine_, plan_.project, call(60s)));
+    for (const auto& container : containers) {
+      if (container.one_off) continue;
+      const auto found = steps_.find(container.service);
+      if (found == steps_.end()) continue;
+      const auto& step = *found->second;
+      before_[container.id] = container.started_at;
+      if (step.change == Change::recreate) {
+        replaced_.insert(container.id);
+        continue;
+      }
+      know(container);
+      if (!step.job.start) gate_.seen(container.service, container.id, container.state, Clock::now());
+    }
+    return {};
+  }
+
+  void know(const Container& container) {
+    ids_[container.service].insert(container.id);
+    if (known_.emplace(container.id, container.service).second) {
+      gate_.learn(container.service, container.has_check,
+                  container.has_check ? budget_of(container.start_period, container.interval, container.timeout, container.retries) : milliseconds(0), Clock::now());
+      checks_[container.service] = container;
+    }
+  }
+
+  void create() {
+    creator_ = std::jthread([this](const std::stop_token&) {
+      std::vector<std::string> fresh, again, forced;
+      for (const auto& step : plan_.steps) {
+        if (step.change == Change::create) fresh.push_back(step.service);
+        if (step.change == Change::recreate) (step.forced ? forced : again).push_back(step.service);
+      }
+      const auto progress = [this](std::string_view piece) -> Result<void> {
+        const std::lock_guard lock(lines_mutex_);
+        lines_.append(piece);
+        return {};
+      };
+      const Deadline until(options_.deadline, deadline_.stop());
+      const auto one = [&](std::vector<std::string> services, bool force, bool keep) -> Result<void> {
+        ComposeCli::Create what;
+        what.services = std::move(services);
+        what.force_recreate = force;
+        what.no_recreate = keep;
+        what.remove_orphans = options_.remove_orphans;
+        what.build = options_.build;
+        what.pull = options_.pull;
+        return compose_.create(what, progress, until);
+      };
+      Result<void> made;
+      if (!forced.empty()) made = one(forced, true, false);
+      again.insert(again.end(), fresh.begin(), fresh.end());
+      if (made && !again.empty()) made = one(again, false, plan_.count(Change::recreate) == 0);
+      mail_.put({.kind = Message::Kind::created, .text = made ? "" : made.error().message, .flag = made.has_value()});
+    });
+  }
+
+  /// A container of which an event spoke is looked at by a worker.
+  void look_at(const std::string& id) {
+    if (!pending_.insert(id).second) {
+      again_.insert(id);
+      return;
+    }
+    lookers_.run([this, id] {
+      const auto container = engine_.container(id, call(30s));
+      Message message{.kind = Message::Kind::seen, .id = id};
+      if (container) {
+        const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+        message.containers.push_back(read(*container, now));
+      } else {
+        message.flag = container.error().code == Errc::not_found;
+      }
+      mail_.put(std::move(message));
+    });
+  }
+
+  void poll() {
+    lookers_.run([this] {
+      auto containers = look(engine_, plan_.project, call(30s));
+      if (containers) mail_.put({.kind = Message::Kind::polled, .containers = *std::move(containers)});
+    });
+  }
+
+  void feed(const Container& container) {
+    const auto step = steps_.find(container.service);
+    if (step == steps_.end() || container.one_off || replaced_.contains(container.id)) return;
+    // A container that Compose is about to put in the place of an old one has a temporary name; its rename is an event, too.
+    const bool fresh = !known_.contains(container.id);
+    if (fresh && !gate_open_) return;
+    know(container);
+    if (fresh) start_waiting(container.service);
+    if (container.state.status == Snapshot::Status::created && container.state.error.empty()) return;
+    if (const auto before = before_.find(container.id); before != before_.end() && step->second->job.start && before->second == container.started_at &&
+                                                        step->second->change != Change::restart)
+      return;  // as it was before the start that we asked for
+    if (step->second->change == Change::restart && before_[container.id] == container.started_at) return;
+    if (container.state.status == Snapshot::Status::created) return;  // the answer to the start says why
+    gate_.seen(container.service, container.id, container.state, Clock::now());
+  }
+
+  void handle(Message& message) {
+    const auto now = Clock::now();
+    switch (message.kind) {
+      case Message::Kind::event:
+        if (message.service.empty() || !steps_.contains(message.service) || replaced_.contains(message.id)) return;
+        if (message.text == "destroy") {
+          if (known_.contains(message.id)) gate_.seen(message.service, message.id, {.status = Snapshot::Status::gone}, now);
+          return;
+        }
+        look_at(message.id);
+        return;
+      case Message::Kind::seen:
+        pending_.erase(message.id);
+        if (again_.erase(message.id) > 0) look_at(message.id);
+        for (const auto& container : message.containers) feed(container);
+        if (message.flag)
+          if (const auto known = known_.find(message.id); known != known_.end()) gate_.seen(known->second, message.id, {.status = Snapshot::Status::gone}, now);
+        return;
+      case Message::Kind::refused:
+        --starts_under_way_;
+        if (!message.text.empty()) gate_.refused(message.service, message.text, now);
+        return;
+      case Message::Kind::checked: gate_.checked(message.service, message.flag, now); return;
+      case Message::Kind::created:
+        creating_ = false;
+        outcome_.create_seconds = std::chrono::duration<double>(now - begin_).count();
+        gate_open_ = true;
+        after_creation(message);
+        return;
+      case Message::Kind::polled:
+        for (const auto& container : message.containers) feed(container);
+        return;
+      case Message::Kind::lost: poll(); return;
+    }
+  }
+
+  void after_creation(const Message& message) {
+    if (!message.flag) outcome_.creation_error = message.text;
+    if (auto containers = look(engine_, plan_.project, call(60s)))
+      for (const auto& container : *containers) feed(container);
+    if (message.flag && !deadline_.stopped()) progress_.stage("starting");
+    for (const auto& step : plan_.steps) {
+      if (step.change != Change::create && step.change != Change::recreate) continue;
+      const auto have = ids_[step.service].size();
+      if (have >= step.containers) continue;
+      gate_.refused(step.service, fmt::format("not created: {}", message.flag ? "Compose made no container for it" : message.text), Clock::now());
+    }
+  }
+
+  /// Does what the gate asks.
+  void act() {
+    if (!gate_open_) return;
+    for (const auto& action : gate_.take_actions()) {
+      switch (action.kind) {
+        case Action::Kind::start:
+          wanted_.insert(action.service);
+          start_waiting(action.service);
+          break;
+        case Action::Kind::probe: probe(action.service); break;
+        case Action::Kind::end_probe:
+          if (const auto found = probes_.find(action.service); found != probes_.end()) found->second.request_stop();
+          break;
+      }
+    }
+  }
+
+  /// Starts a service that the gate let go, once all its containers are there.
+  void start_waiting(const std::string& service) {
+    if (!wanted_.contains(service)) return;
+    const auto& step = *steps_.at(service);
+    const auto& ids = ids_[service];
+    if (ids.size() < step.containers) return;
+    wanted_.erase(service);
+    if (deadline_.stopped()) return;
+    ++starts_under_way_;
+    starters_.run([this, service, &step, targets = std::vector<std::string>(ids.begin(), ids.end())] {
+      std::string trouble;
+      if (!step.by_compose.empty()) {
+        if (const auto up = compose_.up_one(service, Deadline::in(10min, deadline_.stop())); !up) trouble = start_trouble(up.error().message);
+      } else {
+        for (const auto& id : targets) {
+          const auto started = step.change == Change::restart ? engine_.restart(id, -1, call(10min)) : unfreeze_or_start(id);
+          if (!started) {
+            trouble = start_trouble(started.error().message);
+            break;
+          }
+        }
+      }
+      if (trouble.empty())
+        for (const auto& id : targets) mail_.put({.kind = Message::Kind::event, .service = service, .id = id, .text = "started by us"});
+      mail_.put({.kind = Message::Kind::refused, .service = service, .text = trouble});
+    });
+  }
+
+  Result<void> unfreeze_or_start(const std::string& id) {
+    auto started = engine_.start(id, call(10min));
+    if (!started && started.error().message.find("paused") != std::string::npos) return engine_.unpause(id, call(60s));
+    return started;
+  }
+
+  /// Asks a service's own check until the gate has heard enough.
+  void probe(const std::string& service) {
+    const auto& container = checks_[service];
+    auto argv = argv_of_check(container.check);
+    if (argv.empty()) return;
+    const auto timeout = container.timeout > 0ms ? container.timeout : 30s;
+    const auto id = container.id;
+    probes_[service] = std::jthread([this, service, id, argv = std::move(argv), timeout](const std::stop_token& stop) {
+      auto pause = 100ms;
+      while (!stop.stop_requested() && !inside_.stop_requested()) {
+        bool passed = false;
+        {
+          probing_.acquire();
+          engine::Exec exec;
+          exec.argv = argv;
+          exec.keep = 1U << 20U;
+          const auto result = engine_.exec(id, exec, Deadline::in(timeout, inside_));
+          probing_.release();
+          passed = result && result->exit_code == 0;
+        }
+        if (stop.stop_requested()) return;
+        mail_.put({.kind = Message::Kind::checked, .service = service, .flag = passed});
+        const auto wait = passed ? 1000ms : pause;
+        if (!passed) pause = std::min(pause * 2, std::chrono::milliseconds(1000));
+        for (auto waited = 0ms; waited < wait && !stop.stop_requested(); waited += 20ms) std::this_thread::sleep_for(20ms);
+      }
+    });
+  }
+
+  void report() {
+    std::string lines;
+    {
+      const std::lock_guard lock(lines_mutex_);
+      if (const auto end = lines_.rfind('\n'); end != std::string::npos) {
+        lines = lines_.substr(0, end + 1);
+        lines_.erase(0, end + 1);
+      }
+    }
+    for (std::size_t at = 0; at < lines.size();) {
+      const auto end = lines.find('\n', at);
+      if (end > at) progress_.line(std::string_view(lines).substr(at, end - at));
+      at = end + 1;
+    }
+    for (const auto& step : plan_.steps) {
+      const auto& view = gate_.view(step.service);
+      auto& last = told_[step.service];
+      if (last.first == view.phase && last.second == view.why) continue;
+      const bool quiet = !step.job.start && view.phase == Phase::ready;
+      last = {view.phase, view.why};
+      if (view.phase == Phase::failed) failures_.push_back(step.service);
+      if (!quiet) progress_.changed(step.service, view);
+    }
+  }
+
+  Result<UpOutcome> finish() {
+    outcome_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    outcome_.notices = gate_.notices();
+    const auto limit = Deadline::in(20s);
+    if (auto containers = look(engine_, plan_.project, limit)) outcome_.containers = *std::move(containers);
+    std::vector<Ended> causes, blocked, rest;
+    std::map<std::string, std::vector<std::string>> waiting;
+    for (const auto& step : plan_.steps)
+      if (const auto& view = gate_.view(step.service); view.phase == Phase::blocked && !view.first_cause.empty()) waiting[view.first_cause].push_back(step.service);
+    const auto end_of = [&](const std::string& service) {
+      Ended ended{.service = service, .view = gate_.view(service)};
+      if (ended.view.passed > begin_) ended.seconds = std::chrono::duration<double>(ended.view.passed - begin_).count();
+      if (steps_.at(service)->job.start) outcome_.ready_seconds = std::max(outcome_.ready_seconds, ended.seconds);
+      ended.waiting = waiting[service];
+      return ended;
+    };
+    for (const auto& service : failures_) {
+      auto ended = end_of(service);
+      for (const auto& container : outcome_.containers) {
+        if (container.service != service || container.one_off) continue;
+        if (ended.log.empty()) ended.log = log_tail(engine_, container.id, 15, limit);
+        if (ended.health.empty()) ended.health = health_tail(engine_, container.id, limit);
+      }
+      causes.push_back(std::move(ended));
+    }
+    for (const auto& step : plan_.steps) {
+      const auto phase = gate_.view(step.service).phase;
+      if (phase == Phase::failed) continue;
+      (phase == Phase::blocked ? blocked : rest).push_back(end_of(step.service));
+    }
+    outcome_.fine = causes.empty() && blocked.empty() && outcome_.creation_error.empty() && !outcome_.interrupted;
+    for (auto* list : {&causes, &blocked, &rest})
+      for (auto& ended : *list) outcome_.services.push_back(std::move(ended));
+    progress_.end();
+    return std::move(outcome_);
+  }
+
+  engine::Engine& engine_;
+  const ComposeCli& compose_;
+  const Plan& plan_;
+  const UpOptions& options_;
+  Progress& progress_;
+  const Deadline& deadline_;
+  Gate gate_;
+  UpOutcome outcome_;
+  Clock::time_point begin_{};
+  std::map<std::string, const Step*, std::less<>> steps_;
+  std::map<std::string, std::set<std::string>, std::less<>> ids_;        // service -> containers to start and watch
+  std::map<std::string, std::string, std::less<>> known_;                // container -> service
+  std::map<std::string, std::string, std::less<>> before_;               // container -> when it had started before this run
+  std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_;
+  std::map<std::string, Container, std::less<>> checks_;                 // service -> a container of it, for its healthcheck
+  std::map<std::string, std::pair<Phase, std::string>, std::less<>> told_;
+  std::vector<std::string> failures_;                                    // in the order in which they happened
+  bool gate_open_ = false, creating_ = false;
+  std::size_t starts_under_way_ = 0;
+  std::mutex lines_mutex_;
+  std::string lines_;                                                    // what Compose printed
+  Mailbox<Message> mail_;
+  std::counting_semaphore<8> probing_{4};
+  std::stop_source inside_stop_;
+  std::stop_token inside_;
+  // Threads last: they end before what they use.
+  Workers starters_, lookers_;
+  std::map<std::string, std::jthread, std::less<>> probes_;
+  std::jthread watcher_, creator_;
+};
+
+}  // namespace
+
+std::vector<std::string> argv_of_check(const std::vector<std::string>& test) {
+  if (test.size() < 2) return {};
+  if (test[0] == "CMD") return {test.begin() + 1, test.end()};
+  if (test[0] == "CMD-SHELL") return {"/bin/sh", "-c", test[1]};
+  return {};
+}
+
+Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress,
+                           const Deadline& deadline) {
+  return Run(engine, compose, plan, options, progress, deadline).go();
+}
+
+}  // namespace dm::deploy

@@ -1,0 +1,62 @@
+/// Acts on a plan: Compose creates, we start through the engine as the gate lets go, until everything is stable or has failed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "deploy/compose_cli.hpp"
+#include "deploy/plan.hpp"
+#include "deploy/progress.hpp"
+#include "engine/engine.hpp"
+
+namespace dm::deploy {
+
+struct UpOptions {
+  milliseconds settle{3000};
+  std::size_t fan_out = 8;               ///< starts under way at once
+  bool remove_orphans = false, build = false;
+  std::string pull{};                    ///< for `docker compose create`
+  Clock::time_point deadline = Clock::time_point::max();
+  std::string deadline_text{};
+};
+
+/// One service at the end.
+struct Ended {
+  std::string service{};
+  View view{};
+  std::string exit_text{};               ///< state and exit code of its container
+  std::vector<std::string> log{};        ///< of a failed one: its last lines, secrets masked
+  std::vector<std::string> health{};     ///< of a failed one: what its healthcheck said, newest last
+  std::vector<std::string> waiting{};    ///< services that are blocked because of it
+  double seconds = 0;                    ///< from the begin of the run until dependents could go; 0 where it ran before
+};
+
+struct UpOutcome {
+  bool fine = false;
+  bool interrupted = false;
+  std::string creation_error{};          ///< what Compose said where it could not create
+  std::vector<Ended> services{};         ///< first causes first, then the blocked, then the rest in plan order
+  std::vector<std::string> notices{};
+  std::vector<Container> containers{};   ///< as they are at the end
+  double seconds = 0;                    ///< until the verdict
+  double ready_seconds = 0;              ///< until the last service was ready, without the stability window
+  double create_seconds = 0;
+};
+
+/// `deadline` carries the token that interrupts; its moment bounds single calls only (the whole run has `options.deadline`).
+/// Errors: the engine cannot be reached at all. What fails inside is in the outcome.
+Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress,
+                           const Deadline& deadline);
+
+/// Log tail and health log of a container, masked. Empty where they cannot be had.
+std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id, int lines, const Deadline& deadline);
+std::vector<std::string> health_tail(engine::Engine& engine, const std::string& id, const Deadline& deadline);
+
+/// The argv that the engine would run for a healthcheck; empty for NONE.
+std::vector<std::string> argv_of_check(const std::vector<std::string>& test);
+
+/// For people: first causes with their evidence, what waits for them, notices, and one line of summary.
+std::string outcome_text(const UpOutcome& outcome, const std::string& project);
+std::string outcome_json(const UpOutcome& outcome, const std::string& project);
+
+}  // namespace dm::deploy

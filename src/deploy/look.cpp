@@ -1,0 +1,131 @@
+#include "deploy/look.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <future>
+#include <map>
+#include <mutex>
+
+#include "deploy/workers.hpp"
+
+namespace dm::deploy {
+namespace {
+
+std::string label(const engine::Labels& labels, const char* name) {
+  const auto found = labels.find(std::string("com.docker.compose.") + name);
+  return found == labels.end() ? std::string() : found->second;
+}
+
+Snapshot::Status status_of(std::string_view text) {
+  using enum Snapshot::Status;
+  if (text == "running") return running;
+  if (text == "paused") return paused;
+  if (text == "restarting") return restarting;
+  if (text == "removing") return removing;
+  if (text == "exited") return exited;
+  if (text == "dead") return dead;
+  return created;
+}
+
+Snapshot::Health health_of(std::string_view text) {
+  using enum Snapshot::Health;
+  if (text == "starting") return starting;
+  if (text == "healthy") return healthy;
+  if (text == "unhealthy") return unhealthy;
+  return none;
+}
+
+milliseconds from_ns(std::int64_t ns) { return milliseconds(ns / 1000000); }
+
+}  // namespace
+
+Container read(const engine::Container& c, std::int64_t now_ns) {
+  Container out;
+  out.id = c.id;
+  out.name = c.name;
+  out.service = label(c.labels, "service");
+  const auto number = label(c.labels, "container-number");
+  std::from_chars(number.data(), number.data() + number.size(), out.number);
+  out.one_off = label(c.labels, "oneoff") == "True";
+  out.image_id = c.image_id;
+  out.image = c.image;
+  out.config_hash = label(c.labels, "config-hash");
+  out.config_files = label(c.labels, "project.config_files");
+  out.working_dir = label(c.labels, "project.working_dir");
+  out.compose_version = label(c.labels, "version");
+  out.restart_policy = c.restart.name;
+  out.started_at = std::to_string(c.started);
+  out.created = c.created / 1000000000;
+  const auto& check = c.healthcheck;
+  out.has_check = check.test.size() > 1 && check.test[0] != "NONE";
+  out.check = check.test;
+  out.interval = from_ns(check.interval);
+  out.timeout = from_ns(check.timeout);
+  out.start_period = from_ns(check.start_period);
+  out.start_interval = from_ns(check.start_interval);
+  out.retries = check.retries;
+  for (const auto& port : c.ports)
+    if (port.outside != 0) out.ports.push_back(fmt::format("{}:{}->{}/{}", port.address, port.outside, port.inside, port.protocol));
+  auto& state = out.state;
+  state.status = status_of(c.state);
+  state.health = health_of(c.health.status);
+  state.exit_code = c.exit_code;
+  state.out_of_memory = c.oom_killed;
+  state.restarts = c.restart_count;
+  state.error = c.error;
+  if (c.running && c.started > 0 && now_ns > c.started) state.running_for = from_ns(now_ns - c.started);
+  return out;
+}
+
+Result<std::vector<Container>> look(engine::Engine& engine, std::string_view project, const Deadline& deadline) {
+  engine::ContainerFilter filter;
+  filter.labels = {fmt::format("com.docker.compose.project={}", project)};
+  DM_TRY(const auto list, engine.containers(filter, deadline));
+  const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  std::vector<Container> out;
+  std::mutex mutex;
+  Result<void> worst;
+  {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+      for (auto i = next++; i < list.size(); i = next++) {
+        auto container = engine.container(list[i].id, deadline);
+        const std::lock_guard lock(mutex);
+        if (container) out.push_back(read(*container, now));
+        else if (container.error().code != Errc::not_found) worst = fail(container.error());
+      }
+    };
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < std::min<std::size_t>(4, list.size()); ++i) threads.emplace_back(work);
+    work();
+  }
+  if (!worst) return fail(worst.error());
+  std::ranges::sort(out, {}, [](const Container& c) { return std::tie(c.service, c.number, c.id); });
+  return out;
+}
+
+Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline& deadline) {
+  engine::ContainerFilter filter;
+  filter.labels = {"com.docker.compose.project"};
+  DM_TRY(const auto list, engine.containers(filter, deadline));
+  std::map<std::string, Found> by_name;
+  for (const auto& c : list) {
+    const auto name = label(c.labels, "project");
+    auto& found = by_name[name];
+    found.name = name;
+    if (found.working_dir.empty()) found.working_dir = label(c.labels, "project.working_dir");
+    if (found.config_files.empty()) found.config_files = label(c.labels, "project.config_files");
+    if (found.compose_version.empty()) found.compose_version = label(c.labels, "version");
+    ++found.containers;
+    if (c.state == "running") ++found.running;
+    if (c.health == "unhealthy") ++found.unhealthy;
+  }
+  std::vector<Found> out;
+  for (auto& [name, found] : by_name) out.push_back(std::move(found));
+  return out;
+}
+
+}  // namespace dm::deploy

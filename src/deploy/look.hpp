@@ -1,0 +1,27 @@
+/// From what the engine tells to the plain values of this module.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "deploy/container.hpp"
+#include "engine/engine.hpp"
+
+namespace dm::deploy {
+
+/// `now_ns`: the engine's clock.
+Container read(const engine::Container& container, std::int64_t now_ns);
+/// All containers of a Compose project, running or not, ordered by service and number. Errors are the engine's; a container that
+/// goes away meanwhile is left out.
+Result<std::vector<Container>> look(engine::Engine& engine, std::string_view project, const Deadline& deadline);
+
+/// A project as its labels tell it.
+struct Found {
+  std::string name{}, working_dir{}, config_files{}, compose_version{};
+  std::size_t containers = 0, running = 0, unhealthy = 0;
+};
+/// All Compose projects on the engine, by name.
+Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline& deadline);
+
+}  // namespace dm::deploy

@@ -1,0 +1,119 @@
+// How an `up` ended, for people and scripts.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.hpp"
+#include "deploy/bring_up.hpp"
+#include "sensitive/sensitive.hpp"
+
+namespace dm::deploy {
+namespace {
+
+std::string joined(const std::vector<std::string>& items) {
+  std::string out;
+  for (const auto& item : items) out += (out.empty() ? "" : ", ") + item;
+  return out;
+}
+
+/// Printable: no control characters that could repaint a terminal.
+std::string clean(std::string_view line) {
+  std::string out;
+  for (const char c : line) out += static_cast<unsigned char>(c) < 32 || c == 127 ? ' ' : c;
+  while (out.ends_with(' ')) out.pop_back();
+  return out.size() > 500 ? out.substr(0, 500) + "..." : out;
+}
+
+}  // namespace
+
+std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id, int lines, const Deadline& deadline) {
+  std::string text;
+  const Sink sink = [&](std::string_view piece) -> Result<void> {
+    text.append(piece);
+    if (text.size() > 262144) text.erase(0, text.size() - 262144);
+    return {};
+  };
+  engine::LogQuery query;
+  query.tail = lines;
+  (void)engine.logs(id, query, sink, sink, deadline).has_value();
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    out.push_back(clean(sensitive::mask_line(std::string_view(text).substr(at, end - at))));
+    at = end + 1;
+  }
+  if (out.size() > static_cast<std::size_t>(lines)) out.erase(out.begin(), out.end() - lines);
+  return out;
+}
+
+std::vector<std::string> health_tail(engine::Engine& engine, const std::string& id, const Deadline& deadline) {
+  std::vector<std::string> out;
+  const auto container = engine.container(id, deadline);
+  if (!container) return out;
+  for (const auto& entry : container->health.log) {
+    if (entry.exit_code == 0) continue;
+    const auto text = clean(sensitive::mask_line(std::string_view(entry.output).substr(0, entry.output.find('\n', 1))));
+    auto line = fmt::format("exit {}: {}", entry.exit_code, text);
+    if (out.empty() || out.back() != line) out.push_back(std::move(line));
+  }
+  if (out.size() > 2) out.erase(out.begin(), out.end() - 2);
+  return out;
+}
+
+std::string outcome_text(const UpOutcome& outcome, const std::string& project) {
+  std::string text;
+  std::size_t good = 0;
+  for (const auto& ended : outcome.services) {
+    if (!is_bad(ended.view.phase)) {
+      good += ended.view.phase == Phase::ready || ended.view.phase == Phase::done ? 1 : 0;
+      continue;
+    }
+    if (ended.view.phase == Phase::blocked) {
+      if (ended.view.first_cause.empty()) text += fmt::format("{}: not started: {}\n", ended.service, ended.view.why);
+      continue;
+    }
+    text += fmt::format("{}: {}\n", ended.service, ended.view.why);
+    for (const auto& line : ended.health) text += fmt::format("  healthcheck: {}\n", line);
+    for (const auto& line : ended.log) text += fmt::format("  log: {}\n", line);
+    if (!ended.waiting.empty()) text += fmt::format("  not started because of it: {}\n", joined(ended.waiting));
+  }
+  if (!outcome.creation_error.empty()) text += fmt::format("creating failed: {}\n", outcome.creation_error);
+  for (const auto& notice : outcome.notices) text += fmt::format("note: {}\n", notice);
+  if (outcome.interrupted) {
+    text += fmt::format("{}: interrupted: {} of {} services are up, nothing was undone; 'datamancy up' goes on from here\n", project, good, outcome.services.size());
+  } else if (outcome.fine) {
+    text += fmt::format("{}: {} services up and stable in {:.1f} s (ready after {:.1f} s)\n", project, good, outcome.seconds, outcome.ready_seconds);
+  } else {
+    text += fmt::format("{}: NOT up: {} of {} services are ready ({:.1f} s)\n", project, good, outcome.services.size(), outcome.seconds);
+  }
+  return text;
+}
+
+std::string outcome_json(const UpOutcome& outcome, const std::string& project) {
+  JsonWriter json;
+  json.begin_object().key("version").value(std::int64_t{1}).key("project").value(project).key("up").value(outcome.fine).key("interrupted").value(outcome.interrupted);
+  json.key("seconds").raw(fmt::format("{:.3f}", outcome.seconds)).key("ready_seconds").raw(fmt::format("{:.3f}", outcome.ready_seconds));
+  json.key("create_seconds").raw(fmt::format("{:.3f}", outcome.create_seconds));
+  if (!outcome.creation_error.empty()) json.key("creation_error").value(outcome.creation_error);
+  const auto list = [&](const char* key, const std::vector<std::string>& items) {
+    if (items.empty()) return;
+    json.key(key).begin_array();
+    for (const auto& item : items) json.value(item);
+    json.end();
+  };
+  json.key("services").begin_array();
+  for (const auto& ended : outcome.services) {
+    json.begin_object().key("service").value(ended.service).key("state").value(to_string(ended.view.phase)).key("stable").value(ended.view.stable);
+    json.key("why").value(ended.view.why).key("ready_after").raw(fmt::format("{:.3f}", ended.seconds));
+    list("log", ended.log);
+    list("health", ended.health);
+    list("blocks", ended.waiting);
+    json.end();
+  }
+  json.end();
+  list("notices", outcome.notices);
+  json.end();
+  return json.take() + "\n";
+}
+
+}  // namespace dm::deploy

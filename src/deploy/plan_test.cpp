@@ -1,0 +1,263 @@
+#include "deploy/plan.hpp"
+
+#include <gmock/gmock.h>
+
+#include "deploy/check.hpp"
+#include "deploy/content.hpp"
+#include "deploy/preflight.hpp"
+#include "deploy/template.hpp"
+#include "wiring/testing.hpp"
+
+namespace dm::deploy {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using wiring::testing::Wired;
+
+constexpr const char* kThree = R"(name: p
+services:
+  app:
+    image: app:1
+    depends_on: {db: {condition: service_healthy, restart: true}, migrate: {condition: service_completed_successfully}}
+  migrate: {image: "app:1", depends_on: {db: {condition: service_healthy}}}
+  db: {image: "db:1", healthcheck: {test: [CMD, "true"], interval: 10s, retries: 2, timeout: 5s, start_period: 20s}}
+  vpn: {image: "vpn:1"}
+  torrent: {image: "t:1", network_mode: "service:vpn"}
+)";
+
+Container running(const std::string& service, const std::string& hash = "h", const std::string& image = "i") {
+  Container c;
+  c.id = service + "-id";
+  c.name = "p-" + service + "-1";
+  c.service = service;
+  c.config_hash = hash;
+  c.image_id = image;
+  c.state.status = Snapshot::Status::running;
+  return c;
+}
+
+PlanInput input_of(const Wired& w) {
+  PlanInput input{.wiring = w.wiring};
+  input.services = *choose(*w.loaded.project, {});
+  for (const auto& service : w.loaded.project->services) input.hashes[std::string(service.name)] = "h";
+  for (const auto* image : {"app:1", "db:1", "vpn:1", "t:1"}) input.images[image] = "i";
+  return input;
+}
+
+std::vector<Container> all_running() {
+  auto list = std::vector{running("app"), running("db"), running("vpn"), running("torrent"), running("migrate")};
+  list.back().state.status = Snapshot::Status::exited;
+  return list;
+}
+
+TEST(Plan, CreatesWhatIsNewWithDependenciesFirst) {
+  const Wired w(kThree);
+  const auto made = plan(input_of(w));
+  ASSERT_EQ(made.steps.size(), 5U);
+  EXPECT_EQ(made.steps[0].service, "db");
+  EXPECT_EQ(made.steps[1].service, "migrate");
+  EXPECT_EQ(made.steps[2].service, "app");
+  EXPECT_EQ(made.count(Change::create), 5U);
+  EXPECT_TRUE(made.step("migrate")->job.one_shot);
+  EXPECT_EQ(made.step("db")->job.budget, milliseconds(20000 + 15000 * 2 + 10000 + 5000));
+  EXPECT_THAT(made.longest_chain, ElementsAre("db", "migrate", "app"));
+}
+
+TEST(Plan, WhatRunsAsWantedIsKeptAndAOneShotThatIsDoneIsNotRunAgain) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  const auto made = plan(input);
+  EXPECT_FALSE(made.changes()) << plan_text(made);
+  EXPECT_EQ(made.step("migrate")->why, "done");
+}
+
+TEST(Plan, SaysWhyItRecreates) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.hashes["app"] = "other";
+  EXPECT_EQ(plan(input).step("app")->why, "its configuration changed");
+  input.hashes["app"] = "h";
+  input.images["app:1"] = "sha256:aaaabbbbccccdddd";
+  EXPECT_THAT(plan(input).step("app")->why, HasSubstr("image app:1 is aaaabbbbcccc now"));
+  input.images["app:1"] = "i";
+  input.changed_content["app"] = {"./x.conf"};
+  const auto made = plan(input);
+  EXPECT_EQ(made.step("app")->why, "content of ./x.conf changed");
+  EXPECT_TRUE(made.step("app")->forced);
+}
+
+TEST(Plan, FollowersOfARecreatedServiceFollow) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.hashes["db"] = "other";
+  input.hashes["vpn"] = "other";
+  const auto made = plan(input);
+  EXPECT_EQ(made.step("app")->change, Change::restart);
+  EXPECT_EQ(made.step("torrent")->change, Change::recreate);
+  EXPECT_TRUE(made.step("torrent")->forced);
+  EXPECT_EQ(made.step("migrate")->change, Change::none);
+}
+
+TEST(Plan, KeepsWhatDiffersWhereAskedTo) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.hashes["db"] = "other";
+  input.keep = true;
+  const auto made = plan(input);
+  EXPECT_FALSE(made.changes());
+  EXPECT_THAT(made.step("db")->why, HasSubstr("kept, as asked"));
+}
+
+TEST(Plan, RepairRestartsWhatRunsButIsNotWell) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.containers[1].state.health = Snapshot::Health::unhealthy;
+  EXPECT_FALSE(plan(input).changes());
+  input.repair = true;
+  EXPECT_EQ(plan(input).step("db")->change, Change::restart);
+  EXPECT_EQ(plan(input).step("vpn")->change, Change::none);
+}
+
+TEST(Plan, ServicesThatComposeMustStartAreSaid) {
+  const Wired w(R"(services:
+  a: {image: x, configs: [c]}
+  b: {image: x, post_start: [{command: "true"}]}
+  d: {image: x, configs: [f]}
+configs:
+  c: {content: hello}
+  f: {file: ./f}
+)");
+  const auto& project = *w.loaded.project;
+  EXPECT_THAT(started_by_compose(project, *project.service("a")), HasSubstr("config c"));
+  EXPECT_THAT(started_by_compose(project, *project.service("b")), HasSubstr("post_start"));
+  EXPECT_EQ(started_by_compose(project, *project.service("d")), "");
+}
+
+TEST(Plan, EarlyReadinessIsForTruthfulChecksWithALongInterval) {
+  const Wired w(R"(services:
+  tcp: {image: "postgres:17", healthcheck: {test: [CMD-SHELL, "pg_isready -h 127.0.0.1 -U x"], interval: 10s}}
+  socket: {image: "postgres:17", healthcheck: {test: [CMD-SHELL, "pg_isready -U x"], interval: 10s}}
+  quick: {image: "postgres:17", healthcheck: {test: [CMD-SHELL, "pg_isready -h 127.0.0.1 -U x"], interval: 1s}}
+)");
+  const auto allowed = [&](const char* name) {
+    const auto* service = w.loaded.project->service(name);
+    return early_allowed(*service, w.wiring.product_of[w.wiring.id_of(name)]);
+  };
+  EXPECT_TRUE(allowed("tcp"));
+  EXPECT_FALSE(allowed("socket")) << "passes while the temporary server of the image runs";
+  EXPECT_FALSE(allowed("quick"));
+}
+
+TEST(Plan, AnUnknownServiceNamesItsNeighbours) {
+  const Wired w(kThree);
+  const auto chosen = choose(*w.loaded.project, {"ap"});
+  ASSERT_FALSE(chosen);
+  EXPECT_THAT(chosen.error().message, HasSubstr("did you mean 'app'"));
+}
+
+TEST(Preflight, NamesEverythingAtOnceAndWhatBlocks) {
+  const Wired w(R"(services:
+  web: {image: "w:1", pull_policy: never, ports: ["8080:80"], volumes: ["./missing.conf:/etc/w.conf:ro"], mem_limit: 3g, environment: {A: "${NOWHERE}"}}
+networks: {default: {external: true, name: shared}}
+)");
+  Surroundings around;
+  around.engine.product = "Docker";
+  around.engine.server_version = "20.10.24";
+  around.engine.memory = 2ULL << 30U;
+  around.compose_version = "2.40.3";
+  around.rooms.push_back({{.mount = "/var", .total = 100ULL << 30U, .free = 10ULL << 30U, .inodes = 1000, .inodes_free = 10}, {"the engine's data"}});
+  around.published.push_back({{.inside = 80, .outside = 8080, .address = "0.0.0.0", .protocol = "tcp"}, "other-1", false});
+  const auto services = *choose(*w.loaded.project, {});
+  const auto problems = preflight({.wiring = w.wiring, .services = services, .around = around});
+  std::vector<std::string> checks;
+  for (const auto& problem : problems) checks.push_back(problem.check + (problem.blocks ? "!" : ""));
+  EXPECT_THAT(checks, testing::UnorderedElementsAre("mounts!", "networks!", "ports!", "images!", "disk", "inodes!", "memory", "variables")) << preflight_text(problems);
+  EXPECT_THAT(preflight_text(problems), HasSubstr("taken by container other-1"));
+  around.compose_version = "2.17.0";
+  EXPECT_THAT(preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})), HasSubstr("docker compose 2.17.0 is too old"));
+}
+
+TEST(Content, AChangeIsOfTheContainersThatWereMadeWithOtherContent) {
+  Digests now;
+  now.of["web"]["/p/a"] = "new";
+  now.of["api"]["/p/a"] = "new";
+  now.of["old"]["/p/a"] = "new";
+  auto web = running("web"), api = running("api"), old = running("old");
+  old.created = 100;
+  const auto change = compare_content(now, {{"web-id", {{"/p/a", "before"}}}, {"api-id", {{"/p/a", "new"}}}}, {web, api, old}, {{"/p/a", 200}});
+  EXPECT_THAT(change.changed, ElementsAre(testing::Key("web")));
+  EXPECT_THAT(change.notes, ElementsAre(HasSubstr("old: /p/a is younger than its container")));
+}
+
+TEST(Template, KeepsNoSecretAndFillsItAgainOnlyWithTheSameValue) {
+  const Wired w(R"(services:
+  app: {image: x, environment: {DB_PASSWORD: "hunter2-long", COLOR: red, DSN: "postgres://u:hunter2-long@db/x"}}
+)");
+  const auto digest = [](std::string_view text) { return keyed_digest("key", text); };
+  const auto json = compose::to_json(*w.loaded.project);
+  const auto made = make_template(json, *w.loaded.project, digest);
+  ASSERT_TRUE(made);
+  EXPECT_THAT(made->model, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(made->holes, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(made->model, HasSubstr("red"));
+  const auto filled = fill(*made, json, {}, digest);
+  ASSERT_TRUE(filled);
+  EXPECT_THAT(filled->missing, IsEmpty());
+  EXPECT_EQ(filled->variables.size(), 2U);
+  const Wired changed("services:\n  app: {image: x, environment: {DB_PASSWORD: other-value}}\n");
+  const auto later = fill(*made, compose::to_json(*changed.loaded.project), {}, digest);
+  EXPECT_THAT(later->missing, Contains("services.app.environment.DB_PASSWORD"));
+  EXPECT_THAT(fill(*made, compose::to_json(*changed.loaded.project), {"hunter2-long", "postgres://u:hunter2-long@db/x"}, digest)->missing, IsEmpty());
+}
+
+TEST(Check, WhatCannotBeJudgedIsUnknownAndNeverAPass) {
+  const Wired w(R"(services:
+  db: {image: "postgres:17", volumes: ["d:/var/lib/postgresql/data"], mem_limit: 1g}
+volumes: {d: {}}
+)");
+  const auto services = *choose(*w.loaded.project, {});
+  CheckInput input{.wiring = w.wiring, .services = services};
+  input.containers = {running("db")};
+  input.in_force["db-id"] = {.memory_configured = 1 << 30, .log_driver = "json-file"};
+  input.gpu = {Answer::not_applicable, "no"};
+  const auto items = check(input);
+  const auto of = [&](std::string_view id) { return std::ranges::find(items, id, &CheckItem::id)->answer; };
+  EXPECT_EQ(of("O31"), Answer::pass);
+  EXPECT_EQ(of("O34"), Answer::unknown);
+  EXPECT_EQ(of("O36"), Answer::unknown) << "its control group was not read";
+  EXPECT_EQ(of("O38"), Answer::fail);
+  EXPECT_EQ(of("O39"), Answer::unknown);
+  EXPECT_EQ(of("O40"), Answer::unknown);
+  EXPECT_FALSE(all_pass(items));
+  input.in_force["db-id"].memory_cgroup = 512 << 20;
+  const auto again = check(input);
+  EXPECT_EQ(std::ranges::find(again, "O36", &CheckItem::id)->answer, Answer::fail) << "the kernel enforces something else";
+}
+
+TEST(Check, AStoredProofCountsWhileItIsFreshAndBoundToWhatRuns) {
+  const Wired w("services:\n  db: {image: \"postgres:17\", volumes: [\"d:/var/lib/postgresql/data\"]}\nvolumes: {d: {}}\n");
+  const auto services = *choose(*w.loaded.project, {});
+  CheckInput input{.wiring = w.wiring, .services = services};
+  input.now = 1000;
+  input.binding = binding_of("e", {running("db")});
+  for (const auto* control : {"R72", "R73"})
+    input.proofs.push_back({.control = control, .result = state::Outcome::verified, .evidence = "done", .made = 900, .expires = 2000, .binding = input.binding});
+  EXPECT_EQ(check(input)[3].answer, Answer::pass);
+  input.now = 3000;
+  EXPECT_EQ(check(input)[3].answer, Answer::unknown) << "expired";
+  input.now = 1000;
+  input.proofs[1].binding.image = "another";
+  EXPECT_EQ(check(input)[3].answer, Answer::unknown) << "made on another image";
+}
+
+}  // namespace
+}  // namespace dm::deploy

@@ -1,0 +1,147 @@
+#include "deploy/template.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "sensitive/sensitive.hpp"
+
+namespace dm::deploy {
+namespace {
+
+using nlohmann::json;
+
+std::string unescaped(std::string_view text) {  // Compose prints "$$" for "$"
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    out += text[i];
+    if (text[i] == '$' && i + 1 < text.size() && text[i + 1] == '$') ++i;
+  }
+  return out;
+}
+
+struct Maker {
+  const std::set<std::string>& secrets;
+  const std::function<std::string(std::string_view)>& digest;
+  json holes = json::array();
+
+  bool secret(std::string_view key, const std::string& value) const {
+    if (value.empty() || value.starts_with('/')) return false;
+    if (sensitive::secret_name(key)) return true;
+    const auto line = std::string(key) + "=" + value;
+    if (sensitive::mask_line(line) != line) return true;
+    for (const auto& known : secrets)
+      if (value.find(known) != std::string::npos) return true;
+    return false;
+  }
+  void hole(std::string& text, const std::vector<std::string>& path) {
+    const auto name = fmt::format("DM_HOLE_{}", holes.size());
+    holes.push_back({{"name", name}, {"at", path}, {"digest", digest(unescaped(text))}});
+    text = "${" + name + ":?a secret of this revision: use datamancy rollback}";
+  }
+  void walk(json& node, const std::string& key, std::vector<std::string>& path) {
+    if (node.is_object()) {
+      for (auto& [name, value] : node.items()) {
+        path.push_back(name);
+        walk(value, name, path);
+        path.pop_back();
+      }
+    } else if (node.is_array()) {
+      for (std::size_t i = 0; i < node.size(); ++i) {
+        path.push_back(std::to_string(i));
+        walk(node[i], key, path);
+        path.pop_back();
+      }
+    } else if (node.is_string()) {
+      // Names of secrets, images and targets are no secrets, whatever they are called.
+      if (path.size() > 2 && path[0] == "services" && (path[2] == "secrets" || path[2] == "configs" || path[2] == "image" || path[2] == "volumes" || path[2] == "networks")) return;
+      if (path[0] == "secrets" && key != "content") return;
+      if (auto& text = node.get_ref<std::string&>(); secret(key, text)) hole(text, path);
+    }
+  }
+};
+
+const json* at(const json& root, const json& path) {
+  const json* node = &root;
+  for (const auto& step : path) {
+    const auto& key = step.get_ref<const std::string&>();
+    if (node->is_object()) {
+      const auto found = node->find(key);
+      if (found == node->end()) return nullptr;
+      node = &*found;
+    } else if (node->is_array()) {
+      const auto index = static_cast<std::size_t>(std::atoi(key.c_str()));
+      if (index >= node->size()) return nullptr;
+      node = &(*node)[index];
+    } else {
+      return nullptr;
+    }
+  }
+  return node;
+}
+
+void replace_paths(json& node, const std::map<std::string, std::string>& paths) {
+  if (node.is_object() || node.is_array()) {
+    for (auto& child : node) replace_paths(child, paths);
+  } else if (node.is_string()) {
+    if (const auto found = paths.find(node.get_ref<const std::string&>()); found != paths.end()) node = found->second;
+  }
+}
+
+}  // namespace
+
+Result<Template> make_template(const std::string& text, const compose::Project& project, const std::function<std::string(std::string_view)>& digest,
+                               const std::vector<std::string>& sealed) {
+  auto root = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded()) return fail(Errc::corrupt, "the model is no JSON");
+  std::set<std::string> secrets;
+  for (const auto& [name, definition] : project.environment)
+    if (sensitive::secret_name(name) && definition.value.size() >= 6) secrets.insert(definition.value);
+  for (const auto& value : sealed)
+    if (value.size() >= 4) secrets.insert(value);
+  Maker maker{secrets, digest};
+  std::vector<std::string> path;
+  maker.walk(root, "", path);
+  return Template{root.dump(1), maker.holes.dump()};
+}
+
+Result<Filled> fill(const Template& kept, const std::string& today, const std::vector<std::string>& others, const std::function<std::string(std::string_view)>& digest) {
+  const auto holes = json::parse(kept.holes, nullptr, false);
+  const auto now = json::parse(today, nullptr, false);
+  if (holes.is_discarded() || now.is_discarded()) return fail(Errc::corrupt, "the record of the revision is damaged");
+  std::map<std::string, std::string> by_digest;
+  for (const auto& value : others) by_digest.emplace(digest(value), value);
+  Filled out;
+  for (const auto& hole : holes) {
+    const auto& wanted = hole["digest"].get_ref<const std::string&>();
+    std::string value;
+    bool found = false;
+    if (const auto* node = at(now, hole["at"]); node != nullptr && node->is_string()) {
+      value = unescaped(node->get_ref<const std::string&>());
+      found = digest(value) == wanted;
+    }
+    if (const auto other = by_digest.find(wanted); !found && other != by_digest.end()) {
+      value = other->second;
+      found = true;
+    }
+    if (found) {
+      out.variables[hole["name"]] = value;
+    } else {
+      std::string path;
+      for (const auto& step : hole["at"]) path += (path.empty() ? "" : ".") + step.get<std::string>();
+      out.missing.push_back(path);
+    }
+  }
+  return out;
+}
+
+Result<std::string> with_paths(const std::string& model, const std::map<std::string, std::string>& paths) {
+  auto root = json::parse(model, nullptr, false);
+  if (root.is_discarded()) return fail(Errc::corrupt, "the model of the revision is damaged");
+  for (const auto* part : {"services", "configs", "secrets"})
+    if (const auto found = root.find(part); found != root.end()) replace_paths(*found, paths);
+  return root.dump(1);
+}
+
+}  // namespace dm::deploy

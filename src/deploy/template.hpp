@@ -1,0 +1,37 @@
+/// A project's model with holes where its secrets are: what a revision keeps, and how it becomes a project again.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "compose/project.hpp"
+
+namespace dm::deploy {
+
+struct Template {
+  std::string model{};   ///< Compose JSON with ${DM_HOLE_N:?...} where a secret was
+  std::string holes{};   ///< JSON: [{"name", "at" (path of keys), "digest"}]
+};
+
+/// `json` is the normalised model (`compose::to_json`). A hole is made of every string whose name or form says secret, and of every
+/// one that contains the value of a variable with such a name, or one of `sealed`. `digest` hashes with the store's key.
+Result<Template> make_template(const std::string& json, const compose::Project& project, const std::function<std::string(std::string_view)>& digest,
+                               const std::vector<std::string>& sealed = {});
+
+struct Filled {
+  std::map<std::string, std::string> variables{};  ///< DM_HOLE_N -> value; for the environment of Compose alone
+  std::vector<std::string> missing{};              ///< paths whose value is not to be had any more
+};
+/// Looks for the values: at the same place of today's model, and among `others` (values of running containers). A value counts only
+/// where its digest is the kept one.
+Result<Filled> fill(const Template& kept, const std::string& json_today, const std::vector<std::string>& others,
+                    const std::function<std::string(std::string_view)>& digest);
+
+/// `model` with the host paths replaced (bind mounts, files of configs and secrets).
+Result<std::string> with_paths(const std::string& model, const std::map<std::string, std::string>& paths);
+
+}  // namespace dm::deploy
