@@ -36,6 +36,8 @@ NASTY = {
 }
 SERVICES = ["postgres", "pgbouncer", "mariadb", "mariadb-init", "mariadb-seafile", "mariadb-seafile-init", "redis", "redis-mastodon", "memcached",
             "ldap", "prometheus", "alertmanager", "caddy"]
+WITHOUT = os.environ.get("STACK_LAB_WITHOUT", "").split()  # services to leave out, on a machine that lacks their images
+SERVICES = [s for s in SERVICES if s not in WITHOUT]
 LASTING = [s for s in SERVICES if not s.endswith("-init")]
 IMAGES = {"postgres": "postgres:17", "postgres-init": "postgres:17", "pgbouncer": "pgbouncer:1.24", "mariadb": "mariadb:11.8", "mariadb-init": "mariadb:11.8",
           "mariadb-seafile": "mariadb:11.8", "mariadb-seafile-init": "mariadb:11.8", "redis": "valkey:8.1", "redis-mastodon": "valkey:8.1",
@@ -216,6 +218,8 @@ def test_configurations_pass_their_own_tools():
     for service, argv in (("prometheus", ["promtool", "check", "config", "/etc/prometheus/prometheus.yml"]),
                           ("alertmanager", ["amtool", "check-config", "/etc/alertmanager/alertmanager.yml"]),
                           ("caddy", ["caddy", "validate", "--adapter", "caddyfile", "--config", "/etc/caddy/Caddyfile"])):
+        if service in WITHOUT:
+            continue
         status, text = inside(service, *argv)
         that(status == 0, f"{' '.join(argv)}: {text[-800:]}")
 
@@ -244,4 +248,4 @@ def test_all_comes_back_after_everything_was_killed():
     that(psql("synapse", "synapse", "SELECT count(*) > 0 FROM own")[1] == "t", "data are there")
 
 
-run(globals(), needs=("postgres", "pgbouncer", "mariadb", "valkey", "memcached", "prometheus", "alertmanager", "caddy"))
+run(globals(), needs=[n for n in ("postgres", "pgbouncer", "mariadb", "valkey", "memcached", "prometheus", "alertmanager", "caddy") if n not in WITHOUT])
