@@ -55,6 +55,16 @@ std::vector<MissingEnvFile> missing_env_files(const Input& input) {
   return out;
 }
 
+std::string quoted_names(const Input& input, const std::vector<ServiceId>& services) {
+  constexpr std::size_t kMost = 3;
+  std::string out;
+  const auto shown = services.size() > kMost ? kMost - 1 : services.size();
+  for (std::size_t i = 0; i < shown; ++i)
+    out += fmt::format("{}'{}'", i == 0 ? "" : i + 1 == services.size() ? " and " : ", ", input.project.services[services[i]].name);
+  if (shown < services.size()) out += fmt::format(" and {} more", services.size() - shown);
+  return out;
+}
+
 std::string counted(std::size_t number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
 
 std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many) {

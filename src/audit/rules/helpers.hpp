@@ -16,6 +16,8 @@ bool is_literal(const compose::Value& value);
 std::string health_command(const compose::Service& service);
 /// "a, b and 3 more".
 std::string join_names(const Input& input, const std::vector<ServiceId>& services, std::size_t most = 6);
+/// "'a'", "'a' and 'b'", "'a', 'b' and 2 more".
+std::string quoted_names(const Input& input, const std::vector<ServiceId>& services);
 /// Published on all of the host's addresses.
 bool every_interface(const compose::Port& port);
 /// An env file that Compose refuses to start without, and who names it where.

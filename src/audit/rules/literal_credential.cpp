@@ -43,15 +43,28 @@ constinit const Rule literal_credential{
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          struct Group {
+            std::string_view name;
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::vector<std::pair<std::string_view, Group>> groups;  // one value at several places is one secret
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             for (const auto& variable : service.environment) {
               const auto& value = variable.value;
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               if (!is_literal(*value.node) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
               if (placeholder(value.value)) continue;  // DM0505 says it
-              report.add(value.where(), id, fmt::format("{} of '{}' is written into the file {}", variable.name, service.name, sensitive::mask(value.value)));
+              auto found = std::ranges::find(groups, value.value, [](const auto& group) { return group.first; });
+              if (found == groups.end()) found = groups.insert(groups.end(), {value.value, Group{variable.name, {}, {}}});
+              found->second.where.push_back(value.where());
+              if (std::ranges::find(found->second.services, id) == found->second.services.end()) found->second.services.push_back(id);
             }
           });
+          for (auto& [value, group] : groups) {
+            auto message = fmt::format("{} of {} is written into the file {}", group.name, quoted_names(input, group.services), sensitive::mask(value));
+            report.add_all(std::move(group.where), std::move(group.services), std::move(message));
+          }
         },
 };
 

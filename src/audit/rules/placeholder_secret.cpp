@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "audit/rules/helpers.hpp"
@@ -57,12 +59,24 @@ ADMIN_PASSWORD=changeme
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          struct Group {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::map<std::pair<std::string_view, std::string_view>, Group> groups;  // one variable with one value is one mistake
           each_service(input, [&](ServiceId id, const compose::Service& service) {
-            for (const auto& variable : service.environment)
-              if (sensitive::secret_name(variable.name) && placeholder(variable.value.value))
-                report.add(variable.value.where() ? variable.value.where() : variable.where, id,
-                           fmt::format("{} of '{}' has the value of an example", variable.name, service.name));
+            for (const auto& variable : service.environment) {
+              if (!sensitive::secret_name(variable.name) || !placeholder(variable.value.value)) continue;
+              auto& group = groups[{variable.name, variable.value.value}];
+              const auto where = variable.value.where() ? variable.value.where() : variable.where;
+              if (std::ranges::find(group.where, where) == group.where.end()) group.where.push_back(where);
+              group.services.push_back(id);
+            }
           });
+          for (auto& [key, group] : groups) {
+            auto message = fmt::format("{} of {} has the value of an example", key.first, quoted_names(input, group.services));
+            report.add_all(std::move(group.where), std::move(group.services), std::move(message));
+          }
           std::set<sources::FileId> read;
           for (const auto& config : input.wiring.config_files) {
             const auto name = sources::file_name(config.path);

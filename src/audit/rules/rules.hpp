@@ -20,13 +20,17 @@
   X(subnets_overlap) \
   X(near_miss_variable) \
   X(declared_unused) \
+  X(mount_ignored_by_git) \
   X(variable_twice) \
+  X(project_name_missing) \
+  X(variable_in_dollar_quote) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
   X(port_mismatch) \
   X(public_resolver) \
   X(alias_unused) \
+  X(orphan_service) \
   X(pooler_password_hash) \
   X(flat_network) \
   X(vacuous_healthcheck) \
@@ -41,6 +45,7 @@
   X(backup_coverage) \
   X(backup_beside_data) \
   X(kopia_unknown_flag) \
+  X(backup_mirrors_deletion) \
   X(secret_on_command_line) \
   X(credential_in_url) \
   X(secret_breaks_url) \
@@ -50,8 +55,10 @@
   X(secret_never_used) \
   X(literal_credential) \
   X(env_file_in_git) \
+  X(datastore_without_password) \
   X(decrypt_onto_itself) \
   X(sealed_file_as_binary) \
+  X(init_script_injection) \
   X(privileged) \
   X(no_new_privileges) \
   X(capabilities_not_dropped) \
@@ -71,10 +78,14 @@
   X(raw_device) \
   X(mount_propagation) \
   X(socket_proxy_scope) \
+  X(manager_behind_read_only_proxy) \
+  X(tmpfs_weakened) \
   X(image_latest_tag) \
   X(version_skew) \
   X(install_at_start) \
   X(build_takes_image_name) \
+  X(dockerfile_secret) \
+  X(base_image_latest) \
   X(image_without_digest) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
@@ -83,12 +94,16 @@
   X(pids_limit_missing) \
   X(logging_off) \
   X(short_stop_grace) \
+  X(signals_not_forwarded) \
   X(stats_column) \
+  X(cache_without_limit) \
   X(datastore_port_public) \
   X(admin_port_public) \
+  X(port_beside_proxy) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
-  X(caddy_placeholder_unset)
+  X(caddy_placeholder_unset) \
+  X(self_signed_edge)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;

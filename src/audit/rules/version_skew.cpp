@@ -41,6 +41,10 @@ constinit const Rule version_skew{
            "them.",
     .checks = "130",
     .bad = R"(services:
+  photos:
+    image: ghcr.io/immich-app/immich-server:v1.120.0
+  faces:
+    image: ghcr.io/immich-app/immich-machine-learning:v1.118.2  # <- DM0702
   db:
     image: postgres:17
     volumes: ["pg:/var/lib/postgresql/data"]
@@ -53,6 +57,10 @@ constinit const Rule version_skew{
 volumes: {pg: }
 )",
     .good = R"(services:
+  photos:
+    image: ghcr.io/immich-app/immich-server:v1.120.0
+  faces:
+    image: ghcr.io/immich-app/immich-machine-learning:v1.120.0
   db:
     image: postgres:17
     volumes: ["pg:/var/lib/postgresql/data"]
@@ -65,6 +73,10 @@ volumes: {pg: }
 volumes: {pg: }
 )",
     .look_alike = R"(services:
+  photos:
+    image: ghcr.io/immich-app/immich-server:v1.120.0
+  faces:
+    image: ghcr.io/immich-app/immich-machine-learning:v1.120.0-cuda
   db:
     image: postgres:17
     volumes: ["pg:/var/lib/postgresql/data"]
@@ -82,6 +94,20 @@ volumes: {pg: , pg15: }
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || service.build != nullptr) return;
+            const auto tag = product::split_image(service.image.value).tag;
+            for (ServiceId other = 0; other < id && !tag.empty(); ++other) {
+              const auto* sibling = input.wiring.product_of[other];
+              if (sibling == nullptr || std::ranges::find(product->versions_together, sibling->id) == product->versions_together.end()) continue;
+              const auto theirs = product::split_image(input.wiring.service(other).image.value).tag;
+              if (theirs.empty() || theirs == tag || !same_family(theirs, tag)) continue;
+              report.add(service.image.where(), id,
+                         fmt::format("'{}' runs {} {}, '{}' runs {} {}: they are released together", service.name, product->name, tag, input.wiring.service(other).name, sibling->name, theirs));
+              return;
+            }
+          });
           std::map<std::string_view, ServiceId> first;  // by repository
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto image = product::split_image(service.image.value);

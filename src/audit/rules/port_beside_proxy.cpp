@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule port_beside_proxy{
+    .id = "DM0903",
+    .name = "port-beside-proxy",
+    .severity = Severity::medium,
+    .area = Area::security,
+    .summary = "a service is open beside the proxy that is meant to stand before it",
+    .rationale = "Its own port answers without TLS, and past the sign-in and the limits of the proxy. Docker opens it "
+                 "in front of the host firewall.",
+    .fix = "Take the port out (the proxy reaches the service over their network), or bind it to 127.0.0.1.",
+    .checks = "31 O78",
+    .bad = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  wiki:
+    image: example/wiki:1
+    ports:
+      - "6875:80"  # <- DM0903
+-- Caddyfile
+wiki.example.org {
+	reverse_proxy wiki:80
+}
+)",
+    .good = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  wiki:
+    image: example/wiki:1
+    ports:
+      - "127.0.0.1:6875:80"
+-- Caddyfile
+wiki.example.org {
+	reverse_proxy wiki:80
+}
+)",
+    .look_alike = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  forge:
+    image: example/forge:1
+    ports: ["2222:22"]
+  voice:
+    image: example/voice:1
+    ports: ["64738:64738/udp"]
+-- Caddyfile
+forge.example.org {
+	reverse_proxy forge:3000
+}
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (service.ports.empty()) return;
+            std::vector<std::uint16_t> routed;  // ports that a published proxy calls
+            std::string proxy;
+            for (const auto& reference : input.wiring.references) {
+              if (reference.to != id || reference.from == id || reference.via != wiring::Reference::Via::proxy_route || !reference.port) continue;
+              const auto& from = input.wiring.service(reference.from);
+              const bool edge = std::ranges::any_of(from.ports, [](const auto& port) { return every_interface(port) && (port.published == "443" || port.published == "80"); });
+              if (!edge) continue;
+              routed.push_back(*reference.port);
+              proxy = from.name;
+            }
+            // Traefik is told by labels of the service itself.
+            for (const auto& reference : input.wiring.references)
+              if (reference.from == id && reference.via == wiring::Reference::Via::label && reference.port) routed.push_back(*reference.port);
+            std::vector<Location> where;
+            std::string ports;
+            for (const auto& port : service.ports) {
+              if (!every_interface(port) || port.protocol == "udp" || std::ranges::find(routed, port.target) == routed.end()) continue;
+              if (port.published == "80" || port.published == "443") continue;  // it is an edge itself
+              where.push_back(port.where);
+              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
+            }
+            if (where.empty()) return;
+            report.add_all(std::move(where), {id}, fmt::format("'{}' is open at port {} beside the proxy that routes to it", service.name, ports),
+                           proxy.empty() ? "a label routes to the same port" : fmt::format("'{}' routes to the same port", proxy));
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

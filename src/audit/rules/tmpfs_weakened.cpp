@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+
+constinit const Rule tmpfs_weakened{
+    .id = "DM0631",
+    .name = "tmpfs-weakened",
+    .severity = Severity::low,
+    .area = Area::security,
+    .summary = "a tmpfs from which programs may run",
+    .rationale = "A tmpfs is mounted noexec, nosuid and nodev by default; without these a break-in has a place to put "
+                 "its program and to gain rights.",
+    .fix = "Leave `exec`, `suid` and `dev` out unless the service is known to need them.",
+    .checks = "29",
+    .bad = R"(services:
+  app:
+    image: example/app:1.0
+    tmpfs:
+      - /tmp:exec,size=64m  # <- DM0631
+)",
+    .good = R"(services:
+  app:
+    image: example/app:1.0
+    tmpfs:
+      - /tmp:size=64m
+)",
+    .look_alike = R"(services:
+  app:
+    image: example/app:1.0
+    tmpfs:
+      - /tmp:noexec,nosuid,size=64m
+      - /exec
+)",
+    .minutes = 2,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* list = service.node->find("tmpfs");
+            if (list == nullptr) return;
+            const auto look = [&](const compose::Value& item) {
+              const std::string_view text = item.string();
+              for (auto at = text.find(':'); at != std::string_view::npos;) {
+                const auto end = std::min(text.find(',', at + 1), text.size());
+                const auto option = text.substr(at + 1, end - at - 1);
+                if (option == "exec" || option == "suid" || option == "dev")
+                  return static_cast<void>(report.add(item.where, id, fmt::format("'{}' mounts {} with {}", service.name, text.substr(0, text.find(':')), option)));
+                at = end < text.size() ? end : std::string_view::npos;
+              }
+            };
+            if (list->is_string()) look(*list);
+            if (list->is_sequence())
+              for (const auto* item : *list->items) look(*item);
+          });
+        },
+};
+
+}  // namespace dm::audit::rules
