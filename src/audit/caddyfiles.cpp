@@ -24,6 +24,11 @@ std::vector<ServiceCaddyfile> caddyfiles(const Input& input) {
                                            [&](std::string_view variable) -> std::optional<std::string> {
                                              const auto* found = service.env(variable);
                                              if (found == nullptr) return std::nullopt;
+                                             // Set, but not here: messages show it as it is written.
+                                             const auto* parts = found->value.node != nullptr ? found->value.node->segments : nullptr;
+                                             if (found->value.value.empty() && parts != nullptr &&
+                                                 std::ranges::any_of(*parts, [](const auto& part) { return !part.defined && part.kind == compose::Segment::Kind::variable; }))
+                                               return "{$" + std::string(variable) + "}";
                                              return std::string(found->value.value);
                                            });
     out.push_back(std::move(file));

@@ -69,6 +69,7 @@ struct Control {
   bool (*applies)(const Stack& stack);
   std::string_view prove;     ///< what proves it today; "" = `datamancy audit` shows none of its rules
   Verdict (*judge)(const Stack& stack) = nullptr;
+  unsigned minutes = 0;       ///< to mend what `judge` says, as a whole; 0 = two minutes a service
 };
 
 std::span<const Control> controls();

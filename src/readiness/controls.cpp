@@ -79,6 +79,50 @@ Verdict judge_tiers(const Stack& stack) {
   return verdict;
 }
 
+/// O17: something at the edge counts requests.
+Verdict judge_rate_limit(const Stack& stack) {
+  const auto& wiring = *stack.wiring;
+  const auto counts = [](std::string_view text) {
+    for (const std::string_view word : {"rate_limit", "limit_req", "ratelimit", "rateLimit", "crowdsec", "fail2ban"})
+      if (text.find(word) != std::string_view::npos) return true;
+    return false;
+  };
+  bool readable = false;
+  for (const auto& config : wiring.config_files) {
+    const auto* product = wiring.product_of[config.service];
+    if (config.file == sources::kNoFile || product == nullptr || product->kind != "proxy") continue;
+    readable = true;
+    if (counts(stack.project->texts.at(config.file).content)) return {};
+  }
+  for (const auto& service : stack.project->services) {
+    if (counts(service.image.value)) return {};
+    for (const auto& [key, value] : service.labels) {
+      if (counts(key) || counts(value.value)) return {};
+      readable = readable || key.starts_with("traefik.") || key.starts_with("caddy");
+    }
+    for (const auto& word : service.command)
+      if (counts(word.value)) return {};
+  }
+  if (!readable) return {.unknown = "the configuration of the edge is not among the files"};
+  return {.reason = "nothing at the edge limits how often a login is tried"};
+}
+
+/// O75: logs leave the containers for a place where they can be searched after a container is gone.
+Verdict judge_central_logs(const Stack& stack) {
+  static constexpr std::string_view kCollectors[] = {"loki", "promtail", "alloy", "vector", "fluent-bit", "fluentd", "graylog", "victorialogs", "victoria-logs", "logstash",
+                                                     "filebeat", "otel", "opentelemetry-collector", "seq", "signoz", "datadog-agent"};
+  for (const auto& service : stack.project->services) {
+    const auto repository = product::split_image(service.image.value).repository;
+    for (const auto name : kCollectors)
+      if (repository.find(name) != std::string_view::npos) return {};
+    const auto* driver = service.node == nullptr ? nullptr : service.node->at({"logging", "driver"});
+    if (driver != nullptr)
+      for (const std::string_view name : {"loki", "fluentd", "gelf", "syslog", "awslogs", "gcplogs", "splunk"})
+        if (driver->string().find(name) != std::string_view::npos) return {};
+  }
+  return {.reason = "no service collects logs, and no logging driver sends them anywhere"};
+}
+
 using enum Area;
 using enum Evidence;
 
@@ -91,7 +135,7 @@ constexpr std::string_view kMemory = "docker inspect -f '{{.Name}} {{.HostConfig
 constexpr std::array kControls{
     // Does it start, and do its parts find each other?
     Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101 DM0109 DM0110 DM0111", always, ""},
-    Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0107 DM0112 DM0910 DM0912", always, ""},
+    Control{"R02", "", architecture, 9, "what is mounted and referred to exists", files, "DM0104 DM0106 DM0107 DM0112 DM0114 DM0130 DM0910 DM0912", always, ""},
     Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", files, "DM0201 DM0203 DM0204 DM0503 DM0506", several, ""},
     Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a"},
     Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", files, "DM0207", aliases, ""},
@@ -105,20 +149,20 @@ constexpr std::array kControls{
     // Who can do what?
     Control{"R20", "O8", security, 8, "no container is privileged or equals it", files,
             "DM0601 DM0605 DM0606 DM0614 DM0617 DM0618 DM0619 DM0620 DM0621 DM0622 DM0624 DM0625 DM0626 DM0627 DM0628 DM0629", always, ""},
-    Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0604 DM0611", always, ""},
-    Control{"R22", "O4", security, 7, "no datastore is open to other machines", files, "DM0901", datastore, ""},
+    Control{"R21", "O8", security, 2, "services run with few rights and not as root", files, "DM0602 DM0604 DM0611 DM0631", always, ""},
+    Control{"R22", "O4", security, 7, "no datastore is open to other machines or without a password", files, "DM0901 DM0512", datastore, ""},
     Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", files, "DM0220", edge_and_data, "", judge_tiers},
-    Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0502 DM0505 DM0510", always, ""},
-    Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "DM0520 DM0521", secrets, "", judge_sealed},
+    Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0502 DM0505 DM0510 DM0705", always, ""},
+    Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "DM0520 DM0521", secrets, "", judge_sealed, 45},
     Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", files, "DM0108", secrets, ""},
     Control{"R26", "O3", security, 5, "env files are ignored by git and not committed", files, "DM0511", secrets,
             "git check-ignore -v .env; git log --all --oneline -- .env"},
-    Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", unchecked, "", init_scripts, ""},
-    Control{"R28", "O17", security, 4, "login attempts are limited at the edge", unchecked, "", sign_in, ""},
-    Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "DM0911", proxy,
+    Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", files, "DM0130 DM0530", init_scripts, ""},
+    Control{"R28", "O17", security, 4, "login attempts are limited at the edge", files, "", sign_in, "", judge_rate_limit, 45},
+    Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "DM0911 DM0913", proxy,
             "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -enddate"},
     Control{"R30", "O39", security, 5, "a login through the edge works", drill, "", sign_in, ""},
-    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "", sign_in, ""},
+    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "DM0903", sign_in, ""},
     Control{"R32", "O79", security, 4, "LDAP has strong hashes, a password policy and a lockout", unchecked, "", ldap, ""},
     Control{"R39", "", security, 3, "nothing else is wrong with security", files, "*", never, ""},
     // Does it stay up, and does somebody notice?
@@ -130,17 +174,17 @@ constexpr std::array kControls{
     Control{"R45", "O41 O42 O43 O65", operations, 5, "what is known to exhaust a host is bounded", files, "", risky, "", judge_bounded},
     Control{"R46", "O10", operations, 2, "processors and processes are bounded", files, "DM0805 DM0806", running, ""},
     Control{"R47", "O36", operations, 4, "memory limits are in force", engine, "", running, kMemory},
-    Control{"R48", "O79", operations, 3, "caches have a memory limit of their own below the container's", unchecked, "", cache, ""},
+    Control{"R48", "O79", operations, 3, "caches have a memory limit of their own", files, "DM0811", cache, ""},
     Control{"R49", "O11 O38", operations, 5, "logs rotate and are kept", files, "DM0802 DM0807", running, ""},
     Control{"R50", "O38", operations, 3, "log rotation is in force", engine, "", running, kLogs},
-    Control{"R51", "", operations, 4, "images are pinned", files, "DM0701 DM0702 DM0703 DM0704 DM0710", always, ""},
+    Control{"R51", "", operations, 4, "images are pinned", files, "DM0701 DM0702 DM0703 DM0704 DM0706 DM0710", always, ""},
     Control{"R52", "O33", operations, 5, "disks have 50 GB free where volumes and engine live", engine, "", always,
             "df -h \"$(docker info -f '{{.DockerRootDir}}')\""},
     Control{"R53", "O40 O56 O76", operations, 3, "a daemon watches, diagnoses and repairs within bounds", engine, "", running, ""},
     Control{"R54", "O51 O52", operations, 3, "memory against limits is watched", engine, "DM0810", running, kStats},
     Control{"R55", "O54", operations, 3, "database connections against their maximum are watched", engine, "", sql, ""},
     Control{"R56", "O53 O55", operations, 4, "disk, health, certificates and backup age raise alerts", engine, "DM0310", running, ""},
-    Control{"R57", "O75", operations, 2, "logs are kept centrally with alerts", unchecked, "", several, ""},
+    Control{"R57", "O75", operations, 2, "logs are kept centrally", files, "", several, "", judge_central_logs, 120},
     Control{"R58", "O67", operations, 4, "a seven-day burn-in passed", drill, "", running, ""},
     Control{"R59", "O77", operations, 3, "acceptance: failure, partition and load were exercised", drill, "", running, ""},
     Control{"R69", "", operations, 2, "nothing else is wrong with operations", files, "*", never, ""},
@@ -150,7 +194,7 @@ constexpr std::array kControls{
     Control{"R71", "O6 O34", recovery, 9, "every datastore is covered by a backup", files, "DM0403", datastore, ""},
     Control{"R72", "O13", recovery, 6, "a backup ran and was verified", drill, "", data, ""},
     Control{"R73", "O13 O34", recovery, 8, "a restore was drilled", drill, "", data, ""},
-    Control{"R74", "O14 O15", recovery, 6, "a copy lies off-site", drill, "DM0410", data, ""},
+    Control{"R74", "O14 O15", recovery, 6, "a copy lies off-site", drill, "DM0410 DM0411", data, ""},
     Control{"R75", "O73", recovery, 4, "three copies, one that this host cannot delete", drill, "", data, ""},
     Control{"R76", "O71", recovery, 3, "recovery point (24 h) and recovery times are measured", drill, "", data, ""},
     Control{"R77", "O72", recovery, 2, "data tiers decide depth and frequency", unchecked, "", data, ""},

@@ -53,8 +53,10 @@ Step step_of(const Assessment& assessment, const audit::Input& input) {
   if (step.changes.empty()) {
     constexpr unsigned kEach = 2;  // as DM0801: to look a figure up and write it
     const auto places = std::max<unsigned>(1, static_cast<unsigned>(assessment.affected.size()));
-    step.minutes = kEach * places;
-    step.basis = fmt::format("{} min x {} {} ({})", kEach, places, places == 1 ? "place" : "places", assessment.control->id);
+    const auto whole = assessment.control->minutes;
+    step.minutes = whole > 0 ? whole : kEach * places;
+    step.basis = whole > 0 ? fmt::format("{} min as a whole ({})", whole, assessment.control->id)
+                           : fmt::format("{} min x {} {} ({})", kEach, places, places == 1 ? "place" : "places", assessment.control->id);
   }
   return step;
 }

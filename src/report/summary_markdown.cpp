@@ -68,8 +68,8 @@ void Writer::head() {
   add("\n### To fix before production ({})\n\n", summary.steps.size());
   number = 0;
   for (const auto& step : summary.steps)
-    add("{}. **Not so: {}** ({}, {}): {}\n", ++number, step.assessment->control->title, step.assessment->control->id,
-        step.blocking == Blocking::yes ? "blocking" : to_string(step.blocking), plain(step.assessment->reason));
+    add("{}. **{}** - not met: {} ({}, {})\n", ++number, upper(step.assessment->control->title), plain(step.assessment->reason), step.assessment->control->id,
+        step.blocking == Blocking::yes ? "blocking" : to_string(step.blocking));
   if (number == 0) add("No control fails.\n");
   add("\n");
 }
@@ -82,8 +82,9 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
     const auto& assessment = *step.assessment;
     add("### {}. {} ({})\n\n", ++number, upper(assessment.control->title), duration(step.minutes));
     add("Blocking: {}. Minutes: {}. Adds {:.1f} points. ", to_string(step.blocking), step.basis, assessment.gain);
-    add("Affects {} of {} services, {} more depend on them.\n\n", assessment.affected.size(), summary.input->project.services.size(),
-        assessment.dependents.size());
+    if (assessment.affected.empty()) add("Concerns the project as a whole.\n\n");
+    else add("Affects {} of {} services{}.\n\n", assessment.affected.size(), summary.input->project.services.size(),
+             assessment.dependents.empty() ? "" : fmt::format(", {} more depend on them", assessment.dependents.size()));
     if (step.changes.empty()) add("* {}\n", plain(assessment.reason));
     for (const auto& change : step.changes) {
       add("* **{}** {}:{}:{} - {}\n", change.rule->id, plain(change.first.file), change.first.line, change.first.column,
@@ -145,7 +146,7 @@ void Writer::risks() {
     if (count == 0) add("None.\n");
     for (const auto& row : summary.risks)
       if (row.risk == risk)
-        add("* **{}** ({} points; {}){}{}\n", plain(summary.input->project.services[row.service].name), row.points, row.memory,
+        add("* **{}** ({} {}; {}){}{}\n", plain(summary.input->project.services[row.service].name), row.points, row.points == 1 ? "point" : "points", row.memory,
             row.reasons.empty() ? "" : ": ", plain(join(row.reasons, 9)));
     add("\n");
   }

@@ -78,10 +78,7 @@ volumes: {db: , pg: }
             const bool published = std::ranges::any_of(service.ports, every_interface);
             auto& finding = report.add(open->value.where() ? open->value.where() : open->where, id, fmt::format("'{}' lets everybody in without a password ({})", service.name, open->name),
                                        others.empty() ? "" : fmt::format("it is reached by {}", join_names(input, others)));
-            if (published) {
-              finding.severity = Severity::critical;
-              finding.evidence = "its port is open on every interface";
-            }
+            if (published) finding.evidence = "its port is open on every interface";
             // Internal, and with its clients only: a break-in there still has it all, but no other service has.
             const bool closed = !published && std::ranges::all_of(service.networks, [&](const auto& use) {
               const auto* network = input.project.network(use.network);

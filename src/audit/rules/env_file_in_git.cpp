@@ -32,7 +32,7 @@ constinit const Rule env_file_in_git{
                  "one `git add .` away from it.",
     .fix = "Add its name to .gitignore. If it is committed: `git rm --cached FILE`, and change every secret "
            "in it, since the history keeps them.",
-    .checks = "O3",
+    .checks = "51 O3",
     .bad = R"(services:
   app:
     image: example/app:1

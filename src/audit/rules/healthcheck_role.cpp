@@ -26,6 +26,20 @@ std::string psql_role(std::string_view command) {
   return role.find_first_of("$`") == std::string::npos ? role : std::string();
 }
 
+/// The role of `docker exec CONTAINER psql -U ROLE` (or `docker compose exec SERVICE`) for this service.
+std::string exec_role(const ScriptCommand& command, const compose::Service& service) {
+  const auto& list = command.words;
+  const auto exec = std::ranges::find(list, std::string_view("exec"), &ScriptWord::text);
+  if (list.size() < 4 || exec == list.end() || (list[0].text != "docker" && list[0].text != "docker-compose")) return {};
+  const auto program = std::ranges::find(list, std::string_view("psql"), &ScriptWord::text);
+  if (program == list.end() || program < exec) return {};
+  const bool ours = std::any_of(exec, program, [&](const auto& word) { return word.text == service.name || (service.container_name && word.text == service.container_name.value); });
+  if (!ours) return {};
+  std::string rest;
+  for (auto word = program; word != list.end() && word->text.find_first_of(" \"'") == std::string::npos; ++word) rest += word->text + " ";
+  return psql_role(rest);
+}
+
 bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 bool names(std::string_view text, std::string_view word) {
@@ -34,6 +48,25 @@ bool names(std::string_view text, std::string_view word) {
     if ((at == 0 || !is_word(text[at - 1])) && (end == text.size() || !is_word(text[end]))) return true;
   }
   return false;
+}
+
+/// The one role that the server has, "" where `role` may exist as well.
+std::string_view only_role(const Input& input, ServiceId id, const compose::Service& service, std::string_view role) {
+  if (role.empty() || service.env("POSTGRES_USER_FILE") != nullptr) return {};
+  const auto* user = service.env("POSTGRES_USER");
+  // Blank or from elsewhere: what it will be is not known here.
+  if (user != nullptr && (user->value.value.empty() || user->value.node->is_null())) return {};
+  if (user == nullptr && !service.env_files.empty()) return {};
+  const auto exists = user == nullptr ? std::string_view("postgres") : user->value.value;
+  if (role == exists) return {};
+  for (const auto& mount : service.mounts) {
+    // What cannot be read may create it.
+    if (!mount.target.starts_with("/docker-entrypoint-initdb.d")) continue;
+    if (std::ranges::none_of(input.wiring.config_files, [&](const auto& file) { return file.mount == &mount; })) return {};
+  }
+  for (const auto& file : input.wiring.config_files)
+    if (file.service == id && names(input.project.texts.at(file.file).content, role)) return {};
+  return exists;
 }
 
 }  // namespace
@@ -56,6 +89,9 @@ constinit const Rule healthcheck_role{
       POSTGRES_PASSWORD: ${DB_PASSWORD:?}
     healthcheck:
       test: [CMD-SHELL, "psql -U postgres -c 'SELECT 1'"]  # <- DM0311
+-- watch.sh 0755
+#!/bin/sh
+docker compose exec -T db psql -U postgres -c "SELECT 1"  # <- DM0311
 )",
     .good = R"(services:
   db:
@@ -88,32 +124,26 @@ CREATE ROLE probe LOGIN;
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          const auto lines = script_lines(input);
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
             if (product == nullptr || product->id != "postgres") return;
+            for (const auto& line : lines) {
+              if (line.text.find("psql") == std::string::npos) continue;
+              for (const auto& command : commands(line.text)) {
+                const auto role = exec_role(command, service);
+                if (const auto exists = only_role(input, id, service, role); !role.empty() && !exists.empty())
+                  report.add(line.place(command.words.front().at, command.words.back().at + command.words.back().size - command.words.front().at), id,
+                             fmt::format("a script logs in to '{}' as {}, but only {} exists", service.name, role, exists));
+              }
+            }
             if (!service.healthcheck || service.healthcheck->disabled) return;
             const auto role = psql_role(health_command(service));
-            if (role.empty() || service.env("POSTGRES_USER_FILE") != nullptr) return;
-            const auto* user = service.env("POSTGRES_USER");
-            // Blank or from elsewhere: what it will be is not known here.
-            if (user != nullptr && (user->value.value.empty() || user->value.node->is_null())) return;
-            if (user == nullptr && !service.env_files.empty()) return;
-            const auto exists = user == nullptr ? std::string_view("postgres") : user->value.value;
-            if (role == exists) return;
-            bool created = false;
-            for (const auto& mount : service.mounts) {
-              // What cannot be read may create it.
-              if (!mount.target.starts_with("/docker-entrypoint-initdb.d")) continue;
-              const auto of_mount = [&](const auto& file) { return file.mount == &mount; };
-              created = created || std::ranges::none_of(input.wiring.config_files, of_mount);
-            }
-            for (const auto& file : input.wiring.config_files)
-              created = created || (file.service == id && names(input.project.texts.at(file.file).content, role));
-            if (created) return;
+            const auto exists = only_role(input, id, service, role);
+            if (role.empty() || exists.empty()) return;
             const auto* test = service.healthcheck->node->find("test");
             report.add(test != nullptr ? test->where : place(service, "healthcheck"), id,
-                       fmt::format("the healthcheck of '{}' logs in as {}, but only {} exists", service.name, role,
-                                   exists));
+                       fmt::format("the healthcheck of '{}' logs in as {}, but only {} exists", service.name, role, exists));
           });
         },
 };

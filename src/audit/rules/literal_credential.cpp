@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
@@ -49,16 +50,18 @@ constinit const Rule literal_credential{
             std::vector<ServiceId> services;
           };
           std::vector<std::pair<std::string_view, Group>> groups;  // one value at several places is one secret
+          std::map<std::string_view, std::size_t> known;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             for (const auto& variable : service.environment) {
               const auto& value = variable.value;
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               if (!is_literal(*value.node) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
               if (placeholder(value.value)) continue;  // DM0505 says it
-              auto found = std::ranges::find(groups, value.value, [](const auto& group) { return group.first; });
-              if (found == groups.end()) found = groups.insert(groups.end(), {value.value, Group{variable.name, {}, {}}});
-              found->second.where.push_back(value.where());
-              if (std::ranges::find(found->second.services, id) == found->second.services.end()) found->second.services.push_back(id);
+              const auto [at, fresh] = known.emplace(value.value, groups.size());
+              if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}});
+              auto& group = groups[at->second].second;
+              group.where.push_back(value.where());
+              if (group.services.empty() || group.services.back() != id) group.services.push_back(id);
             }
           });
           for (auto& [value, group] : groups) {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
@@ -64,25 +65,26 @@ forge.example.org {
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          // By service: the ports that a published proxy or a label calls, and the proxy.
+          std::map<ServiceId, std::pair<std::vector<std::uint16_t>, std::string_view>> routed;
+          for (const auto& reference : input.wiring.references) {
+            if (!reference.port) continue;
+            if (reference.via == wiring::Reference::Via::label) routed[reference.from].first.push_back(*reference.port);  // Traefik is told by the service itself
+            if (reference.via != wiring::Reference::Via::proxy_route || reference.to == wiring::kNone || reference.to == reference.from) continue;
+            const auto& from = input.wiring.service(reference.from);
+            if (std::ranges::none_of(from.ports, [](const auto& port) { return every_interface(port) && (port.published == "443" || port.published == "80"); })) continue;
+            auto& entry = routed[reference.to];
+            entry.first.push_back(*reference.port);
+            entry.second = from.name;
+          }
           each_service(input, [&](ServiceId id, const compose::Service& service) {
-            if (service.ports.empty()) return;
-            std::vector<std::uint16_t> routed;  // ports that a published proxy calls
-            std::string proxy;
-            for (const auto& reference : input.wiring.references) {
-              if (reference.to != id || reference.from == id || reference.via != wiring::Reference::Via::proxy_route || !reference.port) continue;
-              const auto& from = input.wiring.service(reference.from);
-              const bool edge = std::ranges::any_of(from.ports, [](const auto& port) { return every_interface(port) && (port.published == "443" || port.published == "80"); });
-              if (!edge) continue;
-              routed.push_back(*reference.port);
-              proxy = from.name;
-            }
-            // Traefik is told by labels of the service itself.
-            for (const auto& reference : input.wiring.references)
-              if (reference.from == id && reference.via == wiring::Reference::Via::label && reference.port) routed.push_back(*reference.port);
+            const auto found = routed.find(id);
+            if (found == routed.end()) return;
+            const auto& [targets, proxy] = found->second;
             std::vector<Location> where;
             std::string ports;
             for (const auto& port : service.ports) {
-              if (!every_interface(port) || port.protocol == "udp" || std::ranges::find(routed, port.target) == routed.end()) continue;
+              if (!every_interface(port) || port.protocol == "udp" || std::ranges::find(targets, port.target) == targets.end()) continue;
               if (port.published == "80" || port.published == "443") continue;  // it is an edge itself
               where.push_back(port.where);
               ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);

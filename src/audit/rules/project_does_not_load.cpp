@@ -6,6 +6,19 @@
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// The variable in this place that has no value here, but that an example file or a script of the project names; "" for none.
+std::string waits_for(const Input& input, const Location& where) {
+  for (const auto& variable : input.wiring.variables) {
+    if (variable.defined || !variable.documented) continue;
+    for (const auto* use : variable.uses)
+      if (use->where.file == where.file && use->where.span.begin >= where.span.begin && use->where.span.end <= where.span.end) return variable.name;
+  }
+  return {};
+}
+
+}  // namespace
 
 constinit const Rule project_does_not_load{
     .id = "DM0100",
@@ -38,8 +51,15 @@ constinit const Rule project_does_not_load{
           std::vector<Location> env_files;  // DM0106 speaks of these
           for (const auto& missing : missing_env_files(input)) env_files.insert(env_files.end(), missing.where.begin(), missing.where.end());
           for (const auto& diagnostic : input.diagnostics)
-            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && std::ranges::find(env_files, diagnostic.where) == env_files.end())
-              report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
+            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && std::ranges::find(env_files, diagnostic.where) == env_files.end()) {
+              auto& finding = report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
+              if (const auto name = waits_for(input, diagnostic.where); !name.empty()) {
+                finding.severity = Severity::low;
+                finding.message = fmt::format("{} is still to be set, as its example says; blank, Compose refuses this", name);
+                finding.evidence = diagnostic.message;
+                finding.hint = "make the .env file from its example";
+              }
+            }
         },
 };
 

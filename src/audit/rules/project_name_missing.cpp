@@ -42,7 +42,8 @@ volumes:
     .minutes = 1,
     .check =
         [](const Input& input, Report& report) {
-          if (input.project.model == nullptr || input.project.environment.contains("COMPOSE_PROJECT_NAME")) return;
+          const auto chosen = input.project.environment.find("COMPOSE_PROJECT_NAME");  // Compose sets it itself: only a written one counts
+          if (chosen != input.project.environment.end() && chosen->second.where) return;
           for (const auto& path : input.project.compose_files) {
             const auto file = input.project.texts.find(path);
             if (file == sources::kNoFile) continue;

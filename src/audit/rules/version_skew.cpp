@@ -96,7 +96,7 @@ volumes: {pg: , pg15: }
         [](const Input& input, Report& report) {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
-            if (product == nullptr || service.build != nullptr) return;
+            if (product == nullptr || product->versions_together.empty() || service.build != nullptr) return;
             const auto tag = product::split_image(service.image.value).tag;
             for (ServiceId other = 0; other < id && !tag.empty(); ++other) {
               const auto* sibling = input.wiring.product_of[other];
