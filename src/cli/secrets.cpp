@@ -31,6 +31,17 @@ constexpr std::array kVerbs{
     SecretsVerb{"reseal", "seal all values anew under a new data key", "reseal [FILE]", secrets_reseal},
     SecretsVerb{"exec", "run a program with the variables in its environment, as Compose reads them", "exec [--in FILE] -- PROGRAM [ARGUMENT]...", secrets_exec},
     SecretsVerb{"compose", "run docker compose with the sealed variables, handed on in memory", "compose -- WORDS FOR docker compose", secrets_compose},
+    SecretsVerb{"deliver", "write the project's secrets as files in memory, for containers", "deliver [--withdraw] [--override] [--quiet]\n       --override prints the compose file that mounts them (it holds no secret)", secrets_deliver},
+    SecretsVerb{"rotate", "change a password on its server, then in its clients; verified, and undone where something fails",
+                "rotate NAME [--server SERVICE --account NAME] [--clients-only] [--yes]\n"
+                "       for PostgreSQL, MariaDB, Valkey and OpenLDAP; keys under which data lies are refused", secrets_rotate},
+    SecretsVerb{"scan", "find secrets that lie in the clear, in files and in git history",
+                "scan [PATH] [--history] [--format text|json|sarif] [--show info|low|medium|high|critical] [--fail-on ...]\n"
+                "       [--baseline FILE] [--write-baseline FILE] [-o FILE]      exit status: 0 nothing, 1 found, 2 could not", secrets_scan},
+    SecretsVerb{"migrate", "turn a plain .env into a sealed one, and say what git history has of it", "migrate [FILE] [-o SEALED] [--yes] [--keep]", secrets_migrate},
+    SecretsVerb{"doctor", "key, backups, recipients, plain twins, swap, images that could take files", "doctor [--json]", secrets_doctor},
+    SecretsVerb{"escrow", "back the key up on paper or under a passphrase, read it back, prove that it opens everything",
+                "escrow print [--yes] | save FILE | check [--from FILE] | drill [--from FILE] [--place WORDS]", secrets_escrow},
     SecretsVerb{"textconv", "for git diff: names and keyed marks of values, never values", "textconv FILE", secrets_textconv},
     SecretsVerb{"merge", "for git merge: a three-way merge of sealed files by name", "merge BASE OURS THEIRS [PATH]", secrets_merge},
 };

@@ -32,11 +32,23 @@ int secrets_seal(Args& args);
 int secrets_open(Args& args);
 int secrets_edit(Args& args);
 int secrets_exec(Args& args);
+// secrets_compose.cpp, secrets_rotate.cpp
 int secrets_compose(Args& args);
+int secrets_rotate(Args& args);
 // secrets_git.cpp
 int secrets_textconv(Args& args);
 int secrets_merge(Args& args);
+// secrets_scan.cpp
+int secrets_scan(Args& args);
+// secrets_doctor.cpp
+int secrets_doctor(Args& args);
+// secrets_guard.cpp
+int secrets_migrate(Args& args);
+int secrets_escrow(Args& args);
+int secrets_deliver(Args& args);
 
+/// Where drills of key backups are noted: date, recipient, place.
+std::string key_backups_path(const Args& args);
 /// Where keys are looked for, with a prompt on the terminal.
 secrets::KeySources key_sources(const Args& args);
 /// Reads a line from the terminal without echo. Errors: `unavailable` where there is no terminal.

@@ -241,38 +241,8 @@ Result<int> exec(Args& args) {
   return fail(errno_error(fmt::format("start '{}'", command[0]), errno));
 }
 
-/// `docker compose` with the sealed variables as memory files; everything else is the user's.
-Result<int> compose(Args& args) {
-  const auto cut = std::ranges::find(args.words, "--");
-  if (cut == args.words.end() || cut != args.words.begin() || cut + 1 == args.words.end()) return secrets_usage("compose", "the words for docker compose follow '--'");
-  const auto folder = project_folder(args);
-  DM_TRY(const auto opened, secrets::environment_for(folder, key_sources(args)));
-  if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'", folder));
-  if (!find_program("docker")) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, "'docker' is not on PATH");
-  const auto& project = args.project;
-  DM_TRY(auto feed, secrets::compose_feed(opened, folder, project.env_files));
-  for (const auto& file : opened.files)
-    for (const auto& name : file.names) ::unsetenv(name.c_str());  // an exported variable would win over the sealed one
-  std::vector<std::string> words{"docker", "compose"};
-  words.insert(words.end(), feed.arguments.begin(), feed.arguments.end());
-  for (const auto& file : project.files) words.insert(words.end(), {"--file", file});
-  for (const auto& profile : project.profiles) words.insert(words.end(), {"--profile", profile});
-  if (!project.project_name.empty()) words.insert(words.end(), {"--project-name", project.project_name});
-  if (!project.project_directory.empty()) words.insert(words.end(), {"--project-directory", project.project_directory});
-  words.insert(words.end(), cut + 1, args.words.end());
-  for (const auto& [number, descriptor] : feed.descriptors)
-    if (::dup2(descriptor, number) < 0) return fail(errno_error("dup2", errno));
-  std::vector<char*> argv;
-  for (auto& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  std::fflush(nullptr);
-  ::execvp(argv[0], argv.data());
-  return fail(errno_error("start 'docker'", errno));
-}
-
 }  // namespace
 
-int secrets_compose(Args& args) { return status_of(compose(args)); }
 int secrets_seal(Args& args) { return status_of(seal(args)); }
 int secrets_open(Args& args) { return status_of(open(args)); }
 int secrets_edit(Args& args) { return status_of(edit(args)); }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/files.hpp"
+#include "secrets/crypto.hpp"
 #include "secrets/sealed.hpp"
 #include "sensitive/sensitive.hpp"
 
@@ -43,8 +44,9 @@ ProjectSecrets::File opened_file(const SealedFile& file, SecretString text) {
   return out;
 }
 
-Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys) {
+Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys, SecretString& data_keys) {
   DM_TRY(const auto file, open_sealed(path, keys));
+  data_keys.append(file.opened.data_key.reveal());
   DM_TRY(auto text, plain_text(file.opened));
   return opened_file(file, std::move(text));
 }
@@ -69,10 +71,12 @@ Result<ProjectSecrets> environment_for(const std::string& folder, const KeySourc
   const auto paths = sealed_env_files(sources::disk(), folder);
   if (paths.empty()) return out;
   DM_TRY(auto keys, Keyring::load(sources));
+  SecretString data_keys;
   for (const auto& path : paths) {
-    DM_TRY(auto file, open_env(path, keys));
+    DM_TRY(auto file, open_env(path, keys, data_keys));
     out.files.push_back(std::move(file));
   }
+  out.mark_key = hkdf(data_keys.reveal(), {}, "datamancy/secrets/mark");
   return out;
 }
 

@@ -23,6 +23,8 @@ struct ProjectSecrets {
     std::vector<std::string> names;
   };
   std::vector<File> files;       ///< sorted by name; a later one wins
+  /// For marks that tell whether a value changed, and say nothing else: made from the files' data keys, so that it lasts as long as they do.
+  SecretString mark_key;
   bool any() const { return !files.empty(); }
   bool sealed(std::string_view name) const;
 };

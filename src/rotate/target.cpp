@@ -1,0 +1,151 @@
+#include "rotate/target.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace dm::rotate {
+namespace {
+
+struct Refusal {
+  std::string_view part, why;
+};
+/// Keys under which data lies. A new one makes the data unreadable.
+constexpr std::array kRefusals{
+    Refusal{"STORAGE_ENCRYPTION_KEY", "Authelia's database is encrypted with it: run 'authelia storage encryption change-key' and set the value afterwards"},
+    Refusal{"ACTIVE_RECORD_ENCRYPTION", "Mastodon's columns are encrypted with it and it cannot be changed without a migration"},
+    Refusal{"OTP_SECRET", "two-factor secrets of all users are encrypted with it"},
+    Refusal{"SALT_KEY", "LiteLLM's stored credentials are encrypted with it; they would have to be entered again"},
+    Refusal{"SECRET_KEY_BASE", "sessions, and in some products columns, are encrypted with it; follow the product's own procedure"},
+    Refusal{"VAPID", "all push subscriptions belong to this key pair"},
+    Refusal{"ENCRYPTION_KEY", "data is encrypted with it; follow the product's own procedure for a new key"},
+    Refusal{"ENCRYPTION_SECRET", "data is encrypted with it; follow the product's own procedure for a new key"},
+    Refusal{"MASTER_KEY", "data is encrypted with it, or clients hold it; follow the product's own procedure"},
+    Refusal{"VAULT_KEY", "data is encrypted with it"},
+    Refusal{"CRYPTO_KEY", "data is encrypted with it"},
+    Refusal{"APP_KEY", "columns and sessions are encrypted with it; follow the product's own procedure"},
+    Refusal{"KOPIA_PASSWORD", "it opens the repository: 'kopia repository change-password' first, then set the value"},
+    Refusal{"RESTIC_PASSWORD", "it opens the repository: 'restic key passwd' first, then set the value"},
+    Refusal{"BORG_PASSPHRASE", "it opens the repository: 'borg key change-passphrase' first, then set the value"},
+    Refusal{"REPOSITORY_PASSWORD", "it opens the backups: change the password of the repository first"},
+    Refusal{"SIGNING_KEY", "everything signed with it, tokens and federation, would stop being valid"},
+    Refusal{"PRIVATE_KEY", "others hold the public half"},
+};
+
+bool made_of(const compose::Value* value, std::string_view variable) {
+  if (value == nullptr || value->segments == nullptr) return false;
+  return std::ranges::any_of(*value->segments, [&](const compose::Segment& s) { return s.kind == compose::Segment::Kind::variable && s.variable == variable; });
+}
+
+bool uses(const compose::Project& project, const compose::Service& service, std::string_view variable) {
+  for (const auto& one : service.environment)
+    if (made_of(one.value.node, variable)) return true;
+  for (const auto* words : {&service.command, &service.entrypoint})
+    for (const auto& word : *words)
+      if (made_of(word.node, variable)) return true;
+  if (made_of(service.command_node, variable)) return true;
+  for (const auto& use : service.secrets)
+    for (const auto& secret : project.secrets)
+      if (secret.key == use.source && secret.environment == variable) return true;
+  for (const auto& use : project.variables)
+    if (use.name == variable && use.service == service.name) return true;
+  return false;
+}
+
+/// The value of a variable of the service, or of its _FILE form's secret being made of `variable`.
+bool password_of(const compose::Project& project, const compose::Service& service, std::string_view name, std::string_view variable) {
+  if (const auto* direct = service.env(name); direct != nullptr && made_of(direct->value.node, variable)) return true;
+  const auto* file = service.env(std::string(name) + "_FILE");
+  if (file == nullptr) return false;
+  for (const auto& use : service.secrets) {
+    const auto base = file->value.value.substr(file->value.value.rfind('/') + 1);
+    const auto target = use.target.substr(use.target.rfind('/') + 1);
+    if (base != target && base != use.source) continue;
+    for (const auto& secret : project.secrets)
+      if (secret.key == use.source && secret.environment == variable) return true;
+  }
+  return false;
+}
+
+std::string value_of(const compose::Service& service, std::initializer_list<std::string_view> names, std::string_view otherwise) {
+  for (const auto name : names)
+    if (const auto* found = service.env(name); found != nullptr && !found->value.value.empty()) return std::string(found->value.value);
+  return std::string(otherwise);
+}
+
+std::string base_dn(const compose::Service& service) {
+  if (auto base = value_of(service, {"LDAP_BASE_DN", "LDAP_ROOT", "LDAP_SUFFIX"}, ""); !base.empty()) return base;
+  std::string out;
+  auto domain = value_of(service, {"LDAP_DOMAIN"}, "example.org");
+  for (std::size_t at = 0; at < domain.size();) {
+    const auto end = std::min(domain.find('.', at), domain.size());
+    out += (out.empty() ? "dc=" : ",dc=") + domain.substr(at, end - at);
+    at = end + 1;
+  }
+  return out;
+}
+
+std::optional<Target> account_of(const compose::Project& project, const compose::Service& service, std::string_view variable) {
+  const std::string name(service.name);
+  if (password_of(project, service, "POSTGRES_PASSWORD", variable)) return Target{Server::postgres, name, value_of(service, {"POSTGRES_USER"}, "postgres")};
+  for (const std::string prefix : {"MARIADB_", "MYSQL_"}) {
+    if (password_of(project, service, prefix + "ROOT_PASSWORD", variable)) return Target{Server::mariadb, name, "root"};
+    if (password_of(project, service, prefix + "PASSWORD", variable)) return Target{Server::mariadb, name, value_of(service, {prefix + "USER"}, "")};
+  }
+  if (password_of(project, service, "LDAP_ADMIN_PASSWORD", variable))
+    return Target{Server::ldap, name, value_of(service, {"LDAP_ADMIN_DN"}, "cn=admin," + base_dn(service))};
+  const bool valkey = std::ranges::any_of(service.command, [](const compose::Text& word) { return word.value.find("requirepass") != std::string_view::npos; });
+  const bool of_command = std::ranges::any_of(service.command, [&](const compose::Text& word) { return made_of(word.node, variable); }) || made_of(service.command_node, variable);
+  if ((valkey && of_command) || password_of(project, service, "VALKEY_PASSWORD", variable) || password_of(project, service, "REDIS_PASSWORD", variable)) {
+    const bool server = valkey || service.image.value.find("valkey") != std::string_view::npos || service.image.value.find("redis") != std::string_view::npos;
+    if (server) return Target{Server::valkey, name, "default"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Server> kind_of(const compose::Service& service) {
+  const auto has = [&](std::string_view begin) { return std::ranges::any_of(service.environment, [&](const compose::EnvVar& one) { return one.name.starts_with(begin); }); };
+  const auto image = service.image.value;
+  if (has("POSTGRES_PASSWORD") || image.find("postgres") != std::string_view::npos) return Server::postgres;
+  if (has("MARIADB_ROOT_PASSWORD") || has("MYSQL_ROOT_PASSWORD") || image.find("mariadb") != std::string_view::npos || image.find("mysql") != std::string_view::npos) return Server::mariadb;
+  if (image.find("valkey") != std::string_view::npos || image.find("redis") != std::string_view::npos) return Server::valkey;
+  if (has("LDAP_ADMIN_PASSWORD") || image.find("openldap") != std::string_view::npos) return Server::ldap;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view to_string(Server server) {
+  switch (server) {
+    case Server::postgres: return "PostgreSQL";
+    case Server::mariadb: return "MariaDB";
+    case Server::valkey: return "Valkey";
+    case Server::ldap: return "OpenLDAP";
+  }
+  return "";
+}
+
+std::string_view refusal_of(std::string_view variable) {
+  for (const auto& refusal : kRefusals)
+    if (variable.find(refusal.part) != std::string_view::npos) return refusal.why;
+  return {};
+}
+
+Found find_target(const compose::Project& project, std::string_view variable, std::string_view server, std::string_view account) {
+  Found out;
+  out.refusal = refusal_of(variable);
+  for (const auto& service : project.services) {
+    if (!service.enabled) continue;
+    if (uses(project, service, variable)) out.users.emplace_back(service.name);
+    if (!server.empty()) {
+      if (service.name != server) continue;
+      if (const auto kind = kind_of(service)) out.target = Target{*kind, std::string(service.name), std::string(account)};
+    } else if (!out.target) {
+      out.target = account_of(project, service, variable);
+    }
+  }
+  return out;
+}
+
+}  // namespace dm::rotate

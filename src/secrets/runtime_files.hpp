@@ -1,0 +1,53 @@
+/// Secrets as files in memory for containers: planned from the project and the products' knowledge, written below /run, mounted by an override file
+/// that holds no secret.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "product/product.hpp"
+#include "secrets/delivery.hpp"
+
+namespace dm::secrets {
+
+/// One file that containers read.
+struct FileSecret {
+  std::string source;          ///< name of the top-level secret
+  std::string service;         ///< "" = a secret that the project itself declares
+  std::string variable;        ///< POSTGRES_PASSWORD; "" for a declared one
+  std::string file_variable;   ///< POSTGRES_PASSWORD_FILE
+  std::string path;            ///< on tmpfs
+  SecretString value;          ///< without a line end
+};
+
+/// A sealed value that reaches its container by environment, where the engine keeps it in its own files and shows it in `inspect`.
+struct EnvironmentSecret {
+  std::string service, variable;
+  std::string why;             ///< "the product takes no file for it", "the value is part of a command"
+};
+
+struct FileDelivery {
+  std::string folder;          ///< /run/datamancy/PROJECT
+  std::vector<FileSecret> files;
+  std::vector<EnvironmentSecret> environment;
+  /// For `docker compose -f ... -f OVERRIDE`: variables replaced by their file forms, secrets, and a label per service that changes when one of its
+  /// secrets does, so that exactly its users are recreated. Empty where nothing is delivered as a file.
+  std::string override_yaml;
+};
+
+/// /run/datamancy/NAME for root (/dev/shm/datamancy/NAME where only that is in memory), $XDG_RUNTIME_DIR/datamancy/NAME otherwise; "" where neither is there.
+std::string runtime_folder(std::string_view project, const std::map<std::string, std::string, std::less<>>& environment);
+
+/// `project` was loaded with the values of `secrets`. Also opens `NAME.enc` beside each declared `file: NAME` that does not exist in the clear.
+/// Errors: exit 10, 11, 12 from opening those.
+Result<FileDelivery> plan_files(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, const KeySources& keys, std::string folder);
+
+/// Writes what differs: files 0444 in a folder 0700 that only its owner may enter, so that no user of the host reaches them and every user in the container
+/// can read what is mounted. Removes files that no secret has any more. Gives how many changed. Errors: `denied` where the folder is on no tmpfs.
+Result<std::size_t> write_files(const FileDelivery& delivery);
+
+/// The compose files that were named or found, without what they include: what `-f` must repeat when an override is added.
+std::vector<std::string> main_files(const compose::Project& project, const compose::Options& options);
+
+}  // namespace dm::secrets

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+"""cli_test.py DATAMANCY: git, edit, migrate, scan, deliver, doctor, escrow, rotate's refusals; no engine and no other program but git."""
+import json, os, shutil, stat, sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from common import World, equal
+
+w = World(sys.argv[1], need=("git",))
+bin_folder = os.path.join(w.temporary.name, "bin")
+os.makedirs(bin_folder)
+os.symlink(w.binary, os.path.join(bin_folder, "datamancy"))
+w.env["PATH"] = bin_folder + os.pathsep + w.env["PATH"]
+
+
+def git(*words, **options):
+    return w.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main", *words], **options)
+
+
+def get(name, **options):
+    return w.dm("get", name, "--in", "secrets.enc.env", **options).stdout
+
+
+def set_up():
+    git("init", "-q", ".")
+    w.dm("init")
+    equal("datamancy-secrets" in w.read(".gitattributes").decode(), True)
+    equal(b".env\n" in w.read(".gitignore"), True)
+    w.dm("set", "--null", input="A=first secret\0B=second secret\0C=third secret\0")
+    git("add", "-A")
+    git("commit", "-qm", "sealed")
+
+
+w.check("init in a git work tree", set_up)
+
+
+def differences_show_names():
+    w.dm("set", "B", input="changed")
+    said = git("diff", "--no-color").stdout.decode()
+    equal([l for l in said.split("\n") if l.startswith(("-A", "+A", "-C", "+C"))], [])
+    equal(("-B = sealed" in said, "+B = sealed" in said, "changed" in said, "ENC[" in said), (True, True, False, False))
+    git("commit", "-qam", "b")
+
+
+w.check("git diff shows which names changed, and no value", differences_show_names)
+
+
+def merges_by_name():
+    git("checkout", "-qb", "other", "HEAD~1")
+    w.dm("set", "C", input="theirs")
+    w.dm("set", "D", input="added there")
+    git("commit", "-qam", "theirs")
+    git("checkout", "-q", "main")
+    w.dm("remove", "A", "--yes")
+    git("commit", "-qam", "ours")
+    git("merge", "-q", "other", "-m", "merge")
+    equal((get("B"), get("C"), get("D")), (b"changed", b"theirs", b"added there"))
+    get("A", status=13)
+    git("checkout", "-qb", "third", "HEAD~1")
+    w.dm("set", "B", input="their b")
+    git("commit", "-qam", "third")
+    git("checkout", "-q", "main")
+    w.dm("set", "B", input="our b")
+    git("commit", "-qam", "fourth")
+    done = git("merge", "-q", "third", "-m", "m", status=1)
+    equal(b"both sides changed these" in done.stderr + done.stdout and b" B" in done.stderr + done.stdout, True)
+    equal(get("B"), b"our b")
+    git("checkout", "-q", "--ours", "secrets.enc.env", status=None)
+    git("merge", "--abort", status=None)
+
+
+w.check("git merge joins by name, and keeps ours where both changed one", merges_by_name)
+
+
+def edits_on_tmpfs():
+    w.write("editor", '#!/bin/sh\nstat -f -c %T "$1" > where; stat -c %a "$1" >> where; dirname "$1" >> where\nsed -i "s/our b/edited/" "$1"\n')
+    os.chmod(os.path.join(w.folder, "editor"), 0o755)
+    w.dm("edit", env={"EDITOR": "./editor"})
+    kind, mode, folder = w.read("where").decode().split()
+    equal((kind, mode, os.path.exists(folder)), ("tmpfs", "600", False))
+    equal(get("B"), b"edited")
+    before = w.read("secrets.enc.env")
+    w.dm("edit", env={"EDITOR": "true"})
+    w.dm("edit", env={"EDITOR": "false"}, status=2)
+    w.write("editor", '#!/bin/sh\nprintf "export X=1\\n" >> "$1"\n')
+    equal(b"line 4" in w.dm("edit", env={"EDITOR": "./editor"}, status=2).stderr, True)
+    w.dm("edit", env={"EDITOR": "no-such-editor"}, status=10)
+    equal(w.read("secrets.enc.env"), before)
+
+
+w.check("edit: tmpfs, mode 0600, gone afterwards; what cannot be sealed changes nothing", edits_on_tmpfs)
+
+
+def exec_hands_on():
+    done = w.dm("exec", "--", "sh", "-c", 'printf %s "$B"; exit 7', status=7)
+    equal(done.stdout, b"edited")
+    w.dm("exec", "--", "no-such-program", status=10)
+    os.makedirs(os.path.join(w.folder, "empty"), exist_ok=True)
+    w.dm("exec", "--", "true", cwd=os.path.join(w.folder, "empty"), status=13)
+
+
+w.check("exec: values in the environment, exit status of the program, exit 13 without secrets", exec_hands_on)
+
+
+def migrates():
+    folder = os.path.join(w.folder, "m")
+    os.makedirs(folder)
+    text = b'\xef\xbb\xbfexport DB_PASSWORD="pa ss\r\n"\r\n  # note\nKEY=\'line1\nline2 $x\'\nTWICE=1\nTWICE=two # c\nAPI_TOKEN=tok8qwertyZ\n'.replace(b"pa ss\r\n", b"pa ss")
+    w.write("m/.env", text)
+    git("add", "-f", "m/.env")
+    git("commit", "-qm", "oops")
+    said = w.dm("migrate", "m/.env", "--yes").stdout.decode()
+    equal(os.path.exists(os.path.join(folder, ".env")), False)
+    for word in ("tracks m/.env", "API_TOKEN", "DB_PASSWORD", "1 commits have"):
+        equal((word, word in said), (word, True))
+    equal((w.dm("get", "KEY", cwd=folder).stdout, w.dm("get", "TWICE", cwd=folder).stdout, w.dm("get", "DB_PASSWORD", cwd=folder).stdout), (b"line1\nline2 $x", b"two", b"pa ss"))
+    git("check-ignore", "-q", "--no-index", "m/.env")
+    w.write("m/.env", "X='open\n")
+    w.dm("migrate", "m/.env", "-o", "m/x.enc.env", status=2)
+    equal((os.path.exists(os.path.join(folder, ".env")), os.path.exists(os.path.join(folder, "x.enc.env"))), (True, False))
+    os.remove(os.path.join(folder, ".env"))
+
+
+w.check("migrate: normalised, sealed, proven, ignored, history told, then deleted", migrates)
+
+
+def scans():
+    done = w.run([w.binary, "secrets", "scan", "--history", "--json"], status=1)
+    leaks = json.loads(done.stdout)["leaks"]
+    equal(sorted({(l["rule"], l["name"]) for l in leaks if l.get("commit")}), [("sealed-in-clear", "API_TOKEN"), ("secret-literal", "DB_PASSWORD")])
+    equal(b"tok8qwertyZ" in done.stdout, False)
+    w.write("x.conf", "db_password = tok8qwertyZ\n")
+    done = w.run([w.binary, "secrets", "scan", "--format", "sarif"], status=1)
+    results = json.loads(done.stdout)["runs"][0]["results"]
+    equal([(r["ruleId"], r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]) for r in results], [("sealed-in-clear", "x.conf")])
+    w.dm("scan", "--write-baseline", "base")
+    equal(b"tok8" in w.read("base"), False)
+    w.dm("scan", "--baseline", "base")
+    w.write("x.conf", "db_password = another0One\n")
+    w.dm("scan", "--baseline", "base", status=1)
+    os.remove(os.path.join(w.folder, "x.conf"))
+
+
+w.check("scan: work tree, history, SARIF, baseline; no value in any of them", scans)
+
+
+def delivers():
+    folder = os.path.join(w.folder, "d")
+    os.makedirs(folder)
+    w.dm("set", "--null", input="PG_PASSWORD=db secret one\0TOK=token two\0OTHER=third\0", cwd=folder)
+    w.write("d/cert.pem", "certificate\n")
+    w.dm("seal", "cert.pem", cwd=folder)
+    os.remove(os.path.join(folder, "cert.pem"))
+    w.write("d/compose.yaml", """name: dmsecretstest
+services:
+  db: {image: postgres:17, environment: {POSTGRES_PASSWORD: "${PG_PASSWORD:?}", POSTGRES_USER: app}}
+  app: {image: example/app:1, environment: {OTHER: "x${OTHER}"}, secrets: [tok, cert]}
+  free: {image: example/free:1}
+secrets: {tok: {environment: TOK}, cert: {file: ./cert.pem}}
+""")
+    try:
+        said = w.dm("deliver", cwd=folder).stdout.decode()
+        where = said.split(" in ")[1].split(",")[0]
+        files = {name: open(os.path.join(where, name)).read() for name in os.listdir(where)}
+        equal(files, {"db.POSTGRES_PASSWORD": "db secret one", "secret.tok": "token two", "secret.cert": "certificate\n"})
+        equal((stat.S_IMODE(os.stat(where).st_mode), {stat.S_IMODE(os.stat(os.path.join(where, n)).st_mode) for n in files}), (0o700, {0o444}))
+        equal("environment  app" in said and "OTHER" in said, True)
+        inodes = {n: os.stat(os.path.join(where, n)).st_ino for n in files}
+        before = w.dm("deliver", "--override", cwd=folder).stdout.decode()
+        equal(any(secret in before for secret in ("db secret", "token two", "third")), False)
+        w.dm("set", "PG_PASSWORD", input="db secret new", cwd=folder)
+        after = w.dm("deliver", "--override", cwd=folder).stdout.decode()
+        changed = [(a, b) for a, b in zip(before.split("\n"), after.split("\n")) if a != b]
+        equal(len(changed) == 1 and "datamancy.secrets" in changed[0][0], True)  # one label of one service
+        equal("1 changed" in w.dm("deliver", cwd=folder).stdout.decode(), True)
+        equal([n for n in files if os.stat(os.path.join(where, n)).st_ino != inodes[n]], ["db.POSTGRES_PASSWORD"])
+        w.dm("deliver", "--withdraw", cwd=folder)
+        equal(os.path.exists(where), False)
+    finally:
+        w.dm("deliver", "--withdraw", cwd=folder, status=None)
+    shown = w.run([w.binary, "config"], cwd=folder).stdout.decode()
+    equal(("sealed.PG_PASSWORD" in shown, "db secret" in shown), (True, False))
+    equal("db secret new" in w.run([w.binary, "config", "--show-secrets"], cwd=folder).stdout.decode(), True)
+    for refuse in ("OTP_SECRET", "N8N_ENCRYPTION_KEY"):
+        w.dm("set", refuse, input="x" * 20, cwd=folder)
+        done = w.dm("rotate", refuse, "--yes", cwd=folder, status=None, env={"PATH": w.env["PATH"]})
+        equal((done.returncode in (2, 10), b"blindly" in done.stderr or done.returncode == 10), (True, True))
+    equal(w.run([w.binary, "audit", "--format", "json"], cwd=folder, status=None, env={"SOPS_AGE_KEY_FILE": "", "HOME": "/nonexistent"}).returncode in (0, 1), True)  # needs no key
+    w.run([w.binary, "config"], cwd=folder, status=11, env={"HOME": "/nonexistent"})
+
+
+w.check("deliver: files in memory, modes, only what changed; config hides values; audit needs no key, config without one is exit 11", delivers)
+
+
+def doctors():
+    os.chmod(os.path.join(w.home, ".config/sops/age/keys.txt"), 0o644)
+    w.write("plain.env", "DB_PASSWORD=aG7kQ2mZ9\n")
+    w.write("plain.enc.env", w.read("secrets.enc.env"))
+    found = {c["id"] for c in json.loads(w.run([w.binary, "secrets", "doctor", "--json"], status=1).stdout)["checks"] if c["state"] == "failing"}
+    equal(found >= {"key-mode", "key-backups", "twin", "plain-env"}, True)
+    os.chmod(os.path.join(w.home, ".config/sops/age/keys.txt"), 0o600)
+    os.remove(os.path.join(w.folder, "plain.env"))
+    os.remove(os.path.join(w.folder, "plain.enc.env"))
+
+
+w.check("doctor: open key file, no backups, plain twins", doctors)
+
+
+def keeps_the_key():
+    paper = w.dm("escrow", "print", "--yes").stdout.decode()
+    w.dm("escrow", "print", status=2)
+    w.dm("escrow", "check", input=paper.lower().replace(" ", "  "))
+    lines = paper.split("\n")
+    wrong = next(i for i, l in enumerate(lines) if l.startswith("3:"))
+    typo = lines[wrong].replace(lines[wrong][4], "Q" if lines[wrong][4] != "Q" else "P", 1)
+    done = w.dm("escrow", "check", input="\n".join(lines[:wrong] + [typo] + lines[wrong + 1:]), status=2)
+    equal(b"line 3 " in done.stderr, True)
+    keys = os.path.join(w.home, ".config/sops/age/keys.txt")
+    os.rename(keys, keys + ".away")
+    try:
+        for place in ("safe", "sister"):
+            w.dm("escrow", "drill", "--place", place, input=paper)
+        w.dm("escrow", "drill", input=w.dm("init", env={"HOME": w.home + "/new"}).stdout, status=2)
+        other = open(w.home + "/new/.config/sops/age/keys.txt").read()
+        w.dm("escrow", "drill", input=other, status=11)
+    finally:
+        os.rename(keys + ".away", keys)
+    states = {c["id"]: c["state"] for c in json.loads(w.run([w.binary, "secrets", "doctor", "--json"], status=None).stdout)["checks"]}
+    equal(states["key-backups"], "ok")
+
+
+w.check("escrow: printed, typed back, a mistake found in its line, a drill from the backup alone", keeps_the_key)
+w.end()
