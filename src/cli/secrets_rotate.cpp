@@ -72,6 +72,7 @@ class Rotation {
     std::fflush(stdout);
   }
   static Deadline deadline() { return Deadline::in(std::chrono::minutes(2)); }
+  static constexpr auto kStart = std::chrono::minutes(6);  ///< for a database to come up again, on a busy host too
 
   Result<int> change(bool on_server) {
     // Write ahead: whatever happens from here on, both passwords are sealed in the file.
@@ -100,17 +101,19 @@ class Rotation {
     return rotate::Access{*engine_, container.id, address, {}, nullptr};
   }
 
-  /// Waits while the server starts.
-  Result<void> verify(const secrets::SecretString& password) {
-    const auto until = deadline();
+  /// Whether the server takes it; waits while the server starts.
+  Result<bool> asked(const secrets::SecretString& password) {
+    const auto until = Deadline::in(kStart);
     for (;;) {
       auto access = access_to(target_.service);
-      auto fits = access ? rotate::password_works(*access, target_, password, until) : Result<bool>(fail(access.error()));
-      if (fits && *fits) return {};
-      if (fits) return fail(Errc::failed, fmt::format("'{}' does not take the password that it was given", target_.service));
-      if (until.passed() || fits.error().code == Errc::unsupported) return fail(fits.error());
+      auto fits = access ? rotate::password_works(*access, target_, password, until.at_most(std::chrono::minutes(1))) : Result<bool>(fail(access.error()));
+      if (fits || until.passed() || fits.error().code == Errc::unsupported) return fits;
       std::this_thread::sleep_for(std::chrono::seconds(1));
     }
+  }
+  Result<void> verify(const secrets::SecretString& password) {
+    DM_TRY(const bool fits, asked(password));
+    return fits ? Result<void>() : fail(Errc::failed, fmt::format("'{}' does not take the password that it was given", target_.service));
   }
 
   Result<void> apply(const secrets::SecretString& from, const secrets::SecretString& to) {
@@ -154,7 +157,7 @@ class Rotation {
       const secrets::Scrubber scrubber(std::move(variables));
       return fail(Errc::failed, fmt::format("docker compose could not recreate them: {}", scrubber.clean(ran->err.substr(ran->err.size() > 500 ? ran->err.size() - 500 : 0))));
     }
-    const auto until = Deadline::in(std::chrono::minutes(3));
+    const auto until = Deadline::in(kStart);
     for (const auto& user : users_) {
       for (int steady = 0; steady < 3;) {  // running, healthy where it can say so, and that for a while
         DM_TRY(const auto containers, engine_->containers({.labels = {"com.docker.compose.project=" + project_, "com.docker.compose.service=" + user}}, until));
@@ -178,8 +181,7 @@ class Rotation {
   Result<int> back(Error why, bool recreated, bool on_server) {
     say(fmt::format("failed: {}; going back", why.describe()));
     if (on_server) {
-      auto access = access_to(target_.service);
-      const auto has_new = access ? rotate::password_works(*access, target_, wanted_, deadline()) : Result<bool>(fail(access.error()));
+      const auto has_new = asked(wanted_);
       if (has_new && *has_new) {
         if (auto undone = apply(wanted_, current_); !undone)
           return fail(Errc::failed, fmt::format("{}; and the server could not be changed back ({}): both values are sealed in {}, as {} and {}", why.message, undone.error().message, path_, name_, previous_));

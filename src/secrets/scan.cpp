@@ -58,6 +58,7 @@ class Scan {
                          base_name(path_).find(".env") != std::string_view::npos;
       by_lines(text_, 0, loose);
     }
+    comments();
     raw_text();
     std::erase_if(leaks_, [&](const Leak& leak) { return allowed(leak.line); });
     std::ranges::stable_sort(leaks_, {}, &Leak::line);
@@ -80,6 +81,8 @@ class Scan {
   /// A value under a name.
   void judge(std::string_view name, std::string_view value, std::size_t offset, bool certain) {
     if (!secret_variable(name)) return;
+    for (const std::string_view digest : {"SHA256", "SHA512", "sha256", "BCRYPT"})  // GRAYLOG_ROOT_PASSWORD_SHA2 ends otherwise
+      if (name.find(digest) != std::string_view::npos && value.size() >= 40) return add(LeakRule::hash, offset, name, unquoted(value));
     value = unquoted(value);
     if (const auto fallback = default_of(value); fallback) {
       const auto kind = value_kind(*fallback);
@@ -165,7 +168,7 @@ class Scan {
         const auto close = value.find(value[0], 1);
         if (close == std::string_view::npos) continue;
         value = value.substr(1, close - 1);
-      } else if (!loose) {
+      } else if (!loose && !(name_begin == 0 && shouting(name))) {
         continue;
       } else if (const auto note = value.find(" #"); note != std::string_view::npos) {
         value = trimmed(value.substr(0, note));
@@ -177,7 +180,6 @@ class Scan {
 
   /// --password=x, --requirepass x, -pX after mysql, redis-cli -a x, PGPASSWORD=x, curl -u user:x.
   void command(std::string_view text, std::size_t offset) {
-    constexpr std::array<std::string_view, 12> kFlags{"--requirepass", "--masterauth", "--password", "--pass", "--token", "--api-key", "--secret", "--admin-password", "--root-password", "--access-key", "--secret-key", "--passphrase"};
     std::vector<std::string_view> words;
     for (std::size_t at = 0; at < text.size();) {
       const auto begin = text.find_first_not_of(" \t", at);
@@ -202,9 +204,11 @@ class Scan {
       for (const std::string_view name : {"redis-cli", "valkey-cli", "mysql", "mysqladmin", "mariadb", "mariadb-admin", "mysqldump", "mariadb-dump", "curl", "ldapsearch", "ldapadd", "ldapmodify", "ldapwhoami"})
         if (base_name(unquoted(word)) == name) program = name;
       const auto cut = word.find('=');
-      for (const auto flag : kFlags) {
-        if (word == flag && !next.empty() && next[0] != '-' && literal(next)) add(LeakRule::command, offset, flag, unquoted(next));
-        if (cut != std::string_view::npos && word.substr(0, cut) == flag && literal(word.substr(cut + 1))) add(LeakRule::command, offset, flag, unquoted(word.substr(cut + 1)));
+      const auto flag = word.substr(0, cut);
+      if (word.starts_with("--") && (flag == "--requirepass" || flag == "--masterauth" || secret_variable(flag))) {
+        auto value = cut == std::string_view::npos ? next : word.substr(cut + 1);
+        while (value.ends_with(';')) value.remove_suffix(1);
+        if (!value.empty() && value[0] != '-' && literal(value)) add(LeakRule::command, offset, flag, unquoted(value));
       }
       if ((program == "redis-cli" || program == "valkey-cli") && word == "-a" && !next.empty() && literal(next)) add(LeakRule::command, offset, "-a", unquoted(next));
       if ((program.starts_with("mysql") || program.starts_with("mariadb")) && word.starts_with("-p") && word.size() > 2 && !word.starts_with("--") && literal(word.substr(2))) add(LeakRule::command, offset, "-p", unquoted(word.substr(2)));
@@ -214,6 +218,27 @@ class Scan {
         const auto password = pair.substr(pair.find(':') + 1);
         if (literal(password)) add(LeakRule::command, offset, "-u", password);
       }
+    }
+  }
+
+  static bool shouting(std::string_view name) { return name.size() > 3 && name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string_view::npos; }
+
+  /// What was commented out is as readable as before; only values that look made, not typed.
+  void comments() {
+    for (std::size_t at = 0; at < text_.size();) {
+      const auto end = std::min(text_.find('\n', at), text_.size());
+      const auto offset = at;
+      auto line = trimmed(text_.substr(at, end - at));
+      at = end + 1;
+      if (!line.starts_with('#') || line.size() > 400) continue;
+      while (!line.empty() && (line[0] == '#' || line[0] == ' ' || line[0] == '-' || line[0] == '\t')) line.remove_prefix(1);
+      const auto sign = line.find_first_of("=:");
+      if (sign == std::string_view::npos || !shouting(trimmed(line.substr(0, sign)))) continue;
+      auto value = trimmed(line.substr(sign + 1));
+      value = unquoted(value.substr(0, value.find(" #")));
+      const bool made = value.size() >= 12 && value.find(' ') == std::string_view::npos && value.find_first_of("0123456789") != std::string_view::npos &&
+                        value.find_first_of("abcdefghijklmnopqrstuvwxyz") != std::string_view::npos;
+      if (made && secret_variable(trimmed(line.substr(0, sign))) && value_kind(value) == ValueKind::literal) add(LeakRule::literal, offset, trimmed(line.substr(0, sign)), value);
     }
   }
 

@@ -49,12 +49,12 @@ Words words_of(std::string_view name) {
 template <std::size_t N>
 bool one_of(std::string_view word, const std::array<std::string_view, N>& list) { return std::ranges::find(list, word) != list.end(); }
 
-constexpr std::array<std::string_view, 22> kSecretWords{"password", "passwd", "passphrase", "passwort", "pwd", "pass", "secret", "token", "apikey", "credential", "credentials", "pepper", "psk",
+constexpr std::array<std::string_view, 23> kSecretWords{"tokens", "password", "passwd", "passphrase", "passwort", "pwd", "pass", "secret", "token", "apikey", "credential", "credentials", "pepper", "psk",
                                                         "passcode", "secretkey", "accesskey", "authkey", "passwords", "pin", "pw", "secretkeybase", "privatekey"};
 /// Ends of words that were written together: dbpassword, rootpw.
 constexpr std::array<std::string_view, 7> kSecretEnds{"password", "passwd", "secret", "token", "apikey", "passphrase", "secretkey"};
 constexpr std::array<std::string_view, 9> kPass{"dbpass", "redispass", "mysqlpass", "ldappass", "smtppass", "adminpass", "rootpass", "userpass", "pgpass"};
-constexpr std::array<std::string_view, 20> kKeyBefore{"api", "secret", "private", "access", "encryption", "signing", "master", "auth", "session", "hmac", "jwt", "app", "root", "encrypt", "crypto", "admin",
+constexpr std::array<std::string_view, 24> kKeyBefore{"security", "account", "storage", "shared", "api", "secret", "private", "access", "encryption", "signing", "master", "auth", "session", "hmac", "jwt", "app", "root", "encrypt", "crypto", "admin",
                                                       "license", "vault", "webhook", "token"};
 constexpr std::array<std::string_view, 10> kNotBeforePass{"proxy", "fastcgi", "uwsgi", "grpc", "scgi", "memcached", "by", "first", "second", "multi"};
 /// Words that make the name speak of something else, wherever they stand.
@@ -98,8 +98,7 @@ ValueKind value_kind(std::string_view value) {
   if (sensitive::looks_hashed(value) || value.starts_with("$$2") || value.starts_with("$$argon2") || value.starts_with("$$apr1$$") || value.starts_with("$$6$$") || value.starts_with("pbkdf2:")) return ValueKind::hash;
   const auto low = folded(value);
   if (one_of(low, kNothing)) return ValueKind::nothing;
-  if (value.find('$') != std::string_view::npos) {
-    const auto at = value.find('$');
+  for (auto at = value.find('$'); at != std::string_view::npos; at = value.find('$', at + 1)) {  // "$${X}" too: Compose's own escape
     const char next = at + 1 < value.size() ? value[at + 1] : '\0';
     if (next == '{' || next == '(' || lower(next) || upper(next) || next == '_') return ValueKind::reference;
   }
@@ -107,7 +106,7 @@ ValueKind value_kind(std::string_view value) {
   if (value.front() == '<' && value.back() == '>') return ValueKind::nothing;
   if (value.front() == '{' && value.back() == '}') return ValueKind::reference;
   if (value.front() == '[' && value.back() == ']') return ValueKind::nothing;
-  if (value.front() == '%' && value.back() == '%') return ValueKind::reference;
+  if (value.front() == '%' && value.find('%', 1) != std::string_view::npos) return ValueKind::reference;
   if (std::ranges::any_of(kReferences, [&](std::string_view start) { return value.starts_with(start); })) return ValueKind::reference;
   if ((value.starts_with("/") || value.starts_with("./") || value.starts_with("../") || value.starts_with("~/")) && value.find('/', 1) != std::string_view::npos && value.find(' ') == std::string_view::npos && value.find("==") == std::string_view::npos && value.size() < 120)
     return ValueKind::reference;
@@ -117,7 +116,7 @@ ValueKind value_kind(std::string_view value) {
   const auto duration_end = value.find_first_not_of("0123456789");
   if (duration_end != 0 && duration_end != std::string_view::npos && value.size() - duration_end <= 2 && value.size() <= 6) return ValueKind::nothing;
   if (value.find_first_not_of("*xX.-_#") == std::string_view::npos) return ValueKind::nothing;
-  if (one_of(low, kWeak) || all_same(value)) return ValueKind::weak;
+  if (one_of(low, kWeak) || all_same(value) || low.starts_with("your")) return ValueKind::weak;
   if (std::ranges::any_of(kSample, [&](std::string_view part) { return low.find(part) != std::string::npos; })) return ValueKind::weak;
   if (low.find("password") != std::string::npos || low.find("secret") != std::string::npos || low.find("_pass") != std::string::npos || low.find("-pass") != std::string::npos) return ValueKind::weak;
   return ValueKind::literal;

@@ -65,6 +65,12 @@ TEST(Scan, CodeNeedsQuotes) {
   EXPECT_THAT(found("app.py", "password = get_password()\ntoken = settings.TOKEN\nDB_PASSWORD = \"aG7kQ2mZ9\"\n"), ElementsAre("secret-literal 3 DB_PASSWORD"));
 }
 
+TEST(Scan, FlagsOfAnyProgramAndWhatWasCommentedOut) {
+  EXPECT_THAT(found("compose.yaml", "services:\n  a:\n    command: bench new-site --admin-password=admin --db-root-password=hunter2 --password-file=/x $$(cat /y)\n    healthcheck:\n      test: redis-cli -a $${PW} ping\n"
+                                    "    # VPN_PASSWORD=Cy7jRPIZGVK7dbAF5v\n    # OLD_PASSWORD=changeme\n"),
+              ElementsAre("password-in-command 3 --admin-password", "password-in-command 3 --db-root-password", "secret-literal 6 VPN_PASSWORD"));
+}
+
 TEST(Scan, TokensAreKnownByTheirForm) {
   EXPECT_THAT(found("notes.md", std::string("see ghp_") + std::string(18, 'a') + std::string(18, '7') + " and sk-1234\n-----BEGIN OPENSSH PRIVATE KEY-----\n-----BEGIN PUBLIC KEY-----\n"),
               ElementsAre("known-token 1 GitHub token", "known-token 2 private key"));

@@ -115,7 +115,7 @@ def test_it_comes_back_after_a_restart():
 
 
 def test_each_server_is_rotated_with_its_clients_and_nobody_else():
-    for service, name in (("db", "PG_PASSWORD"), ("maria", "MARIA_ROOT"), ("cache", "VALKEY_PASSWORD"), ("ldap", "LDAP_ADMIN")):
+    for service, name in (("db", "PG_PASSWORD"), ("cache", "VALKEY_PASSWORD"), ("ldap", "LDAP_ADMIN"), ("maria", "MARIA_ROOT")):
         before = {s: container(s) for s in ("client", "bystander")}
         said = dm("rotate", name, "--yes")
         new = sealed(name)
