@@ -137,6 +137,11 @@ int check(Args& args) {
     if (names("DM0301 DM0302 DM0304 DM0311", finding.rule->id)) input.weak_checks.push_back(finding.message);
     if (names("DM0501 DM0502 DM0505 DM0510 DM0520 DM0521", finding.rule->id)) input.plain_secrets.push_back(finding.message);
   }
+  for (const auto& [name, definition] : session.project().environment) {
+    if (!sensitive::secret_name(name) || definition.value.empty() || sensitive::looks_hashed(definition.value) || !definition.where) continue;
+    const auto& path = session.project().texts.at(definition.where.file).path;
+    if (!session.files->secret(path)) input.plain_secrets.push_back(fmt::format("{} is readable in {}", name, path.substr(path.find_last_of('/') + 1)));
+  }
   for (const auto& file : session.secrets.files) input.sealed_files.push_back(file.path.substr(file.path.find_last_of('/') + 1));
   for (const auto& service : session.project().services) {
     input.has_secrets = input.has_secrets || !service.secrets.empty();

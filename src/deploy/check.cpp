@@ -162,11 +162,11 @@ CheckItem memory(const CheckInput& input) {
         item.details.push_back(fmt::format("{}: the files say {}, the kernel enforces {}", service->name, size_text(wanted), size_text(*f.memory_cgroup)));
       } else {
         ++right;
-        if (c->state.status == Status::running && !f.memory_cgroup) ++unseen;
+        if (!f.memory_cgroup && !(one_shot(input, service->name) && c->state.status == Status::exited)) ++unseen;
       }
     }
   item.answer = !item.details.empty() ? Answer::fail : right == 0 || unseen > 0 ? Answer::unknown : Answer::pass;
-  item.evidence = fmt::format("{} containers have the limit of the files{}", right, unseen > 0 ? fmt::format(", of {} the control group could not be read", unseen) : " in their control group");
+  item.evidence = fmt::format("{} containers have the limit of the files{}", right, unseen > 0 ? fmt::format("; of {} the control group could not be read (not running, or another machine)", unseen) : " in their control group");
   return item;
 }
 

@@ -39,7 +39,7 @@ std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id,
   std::vector<std::string> out;
   for (std::size_t at = 0; at < text.size();) {
     const auto end = std::min(text.find('\n', at), text.size());
-    out.push_back(clean(sensitive::mask_line(std::string_view(text).substr(at, end - at))));
+    if (auto line = clean(sensitive::mask_line(std::string_view(text).substr(at, end - at))); !line.empty()) out.push_back(std::move(line));
     at = end + 1;
   }
   if (out.size() > static_cast<std::size_t>(lines)) out.erase(out.begin(), out.end() - lines);

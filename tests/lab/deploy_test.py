@@ -11,7 +11,7 @@ IMAGE = "deploy-test/base:1"
 STATE = tempfile.mkdtemp(prefix="deploy-state-")
 ENV = dict(os.environ, DATAMANCY_STATE=STATE)
 LABEL = "    labels: {datamancy.test: deploy}\n    init: true\n    stop_grace_period: 1s\n"
-OK = "    healthcheck: {test: [CMD, test, -e, /tmp/ok], interval: 1s, timeout: 5s, retries: 3}\n"
+OK = "    healthcheck: {test: [CMD, test, -e, /tmp/ok], interval: 1s, timeout: 60s, retries: 30}\n"
 
 
 def sh(*argv, check=True, **more):
