@@ -48,7 +48,7 @@ constinit const Rule datastore_port_public{
             for (const auto& port : service.ports) {
               if (!every_interface(port)) continue;
               where.push_back(port.where);
-              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
+              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "(random)" : port.published);
             }
             if (where.empty()) continue;
             const auto size = where.size();
