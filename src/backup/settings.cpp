@@ -168,6 +168,7 @@ Result<Location> with_password(const RepositorySettings& settings, const std::st
       if (cut != std::string_view::npos && !line.starts_with('#')) out.env.emplace(line.substr(0, cut), line.substr(cut + 1));
     }
   }
+  if (!out.password.empty()) return out;  // it came from a sealed secret
   if (!settings.password_command.empty()) {
     DM_TRY(const Finished finished, during(fmt::format("asking for the password of repository '{}'", out.name), run_fine({.argv = settings.password_command, .folder = folder}, {}, Deadline::in(std::chrono::minutes(1)))));
     out.password = finished.out.substr(0, finished.out.find_first_of("\r\n"));

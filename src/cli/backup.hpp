@@ -1,6 +1,7 @@
 /// What the verbs `backup` and `drill restore` share: the project's name, the engine, the settings, the repository, the store.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ struct BackupSession {
   std::stop_token stop{};
   std::map<std::string, std::string, std::less<>> environment{};
   std::string working_directory{}, password_file{};
+  std::function<Result<std::string>(const std::string& name)> sealed{};  ///< the value of a sealed secret
 
   Deadline within(Clock::duration span) const { return Deadline::in(span, stop); }
   Result<void> open_state();

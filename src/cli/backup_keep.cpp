@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "backup/mirror.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "base/process.hpp"
@@ -67,6 +68,16 @@ int backup_replicate(Args& args) {
   if (!check->troubles.empty()) return complain({Errc::conflict, "nothing is copied: the repository is damaged: " + check->troubles.front(), {}});
   bool failed = false;
   for (const auto& name : targets) {
+    const auto* wanted = session.settings.find(name);
+    const auto url = wanted != nullptr ? wanted->location.url : name;
+    if (url.starts_with("rsync:")) {
+      const auto mirror_entry = journal(session, "backup replicate", "mirror to " + name);
+      auto done = backup::mirror(session.repository->location(), url.substr(6), wanted != nullptr ? wanted->location.options : std::vector<std::string>{}, session.within(std::chrono::hours(48)));
+      state::finish(*session.db, mirror_entry, done ? "mirrored" : done.error().message);
+      if (!session.json) fmt::print("{}: {}\n", name, done ? *done : done.error().describe());
+      failed = failed || !done;
+      continue;
+    }
     auto target = session.open(name, true);
     const auto entry = journal(session, "backup replicate", "copy to " + name);
     auto copied = target ? session.repository->copy({}, **target, session.within(std::chrono::hours(48))) : Result<void>(fail(target.error()));

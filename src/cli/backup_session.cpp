@@ -14,6 +14,7 @@
 
 #include "base/files.hpp"
 #include "cli/backup.hpp"
+#include "cli/secrets.hpp"
 #include "compose/load.hpp"
 #include "engine/context.hpp"
 #include "wiring/wiring.hpp"
@@ -159,6 +160,9 @@ Result<std::unique_ptr<backup::Repository>> BackupSession::open(const std::strin
   }
   if (!chosen.location.url.empty() && chosen.location.url.find(':') == std::string::npos && !chosen.location.url.starts_with('/') && !chosen.location.url.starts_with('.'))
     chosen.location.url = sources::clean_path(chosen.location.url, working_directory);
+  if (!chosen.password_secret.empty() && sealed) {
+    DM_TRY(chosen.location.password, during(fmt::format("looking for the password of repository '{}'", chosen.location.name), sealed(chosen.password_secret)));
+  }
   bool made = false;
   DM_TRY(auto location, backup::with_password(chosen, folder.empty() ? working_directory : folder, create && password_file.empty(), made));
   if (made)
@@ -186,6 +190,17 @@ Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& ou
   out.environment = args.project.environment;
   out.working_directory = args.project.working_directory;
   out.stop = watch_signals();
+  out.sealed = [sources = key_sources(args), &out](const std::string& name) -> Result<std::string> {
+    DM_TRY(auto keys, secrets::Keyring::load(sources));
+    const auto paths = secrets::sealed_env_files(sources::disk(), out.folder.empty() ? out.working_directory : out.folder);
+    for (const auto& path : paths) {
+      DM_TRY(const auto file, secrets::open_sealed(path, keys));
+      const auto& leaves = file.opened.document.leaves;
+      for (std::size_t i = 0; i < leaves.size(); ++i)
+        if (leaves[i].type != secrets::LeafType::comment && leaves[i].path == std::vector<std::string>{name}) return std::string(file.opened.values[i].plain.reveal());
+    }
+    return fail(Error{Errc::not_found, fmt::format("no sealed file of the project has a secret '{}'", name), {}, kNoSecrets});
+  };
   args.project.lenient = true;
   const auto loaded = compose::load(args.project, sources::disk());
   if (loaded.usable) {

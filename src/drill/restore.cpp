@@ -76,7 +76,7 @@ class Rehearsal {
     stage.containers.push_back(id);
     DM_CHECK(during("starting the stand-in", engine_.start(id, deadline_)));
     target.container = id;
-    DM_CHECK(during("waiting for the stand-in", driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(5)))));
+    DM_CHECK(during("waiting for the stand-in", driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10)))));
     const auto then = target;
     target.facts["stand_in"] = "yes";
     // Those whose server comes up with its data cannot be asked yet; their version is that of the image.

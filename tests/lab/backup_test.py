@@ -248,6 +248,46 @@ def test_an_off_site_copy_is_restored_from_alone():
     that(done.returncode == 0 and "whole" in done.stdout, done.stdout)
 
 
+def test_a_mirror_does_not_take_over_deletion_or_damage():
+    if not shutil.which("rsync"):
+        return
+    mirror = S.work / "mirror"
+    S.dm("backup", "replicate", "--to", f"rsync:{mirror}", status=0)
+    packs = sorted(p.relative_to(S.repository) for p in (S.repository / "data").rglob("*") if p.is_file())
+    saved = {p: (S.repository / p).read_bytes() for p in packs[:2]}
+    (S.repository / packs[0]).chmod(0o600)
+    (S.repository / packs[0]).write_bytes(b"damaged")
+    (S.repository / packs[1]).unlink()
+    S.dm("backup", "replicate", "--to", f"rsync:{mirror}")
+    that((mirror / packs[0]).read_bytes() == saved[packs[0]] and (mirror / packs[1]).exists(), "the mirror is whole")
+    that(S.dm("backup", "verify", "--read-data", repository=mirror)[0] == 0, "it verifies")
+    that(S.json("drill", "restore", "db", repository=mirror, status=0)["outcome"] == "verified", "and comes back")
+    for path, content in saved.items():
+        (S.repository / path).write_bytes(content)
+    next_run_works()
+
+
+def test_an_append_only_repository_takes_backups_and_lets_nothing_be_deleted():
+    if not shutil.which("rclone"):
+        return
+    port, store = 28000 + os.getpid() % 10000, S.work / "far"
+    store.mkdir()
+    server = subprocess.Popen(["rclone", "serve", "restic", "--append-only", "--addr", f"127.0.0.1:{port}", str(store)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "RCLONE_CONFIG": "/dev/null"})
+    try:
+        url = f"rest:http://127.0.0.1:{port}/"
+        eventually("the server listens", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], stderr=subprocess.DEVNULL).returncode == 0, 20)
+        S.json("backup", "run", repository=url, status=0)
+        before = sorted(str(p) for p in store.rglob("*") if p.is_file() and "locks" not in p.parts)
+        env = {**os.environ, "RESTIC_REPOSITORY": url, "RESTIC_PASSWORD": (S.work / "key").read_text().strip()}
+        done = subprocess.run(["restic", "forget", "--unsafe-allow-remove-all", "--host", S.name, "--prune"], env=env, capture_output=True, text=True)
+        that(done.returncode != 0, f"deleting is refused: {done.stdout}{done.stderr}")
+        that(sorted(str(p) for p in store.rglob("*") if p.is_file() and "locks" not in p.parts) == before, "nothing is gone")
+        that(S.dm("backup", "verify", "--read-data", repository=url)[0] == 0, "all is there")
+    finally:
+        server.kill()
+        server.wait()
+
+
 if __name__ == "__main__":
     random.seed(1)
     if not engine.find()[1]:

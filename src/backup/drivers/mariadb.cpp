@@ -148,8 +148,9 @@ class Mariadb final : public Driver {
   Result<void> await(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
     std::string last = "no answer yet";
     while (true) {
-      DM_TRY(const auto state, engine.container(target.container, deadline.at_most(std::chrono::seconds(20))));
-      if (!state.running) return fail(Errc::failed, fmt::format("the server stopped with {} before it was ready", state.exit_code));
+      const auto state = engine.container(target.container, deadline.at_most(std::chrono::seconds(20)));  // a busy engine is asked again
+      if (!state && (state.error().code != Errc::timeout || deadline.passed())) return fail(state.error());
+      if (state && !state->running) return fail(Errc::failed, fmt::format("the server stopped with {} before it was ready", state->exit_code));
       // The image's first server, for its own set-up, is no process 1.
       constexpr std::string_view kFirst = R"sh(case $(cat /proc/1/comm) in mariadbd|mysqld) exit 0 ;; esac; exit 1)sh";
       if (run_inside(engine, target.container, {.name = "mariadb client", .script = kFirst}, deadline.at_most(std::chrono::seconds(15)))) {

@@ -150,8 +150,7 @@ class Postgres final : public Driver {
     out.network = "none";
     const auto user = fact(target, "user");
     // Nothing but its own processes can reach it: no password is needed, and none is in its environment.
-    out.env = {"POSTGRES_HOST_AUTH_METHOD=trust", "POSTGRES_USER=" + (user.empty() ? "postgres" : user), "POSTGRES_PASSWORD=", "POSTGRES_DB=template1"};
-    out.env[3] = "POSTGRES_DB=postgres";
+    out.env = {"POSTGRES_HOST_AUTH_METHOD=trust", "POSTGRES_USER=" + (user.empty() ? "postgres" : user), "POSTGRES_PASSWORD=", "POSTGRES_DB=postgres", "POSTGRES_INITDB_ARGS=--no-sync"};
     out.command = {"postgres", "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off", "-c", "max_wal_size=4GB", "-c", "listen_addresses="};
     if (const auto preload = fact(target, "preload"); !preload.empty()) out.command.insert(out.command.end(), {"-c", "shared_preload_libraries=" + preload});
     return out;
@@ -168,8 +167,10 @@ exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
     int good = 0;
     std::string last = "no answer yet";
     while (true) {
-      DM_TRY(const auto state, engine.container(target.container, deadline.at_most(std::chrono::seconds(20))));
-      if (!state.running) return fail(Errc::failed, fmt::format("the server stopped with {} before it was ready", state.exit_code));
+      // A busy engine is asked again until the deadline.
+      const auto state = engine.container(target.container, deadline.at_most(std::chrono::seconds(20)));
+      if (!state && (state.error().code != Errc::timeout || deadline.passed())) return fail(state.error());
+      if (state && !state->running) return fail(Errc::failed, fmt::format("the server stopped with {} before it was ready", state->exit_code));
       auto result = run_inside(engine, target.container, {.script = kReady, .words = {user}}, deadline.at_most(std::chrono::seconds(15)));
       good = result ? good + 1 : 0;
       if (!result) last = result.error().message;
