@@ -12,7 +12,7 @@ bool job_name(std::string_view name) {
     const auto word = name.substr(0, end);
     name.remove_prefix(std::min(end + 1, name.size()));
     for (const auto job : {"init", "initdb", "migrate", "migration", "migrations", "migrator", "setup", "bootstrap", "seed", "seeder", "provision", "job", "oneshot",
-                           "generate", "createbuckets", "createdb", "mkdir", "chown", "permissions"})
+                           "generate", "pull", "import", "download", "createbuckets", "createdb", "mkdir", "chown", "permissions"})
       if (word == job) return true;
   }
   return false;

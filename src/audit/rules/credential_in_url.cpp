@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
@@ -60,13 +61,26 @@ constinit const Rule credential_in_url{
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          struct Url {
+            std::string_view variable;
+            Location where;
+            std::vector<ServiceId> services;
+          };
+          std::vector<Url> urls;
+          std::map<Location, std::size_t> known;  // an anchor that several services take is one place
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             for (const auto& variable : service.environment) {
               if (variable.from_env_file || variable.value.node->kind != compose::Kind::string) continue;
               if (!has_password(*variable.value.node)) continue;
-              report.add(variable.value.where(), id, fmt::format("{} of '{}' is a URL with its password written out", variable.name, service.name));
+              const auto [at, fresh] = known.emplace(variable.value.where(), urls.size());
+              if (fresh) urls.push_back({variable.name, variable.value.where(), {}});
+              urls[at->second].services.push_back(id);
             }
           });
+          for (auto& url : urls) {
+            auto message = fmt::format("{} of {} is a URL with its password written out", url.variable, quoted_names(input, url.services));
+            report.add_all({url.where}, std::move(url.services), std::move(message));
+          }
         },
 };
 

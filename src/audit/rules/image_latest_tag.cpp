@@ -44,7 +44,7 @@ constinit const Rule image_latest_tag{
             if (!name.digest.empty() || (!name.tag.empty() && name.tag != "latest")) return;
             where.push_back(service.image.where());
             ids.push_back(id);
-            if (ids.size() <= 12) images += fmt::format("{}{}", images.empty() ? "" : ", ", service.image.value);
+            if (images.find(service.image.value) == std::string::npos && ids.size() <= 12) images += fmt::format("{}{}", images.empty() ? "" : ", ", service.image.value);
           });
           if (ids.empty()) return;
           auto message = ids.size() == 1 ? fmt::format("'{}' runs whatever {} is today", input.wiring.service(ids[0]).name, images)

@@ -18,6 +18,20 @@ std::string waits_for(const Input& input, const Location& where) {
   return {};
 }
 
+/// The place is a container name that two services share which no profile switches on together (a CPU and a GPU variant).
+bool never_together(const Input& input, const Location& where) {
+  for (const auto& service : input.project.services) {
+    if (!service.container_name || service.container_name.where() != where) continue;
+    return std::ranges::all_of(input.project.services, [&](const compose::Service& other) {
+      if (&other == &service || other.container_name.value != service.container_name.value) return true;
+      return !service.profiles.empty() && !other.profiles.empty() && std::ranges::none_of(service.profiles, [&](const auto& mine) {
+        return std::ranges::any_of(other.profiles, [&](const auto& theirs) { return theirs.value == mine.value; });
+      });
+    });
+  }
+  return false;
+}
+
 }  // namespace
 
 constinit const Rule project_does_not_load{
@@ -44,6 +58,14 @@ constinit const Rule project_does_not_load{
     depends_on: [later]
   later:
     image: example/app:1.0
+  model-cpu:
+    image: example/model:1.0
+    container_name: model
+    profiles: [cpu]
+  model-gpu:
+    image: example/model:1.0
+    container_name: model
+    profiles: [gpu]
 )",
     .minutes = 10,
     .check =
@@ -51,7 +73,7 @@ constinit const Rule project_does_not_load{
           std::vector<Location> env_files;  // DM0106 speaks of these
           for (const auto& missing : missing_env_files(input)) env_files.insert(env_files.end(), missing.where.begin(), missing.where.end());
           for (const auto& diagnostic : input.diagnostics)
-            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && std::ranges::find(env_files, diagnostic.where) == env_files.end()) {
+            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && !never_together(input, diagnostic.where) && std::ranges::find(env_files, diagnostic.where) == env_files.end()) {
               auto& finding = report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
               if (const auto name = waits_for(input, diagnostic.where); !name.empty()) {
                 finding.severity = Severity::low;

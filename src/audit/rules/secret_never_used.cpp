@@ -16,7 +16,7 @@ bool mentioned(const Input& input, std::string_view name) {
   for (const auto& file : input.wiring.config_files)
     if (file.file != sources::kNoFile && input.project.texts.at(file.file).content.find(name) != std::string::npos) return true;
   return std::ranges::any_of(input.project.services, [&](const compose::Service& service) {
-    return std::ranges::any_of(service.environment, [&](const auto& variable) { return variable.name == name && variable.value.node->is_null(); });
+    return std::ranges::any_of(service.environment, [&](const auto& variable) { return variable.name == name; });  // `- NAME` passes it on
   });
 }
 
@@ -50,10 +50,13 @@ DB_PASSWORD=one
     .look_alike = R"(services:
   app:
     image: example/app:1
-    environment: {DB_PASSWORD: "${DB_PASSWORD:?}"}
+    environment:
+      - DB_PASSWORD=${DB_PASSWORD:?}
+      - APP_SECRET_KEY
 -- .env
 DB_PASSWORD=one
 RADIO_PASSWORD=two
+APP_SECRET_KEY=three
 -- radio.yml
 services:
   radio:
