@@ -36,6 +36,7 @@ NASTY = {
 }
 SERVICES = ["postgres", "pgbouncer", "mariadb", "mariadb-init", "mariadb-seafile", "mariadb-seafile-init", "redis", "redis-mastodon", "memcached",
             "ldap", "prometheus", "alertmanager", "caddy"]
+PATIENCE = os.environ.get("STACK_LAB_PATIENCE", "30s")
 WITHOUT = os.environ.get("STACK_LAB_WITHOUT", "").split()  # services to leave out, on a machine that lacks their images
 SERVICES = [s for s in SERVICES if s not in WITHOUT]
 LASTING = [s for s in SERVICES if not s.endswith("-init")]
@@ -92,11 +93,14 @@ def clean():
 def override():
     key, value = LABEL.split("=")
     lines = ["services:"]
-    for service, image in IMAGES.items():
-        lines += [f"  {service}:", f"    image: datamancy-lab/{image}", f"    labels: {{{key}: {value}}}"]
+    for service, image in {**{s: f"datamancy-lab/{i}" for s, i in IMAGES.items()}, "ldap": LDAP_IMAGE}.items():
+        lines += [f"  {service}:", f"    image: {image}", f"    labels: {{{key}: {value}}}"]
+        if not service.endswith("-init"):  # the checks are the stack's; only their patience is for a machine that compiles at the same time
+            lines.append(f"    healthcheck: {{timeout: {PATIENCE}, retries: 20}}")
+        if service in ("caddy", "ldap"):
+            lines.append("    build: !reset null")
         if service == "caddy":
-            lines += ["    build: !reset null", "    ports: !reset []"]
-    lines += ["  ldap:", f"    image: {LDAP_IMAGE}", "    build: !reset null", f"    labels: {{{key}: {value}}}"]
+            lines.append("    ports: !reset []")
     (FOLDER / "override.yaml").write_text("\n".join(lines) + "\n")
 
 
