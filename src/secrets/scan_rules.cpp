@@ -58,7 +58,7 @@ constexpr std::array<std::string_view, 24> kKeyBefore{"security", "account", "st
                                                       "license", "vault", "webhook", "token"};
 constexpr std::array<std::string_view, 10> kNotBeforePass{"proxy", "fastcgi", "uwsgi", "grpc", "scgi", "memcached", "by", "first", "second", "multi"};
 /// Words that make the name speak of something else, wherever they stand.
-constexpr std::array<std::string_view, 14> kElse{"public", "publishable", "allow", "existing", "pull", "site", "csrf", "forgot", "forgotten", "reset", "placeholder", "label", "description", "example"};
+constexpr std::array<std::string_view, 17> kElse{"max", "min", "limit", "public", "publishable", "allow", "existing", "pull", "site", "csrf", "forgot", "forgotten", "reset", "placeholder", "label", "description", "example"};
 
 constexpr std::array<std::string_view, 27> kNothing{"true", "false", "yes", "no", "on", "off", "none", "null", "nil", "string", "str", "required", "optional", "disabled", "enabled", "auto", "random", "prompt",
                                                     "generate", "generated", "undefined", "todo", "tbd", "default", "write", "read", "*"};
@@ -98,9 +98,10 @@ ValueKind value_kind(std::string_view value) {
   if (sensitive::looks_hashed(value) || value.starts_with("$$2") || value.starts_with("$$argon2") || value.starts_with("$$apr1$$") || value.starts_with("$$6$$") || value.starts_with("pbkdf2:")) return ValueKind::hash;
   const auto low = folded(value);
   if (one_of(low, kNothing)) return ValueKind::nothing;
-  for (auto at = value.find('$'); at != std::string_view::npos; at = value.find('$', at + 1)) {  // "$${X}" too: Compose's own escape
+  for (auto at = value.find('$'); at != std::string_view::npos; at = value.find('$', at + 1)) {
     const char next = at + 1 < value.size() ? value[at + 1] : '\0';
-    if (next == '{' || next == '(' || lower(next) || upper(next) || next == '_') return ValueKind::reference;
+    const bool doubled = at > 0 && value[at - 1] == '$';  // "$${X}" is the shell's; "$$ecret" a dollar sign and letters
+    if (next == '{' || next == '(' || upper(next) || next == '_' || (lower(next) && !doubled)) return ValueKind::reference;
   }
   if (value.find("{{") != std::string_view::npos || value.find("<%") != std::string_view::npos || value.find("%(") != std::string_view::npos) return ValueKind::reference;
   if (value.front() == '<' && value.back() == '>') return ValueKind::nothing;

@@ -21,7 +21,7 @@ std::vector<std::string> found(std::string_view path, std::string_view text) {
 TEST(Scan, NamesAreJudgedByTheirEnd) {
   for (const auto* name : {"DB_PASSWORD", "dbPassword", "api_key", "AWS_SECRET_ACCESS_KEY", "SECRET_KEY_BASE", "MYSQL_ROOT_PASSWORD", "smtp-pass", "JWT_SECRET", "authToken", "GF_SECURITY_ADMIN_PASSWORD", "POSTGRES_PASSWORD2"})
     EXPECT_TRUE(secret_variable(name)) << name;
-  for (const auto* name : {"DB_PASSWORD_FILE", "TOKEN_ENDPOINT", "API_TOKEN_TTL", "PUBLIC_KEY", "proxy_pass", "SECRET_NAME", "PASSWORD_POLICY", "key", "existingSecret", "bypass", "PASSWORD_MIN_LENGTH", "compass", "KEYCLOAK_HOST"})
+  for (const auto* name : {"DB_PASSWORD_FILE", "TOKEN_ENDPOINT", "API_TOKEN_TTL", "PUBLIC_KEY", "proxy_pass", "SECRET_NAME", "PASSWORD_POLICY", "key", "existingSecret", "bypass", "PASSWORD_MIN_LENGTH", "compass", "KEYCLOAK_HOST", "GPT_MAX_TOKENS"})
     EXPECT_FALSE(secret_variable(name)) << name;
 }
 
@@ -63,6 +63,13 @@ TEST(Scan, EnvFilesAndTheirLookAlikes) {
 
 TEST(Scan, CodeNeedsQuotes) {
   EXPECT_THAT(found("app.py", "password = get_password()\ntoken = settings.TOKEN\nDB_PASSWORD = \"aG7kQ2mZ9\"\n"), ElementsAre("secret-literal 3 DB_PASSWORD"));
+}
+
+TEST(Scan, ADollarSignIsAReferenceWhereANameFollows) {
+  EXPECT_EQ(value_kind("$${REDIS_PASSWORD}"), ValueKind::reference);
+  EXPECT_EQ(value_kind("$$(cat /run/secrets/x)"), ValueKind::reference);
+  EXPECT_EQ(value_kind("1234#$$ecret5"), ValueKind::literal);
+  EXPECT_EQ(value_kind("$other"), ValueKind::reference);
 }
 
 TEST(Scan, FlagsOfAnyProgramAndWhatWasCommentedOut) {
