@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "audit/rules/live_rules.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit {
@@ -42,7 +43,9 @@ Finding& Report::add_all(std::vector<Location> where, std::vector<ServiceId> ser
 
 std::span<const Rule* const> all_rules() {
 #define DM_LIST_RULE(name) &rules::name,
-  static constexpr const Rule* kRules[] = {DM_AUDIT_RULES(DM_LIST_RULE)};
+#define DM_LIST_LIVE_RULE(name) &rules::name.rule,
+  static constexpr const Rule* kRules[] = {DM_AUDIT_RULES(DM_LIST_RULE) DM_LIVE_RULES(DM_LIST_LIVE_RULE)};
+#undef DM_LIST_LIVE_RULE
 #undef DM_LIST_RULE
   return kRules;
 }

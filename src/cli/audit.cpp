@@ -47,10 +47,12 @@ int audit(Args& args) {
   if (!least) return unknown("audit", show);
   const auto render = renderer(format);
   if (render == nullptr) return unknown("audit", format);
+  LiveOptions live;
+  if (!take_live(args, live)) return kUsage;
   std::string baseline;
   if (!take_path(args, "audit", baseline)) return kUsage;
   Judged judged;
-  if (!judge(args, baseline, judged)) return kFailed;
+  if (!judge(args, baseline, judged, live)) return kFailed;
   const auto input = judged.input();
   if (!write_baseline.empty()) {
     if (!write_output(write_baseline, audit::baseline(input, judged.findings))) return kFailed;

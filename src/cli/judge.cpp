@@ -2,6 +2,7 @@
 
 #include "cli/secrets.hpp"
 
+#include "audit/live.hpp"
 #include "audit/suppress.hpp"
 
 #include <fmt/format.h>
@@ -60,7 +61,7 @@ bool take_path(Args& args, std::string_view verb, std::string& baseline) {
   return true;
 }
 
-bool judge(Args& args, const std::string& baseline, Judged& out) {
+bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptions& live) {
   args.project.lenient = true;
   read_stdin(args.project);
   // Sealed variables are known by name; their values are placeholders, so that no finding can show one.
@@ -76,6 +77,13 @@ bool judge(Args& args, const std::string& baseline, Judged& out) {
   out.wiring = wiring::wire(*out.loaded.project, out.products);
   const auto input = out.input();
   out.findings = audit::audit(input);
+  auto facts = get_facts(args, live, *out.loaded.project);
+  if (!facts) {
+    complain(facts.error());
+    return false;
+  }
+  out.facts = *std::move(facts);
+  if (out.facts) audit::join(out.findings, audit::audit_live(input, *out.facts));
   audit::Suppressions suppressions;
   if (!read_suppressions(out, baseline, suppressions)) return false;
   for (const auto& warning : audit::suppress(input, std::move(suppressions), out.findings)) fmt::print(stderr, "warning: {}\n", warning);

@@ -5,6 +5,7 @@
 
 #include "cli/judge.hpp"
 #include "cli/proofs.hpp"
+#include "readiness/observed.hpp"
 #include "report/summary.hpp"
 
 namespace dm::cli {
@@ -32,12 +33,23 @@ int report(Args& args) {
   if (!args.option("--date", date)) date = today(args.project);
   const bool explain_sum = args.has("--explain");
   if (format != "markdown" && format != "json" && format != "html") return unknown("report", format);
+  LiveOptions live;
+  if (!take_live(args, live)) return kUsage;
   std::string baseline;
   if (!take_path(args, "report", baseline)) return kUsage;
   Judged judged;
-  if (!judge(args, baseline, judged)) return kFailed;
+  if (!judge(args, baseline, judged, live)) return kFailed;
   const auto input = judged.input();
-  const auto proofs = stored_proofs(args, std::string(input.project.name));
+  auto proofs = stored_proofs(args, std::string(input.project.name));
+  if (judged.facts) {
+    if (!proofs) proofs.emplace();
+    proofs->binding.engine = judged.facts->engine.id;
+    if (proofs->now == 0) proofs->now = std::time(nullptr);
+    for (auto& proof : readiness::observed_proofs(*judged.facts)) {
+      std::erase_if(proofs->newest, [&](const auto& older) { return older.control == proof.control && older.subject.empty() && older.made <= proof.made; });
+      proofs->newest.push_back(std::move(proof));
+    }
+  }
   const auto summary = report::summarise(input, judged.findings, std::move(date), proofs ? &*proofs : nullptr);
   const auto text = explain_sum ? report::explain_score(summary.readiness)
                     : format == "json" ? report::to_json(summary)

@@ -162,9 +162,15 @@ std::optional<Error> not_started(const std::string& doing, int code, std::string
 /// Ends an exec that nobody waits for any more: the engine itself would let it run on. Only where its processes are ours to see.
 Result<void> Docker::end_exec(const std::string& container, const std::string& exec) {
   const auto soon = Deadline::in(std::chrono::seconds(3));
-  DM_TRY(const std::string json, get("looking at an exec", "/exec/" + escape(exec) + "/json", {}, soon));
-  DM_TRY(const ExecState state, parse_exec_state(json));
-  if (!state.running || state.pid <= 1 || !options_.local) return {};
+  ExecState state;
+  for (;;) {  // an engine under load may not have started it yet
+    DM_TRY(const std::string json, get("looking at an exec", "/exec/" + escape(exec) + "/json", {}, soon));
+    DM_TRY(state, parse_exec_state(json));
+    if (state.known || !options_.local) return {};
+    if (state.running && state.pid > 1) break;
+    if (soon.passed()) return fail(Errc::timeout, "the engine neither started nor ended it");
+    ::poll(nullptr, 0, 50);
+  }
   DM_TRY(const Container what, this->container(container, soon));
   std::vector<std::int64_t> pids;
   family(state.pid, pids);
@@ -196,7 +202,13 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   start.upgrade = true;
   start.content_type = "application/json";
   start.body = R"({"Detach":false,"Tty":false})";
-  DM_TRY(auto stream, open(doing, std::move(start), "/exec/" + escape(exec_id) + "/start", {}, deadline));
+  auto opened = open(doing, std::move(start), "/exec/" + escape(exec_id) + "/start", {}, deadline);
+  if (!opened) {
+    const auto code = opened.error().code;
+    if (code == Errc::timeout || (code == Errc::conflict && deadline.stopped())) static_cast<void>(end_exec(id, exec_id));
+    return fail(std::move(opened).error());
+  }
+  const auto stream = *std::move(opened);
   std::string rest;
   const auto connection = stream->hijack(rest);
 
@@ -251,7 +263,7 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   if (writer.joinable()) writer.join();
   if (auto error = feeding.with([](auto& kept) { return std::move(kept); })) ended = fail(*std::move(error));
   if (!ended) {
-    if (const auto cleaned = end_exec(id, exec_id); !cleaned) ended.error().during.push_back("ending it: " + cleaned.error().describe());
+    if (const auto cleaned = end_exec(id, exec_id); !cleaned) ended.error().message += fmt::format("; the command may still run: {}", cleaned.error().message);
     return during(doing, Result<ExecResult>(fail(std::move(ended).error())));
   }
   DM_CHECK(output.finish());

@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <set>
 
+#include "audit/live.hpp"
+#include "audit/rules/live_rules.hpp"
 #include "audit/rules/rules.hpp"
 #include "compose/load.hpp"
+#include "facts/json.hpp"
 
 namespace dm::audit {
 namespace {
@@ -59,7 +62,15 @@ std::vector<std::string> found(const Rule& rule, const Example& example) {
   const auto wiring = wiring::wire(*loaded.project, products);
   std::vector<Finding> findings;
   Report report(rule, findings);
-  rule.check({*loaded.project, wiring, loaded.diagnostics, example.files, *loaded.project}, report);
+  const Input input{*loaded.project, wiring, loaded.diagnostics, example.files, *loaded.project};
+  rule.check(input, report);
+  // An example of a rule over facts has a file with what was observed.
+  const auto live = std::ranges::find_if(live_rules(), [&](const LiveRule* one) { return &one->rule == &rule; });
+  if (live != live_rules().end()) {
+    const auto facts = facts::from_json(*example.files.read("/project/facts.json"));
+    EXPECT_TRUE(facts) << facts.error().describe();
+    if (facts) (*live)->look(LiveInput{input, &*facts}, report);
+  }
   std::vector<std::string> out;
   for (const Finding& finding : findings) {
     EXPECT_FALSE(finding.where.empty());
@@ -120,6 +131,7 @@ TEST(Catalogue, EveryRuleFileIsListed) {
   std::set<std::string> listed{"helpers.cpp"};
 #define DM_NAME_RULE(name) listed.insert(#name ".cpp");
   DM_AUDIT_RULES(DM_NAME_RULE)
+  DM_LIVE_RULES(DM_NAME_RULE)
 #undef DM_NAME_RULE
   std::set<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(DM_SOURCE_DIR "/src/audit/rules")) {

@@ -1,0 +1,49 @@
+#include "readiness/observed.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace dm::readiness {
+namespace {
+
+/// Why the facts do not tell about a control; "" = they do. The controls that live rules judge.
+struct Covered {
+  std::string_view control;
+  std::string_view says;
+  bool (*told)(const facts::Facts& facts);
+};
+
+bool containers(const facts::Facts& facts) { return !facts.containers.empty(); }
+bool all_limited(const facts::Facts& facts) {  // DM1004 compares what the files declare; proven is only that each has a limit
+  return containers(facts) && std::ranges::none_of(facts.containers, [](const auto& one) { return one.state == "running" && !one.oneoff && one.memory_limit == 0; });
+}
+bool disks(const facts::Facts& facts) { return !facts.host.disks.empty(); }
+
+constexpr Covered kCovered[] = {
+    {"R42", "no container is missing, stopped, unhealthy or restarting", containers},
+    {"R47", "each running container has its memory limit", all_limited},
+    {"R50", "each running container rotates its log", containers},
+    {"R52", "the disks of the engine and of the volumes have room", disks},
+};
+
+}  // namespace
+
+std::vector<state::Proof> observed_proofs(const facts::Facts& facts) {
+  std::vector<state::Proof> out;
+  for (const auto& covered : kCovered) {
+    if (!covered.told(facts)) continue;
+    state::Proof proof;
+    proof.control = covered.control;
+    proof.result = state::Outcome::verified;
+    proof.evidence = fmt::format("{} ({} containers)", covered.says, facts.containers.size());
+    proof.made = facts.observed;
+    proof.expires = facts.observed + kLookHolds;
+    proof.binding.engine = facts.engine.id;
+    proof.command = "datamancy audit --live";
+    out.push_back(std::move(proof));
+  }
+  return out;
+}
+
+}  // namespace dm::readiness
