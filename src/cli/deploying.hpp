@@ -9,6 +9,7 @@
 #include "deploy/bring_up.hpp"
 #include "deploy/content.hpp"
 #include "deploy/plan.hpp"
+#include "deploy/preflight.hpp"
 
 namespace dm::cli {
 
@@ -42,6 +43,8 @@ struct UpRequest {
 };
 bool take_up_options(Args& args, std::string_view verb, UpRequest& out);
 int run_up(Args& args, UpRequest& request);
+/// Preflight's part about templates: none where the project has none; else what `datamancy render --check` says.
+std::vector<deploy::Problem> rendering_problems(const Session& session);
 /// Stops and removes the containers of services in `names` that the session's project does not have. Volumes stay.
 void remove_services(Session& session, const std::set<std::string, std::less<>>& names);
 

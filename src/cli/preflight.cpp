@@ -2,11 +2,44 @@
 
 #include <cstdio>
 
+#include "cli/deploying.hpp"
 #include "cli/session.hpp"
 #include "compose/units.hpp"
 #include "deploy/preflight.hpp"
 
 namespace dm::cli {
+namespace {
+
+/// A schema of variables, or a template in the project's folder or a folder of it.
+bool has_templates(const std::string& folder) {
+  const auto& files = sources::disk();
+  if (files.stat(folder + "/variables.yaml").kind == sources::Kind::regular) return true;
+  for (const auto& name : files.list(folder)) {
+    if (name.ends_with(".tmpl")) return true;
+    if (name.starts_with('.') || files.stat(folder + "/" + name).kind != sources::Kind::directory) continue;
+    for (const auto& inner : files.list(folder + "/" + name))
+      if (inner.ends_with(".tmpl")) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<deploy::Problem> rendering_problems(const Session& session) {
+  const auto& folder = session.project().folder;
+  if (!has_templates(folder)) return {};
+  Command command;
+  command.argv = {"/proc/self/exe", "render", "--check", folder};
+  const auto done = run_process(command, {}, session.within(std::chrono::seconds(60)));
+  if (!done) return {{"templates", true, fmt::format("templates cannot be judged: {}", done.error().message), "datamancy render --check"}};
+  if (done->fine()) return {};
+  auto said = done->out + done->err;
+  while (said.ends_with('\n')) said.pop_back();
+  std::string line;
+  for (const char c : said.substr(0, 600)) line += c == '\n' ? std::string("; ") : std::string(1, c);
+  if (done->status == kFindings) return {{"templates", false, "rendered configuration is not what the templates give: " + line, "datamancy render"}};
+  return {{"templates", true, "templates cannot be rendered: " + line, "mend them, then datamancy render"}};
+}
 
 int preflight(Args& args) {
   const bool json = args.has("--json");
@@ -25,7 +58,8 @@ int preflight(Args& args) {
   if (!open_session(args, names, session, exit)) return exit;
   const auto around = deploy::gather(*session.engine, session.wiring, session.services, session.within(std::chrono::seconds(60)));
   if (!around) return complain(around.error());
-  const auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = *bytes});
+  auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = *bytes});
+  for (auto& problem : rendering_problems(session)) problems.push_back(std::move(problem));
   if (!write_output("", json ? deploy::preflight_json(problems) : deploy::preflight_text(problems))) return kFailed;
   if (!json && problems.empty())
     fmt::print("{}: {} checks, nothing in the way (engine {}, compose {})\n", session.project().name, deploy::preflight_checks().size(), around->engine.server_version, around->compose_version);

@@ -203,7 +203,8 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   if (request.preflight && plan.changes()) {
     const auto around = deploy::gather(*session.engine, session.wiring, session.services, session.within(std::chrono::seconds(60)));
     if (!around) return complain(around.error());
-    const auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = request.want_free, .may_pull = request.options.pull != "never"});
+    auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = request.want_free, .may_pull = request.options.pull != "never"});
+    for (auto& problem : rendering_problems(session)) problems.push_back(std::move(problem));
     fmt::print(stderr, "{}", deploy::preflight_text(problems));
     if (deploy::blocked(problems)) {
       fmt::print(stderr, "datamancy: nothing was touched (--no-preflight tries anyway)\n");
