@@ -1,7 +1,9 @@
 // An engine behind ssh: the docker CLI's helper on the other machine joins its standard streams to the engine's socket.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cerrno>
 #include <stop_token>
 #include <thread>
@@ -32,6 +34,7 @@ class SshConnection final : public Connection {
       const auto finished = run_process(command, streams, Deadline(Clock::time_point::max(), stop));
       if (!finished) said_.with([&](std::string& said) { said = finished.error().describe(); });
       fd.reset();
+      done_ = true;
     });
   }
   ~SshConnection() override { runner_.request_stop(); }
@@ -40,7 +43,8 @@ class SshConnection final : public Connection {
 
   Result<std::size_t> read(char* buffer, std::size_t size, const Deadline& deadline) override {
     auto got = stream_->read(buffer, size, deadline);
-    if (got && *got == 0 && !any_) return fail(Errc::unavailable, why());
+    const bool ended = got ? *got == 0 : got.error().code == Errc::unavailable;
+    if (ended && !any_) return fail(Errc::unavailable, why());
     if (got && *got > 0) any_ = true;
     return got;
   }
@@ -54,6 +58,7 @@ class SshConnection final : public Connection {
 
  private:
   std::string why() const {
+    for (int waited = 0; !done_ && waited < 1000; waited += 20) ::poll(nullptr, 0, 20);  // its last words may still be on the way
     auto said = said_.with([](const std::string& text) { return text; });
     while (said.ends_with('\n') || said.ends_with('\r')) said.pop_back();
     return fmt::format("ssh to '{}' gave no engine{}{} (it needs a key without a question, and the docker CLI on that machine)", name_, said.empty() ? "" : ": ", said);
@@ -63,6 +68,7 @@ class SshConnection final : public Connection {
   Guarded<std::string> said_;
   std::unique_ptr<Connection> stream_;
   bool any_ = false;
+  std::atomic<bool> done_ = false;
   std::jthread runner_;  // last: ends first
 };
 

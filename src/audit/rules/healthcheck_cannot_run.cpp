@@ -11,7 +11,7 @@ constinit const LiveRule healthcheck_cannot_run{
         .area = Area::operations,
         .summary = "a healthcheck whose tool cannot be started",
         .rationale = "The engine tries to run the check and cannot: the tool is not in the image, or may not be executed. The container is called unhealthy although the service may be fine, whatever waits for it never starts, and a restarter would restart it for ever.",
-        .fix = "Use a tool that the image has (`datamancy fix` knows many), or build one in.",
+        .fix = "Use a tool that the image has, or build one in.",
         .checks = "110 O1 O35",
         .bad = R"(services:
   app:  # <- DM1006

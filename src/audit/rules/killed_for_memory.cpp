@@ -11,7 +11,7 @@ constinit const LiveRule killed_for_memory{
         .area = Area::operations,
         .summary = "containers in which the kernel killed a process for memory",
         .rationale = "The limit was reached and the kernel killed a process. Often only a worker dies and the container goes on, so that nobody notices: the engine flags it at most when the main process ends.",
-        .fix = "Give it more memory, or find what takes it: `datamancy limits recommend` says how much it uses.",
+        .fix = "Give it more memory, or find what takes it.",
         .checks = "O52",
         .bad = R"(services:
   app:  # <- DM1008

@@ -11,7 +11,7 @@ constinit const LiveRule limit_not_in_force{
         .area = Area::operations,
         .summary = "limits in force that differ from the files",
         .rationale = "A limit in a file holds nobody back: it counts when the engine and the kernel have it. Containers created before the limit was written, `docker update`, and engines without the controller run without it.",
-        .fix = "Recreate the container (`datamancy up SERVICE`), or set it in place: `docker update --memory ...`. Then prove it: `datamancy drill memory`.",
+        .fix = "Recreate the container (`datamancy up SERVICE`), or set it in place: `docker update --memory ...`.",
         .checks = "54 55 57 O10 O36",
         .bad = R"(services:
   app:  # <- DM1004

@@ -11,7 +11,7 @@ constinit const LiveRule memory_near_limit{
         .area = Area::operations,
         .summary = "containers that use over 80 % of their memory limit",
         .rationale = "The next busy hour reaches the limit, and the kernel kills a process.",
-        .fix = "Raise the limit or find the leak; `datamancy limits recommend` proposes a value from what it really uses.",
+        .fix = "Raise the limit or find the leak.",
         .checks = "O52",
         .bad = R"(services:
   app:  # <- DM1012
