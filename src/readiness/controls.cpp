@@ -5,6 +5,7 @@
 
 #include "readiness/control.hpp"
 #include "sensitive/sensitive.hpp"
+#include "sources/git.hpp"
 
 namespace dm::readiness {
 namespace {
@@ -123,6 +124,12 @@ Verdict judge_central_logs(const Stack& stack) {
   return {.reason = "no service collects logs, and no logging driver sends them anywhere"};
 }
 
+/// O3: without a work tree there is nothing to say about what git would take.
+Verdict judge_git(const Stack& stack) {
+  if (sources::git_root(stack.project->texts.files(), stack.project->folder).empty()) return {.unknown = "the project lies in no git work tree here"};
+  return {};
+}
+
 using enum Area;
 using enum Evidence;
 
@@ -156,7 +163,7 @@ constexpr std::array kControls{
     Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "DM0520 DM0521", secrets, "", judge_sealed, 45},
     Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", files, "DM0108", secrets, ""},
     Control{"R26", "O3", security, 5, "env files are ignored by git and not committed", files, "DM0511", secrets,
-            "git check-ignore -v .env; git log --all --oneline -- .env"},
+            "git check-ignore -v .env; git log --all --oneline -- .env", judge_git},
     Control{"R27", "O2", security, 5, "database init scripts take any password and inject nothing", files, "DM0130 DM0530", init_scripts, ""},
     Control{"R28", "O17", security, 4, "login attempts are limited at the edge", files, "", sign_in, "", judge_rate_limit, 45},
     Control{"R29", "O19", security, 5, "the edge has certificates that renew", engine, "DM0911 DM0913", proxy,
