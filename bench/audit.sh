@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # bench/audit.sh [RUNS]: CPU seconds and peak memory of a whole audit against `docker compose config -q` on the same files, in one
-# run. DATAMANCY and COMPOSE name the programs (default: build/datamancy, docker compose). Files come from bench/synth.py.
+# run. DATAMANCY and COMPOSE name the programs (default: build/datamancy, docker compose); DCLINT and COMPOSE_LINT, where set, those
+# two linters (npm dclint, PyPI compose-lint). Files come from bench/synth.py; LARGE names a further one of your own.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 runs=${1:-9}
@@ -23,4 +24,7 @@ for services in 55 500 5000; do
   measure "datamancy audit, $services services" "$datamancy" -f "$work/compose.yaml" audit --json
   # shellcheck disable=SC2086
   [ "$services" = 5000 ] || measure "compose config -q, $services services" $compose -f "$work/compose.yaml" config -q
+  [ "$services" != 55 ] || [ -z "${DCLINT:-}" ] || measure "dclint, $services services" "$DCLINT" "$work/compose.yaml"
+  [ "$services" != 55 ] || [ -z "${COMPOSE_LINT:-}" ] || measure "compose-lint, $services services" "$COMPOSE_LINT" check "$work/compose.yaml"
 done
+[ -z "${LARGE:-}" ] || measure "datamancy audit, $(basename "$LARGE")" "$datamancy" -f "$LARGE" audit --json

@@ -10,6 +10,7 @@
 #include <cstdio>
 
 #include "base/files.hpp"
+#include "cli/completion.hpp"
 #include "secrets/delivery.hpp"
 #include "sensitive/sensitive.hpp"
 
@@ -70,6 +71,8 @@ constexpr std::array kVerbs{
          "       [--login-resolve HOST:PORT:ADDRESS]] [--healthz URL] [--json]\n"
          "       exit status: 0 all pass, 1 an item fails or is unknown, 2 could not (docs/check.md)",
          check},
+    Verb{"completion", "print completion for a shell", "completion bash|zsh|fish", completion},
+    Verb{"man", "print the manual page", "man   (datamancy man | man -l -)", manual},
     Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"
@@ -232,6 +235,8 @@ int run(int argc, char** argv) {
       else fmt::print("{}\n\nusage: datamancy {}\n", known.summary, known.usage);
       return kClean;
     }
+    // Where a verb has --format json, --json is the same.
+    if (known.usage.find("--format") != std::string_view::npos && known.usage.find("json") != std::string_view::npos && args.has("--json")) args.words.emplace_back("--format=json");
     return known.run(args);
   }
   fmt::print(stderr, "datamancy: unknown verb '{}'; see 'datamancy --help'\n", verb);

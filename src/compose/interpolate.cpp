@@ -373,7 +373,15 @@ class Walker {
 
 }  // namespace
 
-void interpolate(Value& root, const Lookup& lookup, Context& context) { Walker(lookup, context).walk(root); }
+void interpolate(Value& root, const Lookup& lookup, Context& context) {
+  if (root.where) {  // growing by doubling would need three times the room
+    const std::string_view text = context.project.texts.at(root.where.file).content;
+    auto& uses = context.project.variables;
+    const auto most = uses.size() + static_cast<std::size_t>(std::count(text.begin(), text.end(), '$'));
+    if (most > uses.capacity()) uses.reserve(most);
+  }
+  Walker(lookup, context).walk(root);
+}
 
 void collect_variables(Value& root, Context& context) {
   std::vector<Diagnostic> ignored;

@@ -201,10 +201,13 @@ class Reader {
     return context_.project.arena.make(Kind::null);
   }
 
-  Value* scalar(std::size_t before) {
+  Value* scalar(std::size_t before) { return scalar(before, context_.project.arena.make(Kind::string)); }
+
+  /// Fills `value` from the present event.
+  Value* scalar(std::size_t before, Value* value) {
     auto& arena = context_.project.arena;
     const auto& scalar = event_.data.scalar;
-    Value* value = arena.make(Kind::string, span(event_));
+    value->where = span(event_);
     const std::string_view decoded{reinterpret_cast<const char*>(scalar.value), scalar.length};
     auto written = source(value->where);
     if (written.size() == decoded.size() + 2) written = written.substr(1, decoded.size());
@@ -328,7 +331,11 @@ class Reader {
     std::unordered_set<std::string_view> seen;
     const auto base = entries_.size();
     while (next() && event_.type != YAML_MAPPING_END_EVENT) {
-      Value* key = node(depth + 1);
+      // A key is no value of the tree, so it takes no room in the arena; only one with an anchor lives on.
+      Value own;
+      own.kind = Kind::string;
+      const bool plain_key = event_.type == YAML_SCALAR_EVENT && event_.data.scalar.anchor == nullptr;
+      Value* key = plain_key ? scalar(made_++, &own) : node(depth + 1);
       if (failed_) return value;
       if (key->is_sequence() || key->is_mapping()) {
         stop(key->where, "a key must be a string", "quote it");
