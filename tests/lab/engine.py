@@ -16,7 +16,7 @@ def docker(*words, check=True, **more):
     return subprocess.run(["docker", *words], check=check, capture_output=True, **more)
 
 
-def probe(*words, data=None, seconds=60):
+def probe(*words, data=None, seconds=300):  # a loaded machine takes its time
     return subprocess.run([PROBE, "--seconds", str(seconds), *words], input=data, capture_output=True, timeout=seconds + 60)
 
 
