@@ -15,7 +15,7 @@ export DATAMANCY_STATE=$work/state RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$work/
 echo bench >"$work/key"
 
 docker run -d --name "$name" --label "datamancy.test=$label" --label com.docker.compose.project="$name" --label com.docker.compose.service=db \
-  --label com.docker.compose.oneoff=False -e POSTGRES_HOST_AUTH_METHOD=trust --shm-size 256m datamancy-lab/postgres:17 postgres -c fsync=off -c max_wal_size=8GB >/dev/null
+  --label com.docker.compose.oneoff=False -e POSTGRES_HOST_AUTH_METHOD=trust -e POSTGRES_INITDB_ARGS=--no-sync --shm-size 256m datamancy-lab/postgres:17 postgres -c fsync=off -c max_wal_size=8GB >/dev/null
 for _ in $(seq 600); do docker exec "$name" pg_isready -q -h 127.0.0.1 2>/dev/null && break; sleep 0.5; done
 # Half of it text that compresses, a third random bytes, the rest rows with JSON: about 1 MB of dump for each 1,000 rows of the first.
 docker exec -i "$name" psql -qX -U postgres <<SQL

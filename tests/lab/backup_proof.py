@@ -18,6 +18,7 @@ import backup_stack  # noqa: E402
 
 datamancy = str(pathlib.Path(sys.argv[1]).resolve()) if len(sys.argv) > 1 else backup_stack.DATAMANCY
 rows = int(sys.argv[2]) if len(sys.argv) > 2 else 20000
+flips = int(os.environ.get("FLIPS", "10"))
 random.seed(7)
 
 
@@ -66,7 +67,7 @@ with backup_stack.Stack(datamancy, rows=rows) as stack:
     # One flipped bit in a repository, at places chosen at random, each time in a fresh copy of the pack.
     packs = [p for p in (stack.repository / "data").rglob("*") if p.is_file()]
     found = tried = 0
-    for _ in range(10):
+    for _ in range(flips):
         pack = random.choices(packs, [p.stat().st_size for p in packs])[0]
         content = pack.read_bytes()
         at = random.randrange(len(content))
