@@ -12,7 +12,7 @@ namespace {
 /// An option as the usage of a verb writes it: `--format yaml|json`, `[-q]`, `-o FILE`.
 struct Option {
   std::string name;
-  std::string values;   ///< "yaml json", or "" where none are listed
+  std::string values{};   ///< "yaml json", or "" where none are listed
   bool argument = false;
 };
 

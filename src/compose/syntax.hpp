@@ -10,7 +10,7 @@ namespace dm::compose {
 /// What the parser knows when it stops; offsets are bytes of the text.
 struct SyntaxError {
   std::string_view problem;       ///< as libyaml words it
-  std::string_view context;       ///< what it was doing; may be empty
+  std::string_view context{};     ///< what it was doing; may be empty
   std::size_t at = 0;
   std::size_t context_at = 0;     ///< where that began
   std::size_t quote_begin = 0;    ///< the last quoted text that spans several lines; 0, 0 for none
