@@ -96,7 +96,7 @@ def test_a_missing_dump_program_is_a_failure():
         that(item(S.json("backup", "show"), "db/shop")["snapshot"] == "", "nothing of it is kept")
         that("nothing is forgotten" in out and len(runs()) == before + 1, "retention did not run")
     finally:
-        docker("exec", S.container("db"), "sh", "-c", "for p in /usr/bin/pg_dump /usr/local/bin/pg_dump /usr/lib/postgresql/*/bin/pg_dump; do [ -e $p.away ] && mv $p.away $p; done; true")
+        docker("exec", S.container("db"), "sh", "-c", "for d in /usr/bin /usr/local/bin /usr/lib/postgresql/*/bin; do [ -e $d/pg_dump.away ] && mv $d/pg_dump.away $d/pg_dump; done; true")
     next_run_works()
 
 
