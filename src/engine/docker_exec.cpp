@@ -6,6 +6,7 @@
 #include <atomic>
 #include <fstream>
 #include <random>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -131,12 +132,15 @@ class Output {
   std::string complaint_;
 };
 
-/// The process and its descendants, deepest last.
-void family(std::int64_t pid, std::vector<std::int64_t>& out) {
-  out.push_back(pid);
+/// Descendants of a process that have no children themselves.
+void leaves(std::int64_t pid, bool top, std::vector<std::int64_t>& out) {
   std::ifstream file(fmt::format("/proc/{0}/task/{0}/children", pid));
-  for (std::int64_t child = 0; file >> child;)
-    if (out.size() < 1000) family(child, out);
+  bool parent = false;
+  for (std::int64_t child = 0; file >> child && out.size() < 1000;) {
+    parent = true;
+    leaves(child, false, out);
+  }
+  if (!parent && !top) out.push_back(pid);
 }
 
 bool belongs(std::int64_t pid, const std::string& container_id) {
@@ -172,12 +176,27 @@ Result<void> Docker::end_exec(const std::string& container, const std::string& e
     ::poll(nullptr, 0, 50);
   }
   DM_TRY(const Container what, this->container(container, soon));
-  std::vector<std::int64_t> pids;
-  family(state.pid, pids);
-  for (const int signal : {SIGTERM, SIGKILL}) {
-    for (const auto pid : pids)
-      if (belongs(pid, what.id)) ::kill(static_cast<pid_t>(pid), signal);
-    for (int waited = 0; signal == SIGTERM && waited < 1000 && belongs(state.pid, what.id); waited += 20) ::poll(nullptr, 0, 20);
+  // From the leaves up, each reaped by its own parent. A process whose parent goes first becomes a child of the container's process 1,
+  // and where that is PostgreSQL's postmaster, a child that it does not know and that a signal ended is a crash to it: it throws out
+  // every session and recovers.
+  const auto end_one = [&](std::int64_t pid, int signal) {
+    if (belongs(pid, what.id)) ::kill(static_cast<pid_t>(pid), signal);
+  };
+  constexpr int kStep = 20, kPolite = 1500, kLongest = 3000;  // milliseconds
+  std::set<std::pair<std::int64_t, int>> told;
+  for (int waited = 0; waited < kLongest; waited += kStep) {
+    std::vector<std::int64_t> last;
+    leaves(state.pid, /*top=*/true, last);
+    if (last.empty()) break;
+    const int signal = waited < kPolite ? SIGTERM : SIGKILL;
+    for (const auto pid : last)
+      if (told.insert({pid, signal}).second) end_one(pid, signal);
+    ::poll(nullptr, 0, kStep);
+  }
+  // The first one is a child of the runtime, not of process 1. With its last child gone a shell usually ends by itself.
+  for (const int signal : {0, SIGTERM, SIGKILL}) {
+    if (signal != 0) end_one(state.pid, signal);
+    for (int waited = 0; waited < 500 && belongs(state.pid, what.id); waited += kStep) ::poll(nullptr, 0, kStep);
   }
   return {};
 }
