@@ -86,7 +86,13 @@ int backup_replicate(Args& args) {
       // Seen there, not believed: the newest run's manifest and each of its streams.
       const auto there = backup::history(**target, session.project, 1, session.within(std::chrono::minutes(10)));
       if (!there || there->runs.empty() || there->runs.front().run != newest->runs.front().run) line = "the newest run is not there after the copy";
-      else line = fmt::format("run {} is there", there->runs.front().run);
+      else {
+        line = fmt::format("run {} is there", there->runs.front().run);
+        // A folder of this machine is a second copy, but not off-site.
+        if (const auto now = backup::unix_now(); url.find(':') != std::string::npos && !url.starts_with("local:"))
+          state::add(*session.db, state::Proof{.control = "backup.offsite", .subject = "", .result = state::Outcome::verified, .evidence = fmt::format("{}: {}", name, line),
+                                               .made = now, .expires = now + 8 * 86400, .binding = {.engine = newest->runs.front().engine}, .command = "datamancy backup replicate"});
+      }
       failed = failed || !there || there->runs.empty() || there->runs.front().run != newest->runs.front().run;
     } else {
       failed = true;

@@ -103,17 +103,32 @@ void judge(Assessment& out, const Stack& stack) {
   }
 }
 
-/// Proofs of other modules that are about the same thing.
-constexpr std::pair<std::string_view, std::string_view> kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore"}, {"R59", "drill.crash"}};
+/// Proofs of other modules that are about the same thing. `each`: one for every datastore, or the control is not proven.
+struct Also {
+  std::string_view control, proof;
+  bool each = false;
+};
+constexpr Also kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore", true}, {"R76", "drill.restore", true}, {"R74", "backup.offsite"}, {"R59", "drill.crash"}};
+
+bool exists(const wiring::Wiring& wiring, std::string_view service) {
+  for (ServiceId id = 0; id < wiring.product_of.size(); ++id)
+    if (wiring.service(id).name == service) return true;
+  return false;
+}
 
 /// What proofs say beyond the files: all of them verified, fresh and bound, or one that failed.
-void weigh(Assessment& out, const Proofs& proofs) {
+void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) {
   if (out.state != State::configured && out.state != State::unknown) return;
+  const auto* also = std::ranges::find(kAlso, out.control->id, &Also::control);
+  if (also == std::end(kAlso)) also = nullptr;
   const state::Proof* good = nullptr;
+  std::set<std::string_view> proven;
   std::string void_reason;
   for (const auto& proof : proofs.newest) {
-    const bool mine = proof.control == out.control->id || std::ranges::any_of(kAlso, [&](const auto& also) { return also.first == out.control->id && also.second == proof.control; });
-    if (!mine) continue;
+    const bool own = proof.control == out.control->id;
+    if (!own && (also == nullptr || also->proof != proof.control)) continue;
+    // What was proven of a service that is gone says nothing any more.
+    if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && !exists(wiring, proof.subject)) continue;
     if (const auto why = state::why_void(proof, proofs.binding, proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
       void_reason = why.empty() ? "it could not be verified" : why;
     } else if (proof.result == state::Outcome::failed) {
@@ -124,14 +139,23 @@ void weigh(Assessment& out, const Proofs& proofs) {
       return;
     } else {
       good = &proof;
+      if (!own) proven.insert(proof.subject);
     }
   }
-  if (good != nullptr && void_reason.empty()) {
+  std::vector<std::string_view> lacking;
+  if (good != nullptr && also != nullptr && also->each)
+    for (const auto& store : wiring.datastores) {
+      const auto& name = wiring.service(store.service).name;
+      if (!store.ephemeral && !proven.contains(name) && std::ranges::find(lacking, name) == lacking.end()) lacking.push_back(name);
+    }
+  if (good != nullptr && void_reason.empty() && lacking.empty()) {
     out.state = State::proven;
     out.earned = out.control->weight;
     out.reason = fmt::format("proven by {}: {}", good->command, good->evidence);
   } else if (!void_reason.empty()) {
     out.reason += fmt::format("; a proof is on record, but {}", void_reason);
+  } else if (!lacking.empty()) {
+    out.reason = fmt::format("proven for {}, not for {}", fmt::join(proven, ", "), fmt::join(lacking, ", "));
   }
 }
 
@@ -237,7 +261,7 @@ Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& f
     std::ranges::stable_sort(assessment.findings, {}, [](const auto* finding) { return finding->severity; });
     if (control.applies(stack) || !assessment.findings.empty()) {
       judge(assessment, stack);
-      if (proofs != nullptr) weigh(assessment, *proofs);
+      if (proofs != nullptr) weigh(assessment, *proofs, input.wiring);
       sum(out.total, assessment);
       sum(out.areas[static_cast<std::size_t>(control.area)], assessment);
     } else {

@@ -67,9 +67,10 @@ struct Control {
   std::string_view rules;     ///< ids whose findings make it fail; "*" = those of the area that no other control names
                               ///< (applies only where one found something: no claim about what no rule looks at)
   bool (*applies)(const Stack& stack);
-  std::string_view prove;     ///< what proves it today; "" = `datamancy audit` shows none of its rules
+  std::string_view prove;     ///< what shows it by hand; "" = `datamancy audit` shows none of its rules
   Verdict (*judge)(const Stack& stack) = nullptr;
   unsigned minutes = 0;       ///< to mend what `judge` says, as a whole; 0 = two minutes a service
+  std::string_view command = "";  ///< of this program, that proves it on the running stack; "" = none does
 };
 
 std::span<const Control> controls();

@@ -115,6 +115,29 @@ TEST(Readiness, what_needs_an_engine_is_unknown_and_says_so) {
   EXPECT_EQ(starts->earned, 0);
 }
 
+TEST(Readiness, a_restore_is_proven_only_when_every_datastore_came_back) {
+  Bench bench("services:\n  db: {image: 'postgres:16', volumes: ['pg:/var/lib/postgresql/data']}\n"
+              "  cms: {image: 'mariadb:11', volumes: ['my:/var/lib/mysql']}\nvolumes: {pg: , my: }\n");
+  Proofs proofs;
+  proofs.now = 1000;
+  const auto drilled = [](std::string subject, state::Outcome result) {
+    return state::Proof{.control = "drill.restore", .subject = std::move(subject), .result = result, .evidence = "run 1: equal", .made = 900, .expires = 2000, .binding = {}, .command = "datamancy drill restore"};
+  };
+  proofs.newest = {drilled("db", state::Outcome::verified)};
+  auto readiness = readiness::assess(bench.input(), bench.findings, &proofs);
+  EXPECT_EQ(readiness.find("R73")->state, State::unknown);
+  EXPECT_EQ(readiness.find("R73")->reason, "proven for db, not for cms");
+  proofs.newest.push_back(drilled("cms", state::Outcome::verified));
+  readiness = readiness::assess(bench.input(), bench.findings, &proofs);
+  EXPECT_EQ(readiness.find("R73")->state, State::proven);
+  EXPECT_EQ(readiness.find("R76")->state, State::proven);
+  // A service that was removed since leaves its last, failed drill behind.
+  proofs.newest.push_back(drilled("gone", state::Outcome::failed));
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::proven);
+  proofs.newest[1].result = state::Outcome::failed;
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::failing);
+}
+
 TEST(Controls, each_item_of_the_origin_that_is_a_property_of_a_stack_has_a_control) {
   std::string all;
   for (const auto& control : controls()) all += " " + std::string(control.origin) + " ";

@@ -48,7 +48,9 @@ std::string to_json(const Summary& summary) {
     json.begin_object().key("id").value(assessment.control->id).key("origin").value(assessment.control->origin);
     json.key("area").value(audit::to_string(assessment.control->area)).key("title").value(assessment.control->title);
     json.key("weight").value(number(assessment.control->weight)).key("state").value(readiness::to_string(assessment.state));
-    json.key("earned").raw(points(assessment.earned)).key("reason").value(assessment.reason).key("services").begin_array();
+    json.key("earned").raw(points(assessment.earned)).key("reason").value(assessment.reason);
+    if (!assessment.control->command.empty()) json.key("proven_by").value(assessment.control->command);
+    json.key("services").begin_array();
     for (const auto id : assessment.affected) json.value(services[id].name);
     json.end().key("dependents").begin_array();
     for (const auto id : assessment.dependents) json.value(services[id].name);

@@ -55,9 +55,16 @@ void Writer::head() {
   if (readiness.critical > 0)
     add("{} critical {} open, so the score cannot exceed {:.0f}{}.\n\n", readiness.critical, readiness.critical == 1 ? "finding is" : "findings are",
         readiness::kCap, readiness.uncapped > readiness::kCap ? fmt::format(" (without them it would be {:.0f})", readiness.uncapped) : "");
-  add("Judged from files alone: {} services, nothing was run. A control that the files meet is *configured* and earns half; only a "
-      "proof on the running stack earns the rest, and this version makes none.\n\n",
-      summary.input->project.services.size());
+  const auto services = summary.input->project.services.size();
+  const auto proven = std::ranges::count(readiness.assessments, State::proven, &readiness::Assessment::state);
+  if (proven == 0)
+    add("Judged from the files of {} {}: nothing was seen running, and no proof that counts is on record. A control that the files meet is "
+        "*configured* and earns half; only a fresh proof on the running stack (`datamancy check`, `datamancy drill`) earns the rest.\n\n",
+        services, services == 1 ? "service" : "services");
+  else
+    add("Judged from the files of {} {} and from what was seen or exercised on the running stack: {} {} *proven* and {} whole; a control that only the "
+        "files meet is *configured* and earns half. Proofs expire, and are void when what they were made on changes.\n\n",
+        services, services == 1 ? "service" : "services", proven, proven == 1 ? "control is" : "controls are", proven == 1 ? "earns" : "earn");
   if (summary.suppressed > 0) add("{} findings are suppressed and do not count; `datamancy audit` lists them.\n\n", summary.suppressed);
   add("## TL;DR - What Is Right, What Needs Work\n\n### Right ({})\n\n", summary.right.size());
   unsigned number = 0;
@@ -116,9 +123,9 @@ void Writer::proofs() {
   add("## Still to be Proven ({})\n\n", summary.open.size());
   if (summary.open.empty()) add("Nothing.\n\n");
   if (summary.open.empty()) return;
-  add("| Control | What | Why unknown | By hand |\n|---|---|---|---|\n");
+  add("| Control | What | Why unknown | Proven by | By hand |\n|---|---|---|---|---|\n");
   for (const auto* control : summary.open)
-    add("| {} | {} | {} | {} |\n", control->control->id, control->control->title, control->reason,
+    add("| {} | {} | {} | {} | {} |\n", control->control->id, control->control->title, plain(control->reason), code(control->control->command),
         code(control->control->prove));
   add("\n");
 }
@@ -194,13 +201,13 @@ void Writer::bottom_line() {
   if (readiness.level == readiness::Level::not_ready)
     add("{} critical {} open: the stack cannot start, loses data or hands out root. ", readiness.critical, readiness.critical == 1 ? "finding is" : "findings are");
   else if (readiness.level == readiness::Level::unproven)
-    add("Nothing critical was found in the files, and nothing is proven on a running stack. ");
+    add("Nothing critical was found, and not everything that matters is proven on a running stack. ");
   add("{} blocking {} ({}), {} in all ({}); {} controls are still to be proven.\n\n**Gates:**\n\n", blocking, blocking == 1 ? "step" : "steps",
       duration(summary.blocking_minutes), summary.steps.size(), duration(summary.all_minutes), summary.open.size());
   unsigned gate = 0;
   if (blocking > 0) add("{}. Fixes: the {} blocking {}; passes when `datamancy audit --fail-on high` exits 0.\n", ++gate, blocking, blocking == 1 ? "step" : "steps");
-  if (summary.stack.long_running > 0) add("{}. Lab: start everything on a test machine; passes when the verification checklist has no failing or unknown item.\n", ++gate);
-  if (summary.stack.datastore || summary.stack.volumes) add("{}. Recovery: run a backup, verify it, restore it beside the live data; passes when the restored data is compared and equal.\n", ++gate);
+  if (summary.stack.long_running > 0) add("{}. Lab: start everything on a test machine; passes when `datamancy check` exits 0: no item of the checklist fails or is unknown.\n", ++gate);
+  if (summary.stack.datastore || summary.stack.volumes) add("{}. Recovery: `datamancy backup run`, `datamancy drill restore --all`; passes when what was restored was compared and is equal.\n", ++gate);
   if (summary.stack.long_running > 0) add("{}. Burn-in: seven days, the first 48 hours under close watch; passes without an unexplained restart or alert.\n", ++gate);
   const auto later = static_cast<std::ptrdiff_t>(summary.steps.size()) - blocking;
   if (later > 0) add("{}. First week: the {} remaining {}, during the burn-in.\n", ++gate, later, later == 1 ? "step" : "steps");
