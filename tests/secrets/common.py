@@ -30,6 +30,11 @@ class World:
     def tool(cls, name):
         return shutil.which(name, path=cls.path())
 
+    @classmethod
+    def compose(cls):
+        """Whether `docker compose` answers: a docker CLI without its plugin is not enough."""
+        return bool(cls.tool("docker")) and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+
     def run(self, argv, input=b"", env=None, cwd=None, status=0):
         if isinstance(input, str):
             input = input.encode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import World, equal
 
 w = World(sys.argv[1], need=("docker",))
-if subprocess.run(["docker", "compose", "version"], capture_output=True).returncode != 0:
+if not w.compose():
     print("skipped: no docker compose")
     sys.exit(77)
 count = int(sys.argv[2]) if len(sys.argv) > 2 else 4000

@@ -74,7 +74,7 @@ w.check("report", lambda: traced("report", status=None))
 w.check("graph", lambda: traced("graph"))
 w.check("deliver", lambda: traced("secrets", "deliver"))
 w.check("deliver --withdraw", lambda: traced("secrets", "deliver", "--withdraw"))
-if w.tool("docker"):
+if w.compose():
     w.check("compose", lambda: traced("secrets", "compose", "--", "config", "--quiet"))
 
 
