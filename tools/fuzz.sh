@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/fuzz.sh [SECONDS [TARGET...]]: builds the fuzz targets with clang and runs each for SECONDS (default 3600), one after the
-# other (DM_FUZZ_JOBS at a time, default 1). Seeds lie under fuzz/corpus/TARGET; what is found grows in DM_FUZZ_HOME (default
+# other (DM_FUZZ_JOBS at a time, default 1; DM_FUZZ_TIMEOUT: seconds that one input may take, default 120). Seeds lie under fuzz/corpus/TARGET; what is found grows in DM_FUZZ_HOME (default
 # build-fuzz/home), which is kept between runs. Each run adds a line with the CPU time that it really got to
 # docs/proofs/fuzz.tsv; docs/proofs/fuzz.md is the sum of these lines. `tools/fuzz.sh 0` only writes that page again.
 set -euo pipefail
@@ -19,7 +19,7 @@ one() { # TARGET: runs it and adds its line to the ledger
   local dictionary=()
   [ ! -f "$here/fuzz/$name.dict" ] || dictionary=("-dict=$here/fuzz/$name.dict")
   TIMEFORMAT='cpu: %U'
-  { time "$build/fuzz_$name" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+  { time "$build/fuzz_$name" -max_total_time="$seconds" -timeout="${DM_FUZZ_TIMEOUT:-120}" -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
     -artifact_prefix="$home/found-$name-" "${dictionary[@]}" "$home/$name" "$here/fuzz/corpus/$name" >"$log" 2>&1; } 2>"$home/$name.cpu" || result=FAILED
   cpu=$(sed -n 's/^cpu: \([0-9]*\).*/\1/p' "$home/$name.cpu")
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

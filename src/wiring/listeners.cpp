@@ -61,13 +61,16 @@ void find_listeners(Wiring& wiring) {
 }
 
 std::optional<bool> Wiring::listens(ServiceId id, std::uint16_t port) const {
-  const auto of_service = std::ranges::equal_range(listeners, id, {}, &Listener::service);  // they are in project order
-  bool certain = !of_service.empty();
-  for (const Listener& listener : of_service) {
-    if (listener.port == port) return true;
-    if (listener.evidence.starts_with("product ") && !listener.certain) certain = false;
+  // They are in project order. Iterators and not a subrange: clang 14 cannot use the one of libstdc++ 12.
+  auto listener = std::lower_bound(listeners.begin(), listeners.end(), id, [](const Listener& one, ServiceId wanted) { return one.service < wanted; });
+  bool certain = true;
+  bool any_certain = false;
+  for (; listener != listeners.end() && listener->service == id; ++listener) {
+    if (listener->port == port) return true;
+    if (listener->evidence.starts_with("product ") && !listener->certain) certain = false;
+    any_certain = any_certain || listener->certain;
   }
-  certain = certain && std::ranges::any_of(of_service, &Listener::certain);
+  certain = certain && any_certain;
   return certain ? std::optional<bool>(false) : std::nullopt;
 }
 
