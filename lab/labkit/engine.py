@@ -227,11 +227,9 @@ def compose():
     own = BIN / "docker-compose"
     if own.exists():
         return own
-    for folder in ("~/.docker/cli-plugins", "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
-                   "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins"):
-        path = pathlib.Path(folder).expanduser() / "docker-compose"
-        if path.exists() and new_enough(path):
-            return path
+    found = installed_compose()
+    if found:
+        return found
     with Clock("Compose fetched"):
         for suite in ("sid", "trixie"):
             unpacked = CACHE / "apt" / f"compose-{suite}"
@@ -247,6 +245,43 @@ def compose():
                 shutil.rmtree(unpacked)
                 return own
     raise Missing("no Compose 2.24 or newer is installed, and Debian's could not be fetched")
+
+
+def installed_compose():
+    """Where the machine's own docker CLI finds a Compose that is new enough; None where it does not."""
+    for folder in (user_config() / "cli-plugins", "/usr/local/lib/docker/cli-plugins", "/usr/local/libexec/docker/cli-plugins",
+                   "/usr/lib/docker/cli-plugins", "/usr/libexec/docker/cli-plugins"):
+        path = pathlib.Path(folder) / "docker-compose"
+        if path.exists() and new_enough(path):
+            return path
+    return None
+
+
+def user_config():
+    """The docker CLI's folder of settings."""
+    return pathlib.Path(os.environ.get("DOCKER_CONFIG") or pathlib.Path.home() / ".docker")
+
+
+def config_with_compose():
+    """A folder of settings for the docker CLI with the Compose that the lab fetched, and everything else as the user has it; None
+    where the machine's own CLI has Compose, or the lab has fetched none."""
+    own, folder = BIN / "docker-compose", CACHE / "docker-config"
+    if user_config() == folder:
+        return folder
+    if not own.exists() or installed_compose():
+        return None
+    (folder / "cli-plugins").mkdir(parents=True, exist_ok=True)
+    present = {p.name: p for p in user_config().iterdir() if p.name != "cli-plugins"} if user_config().is_dir() else {}
+    plugins = user_config() / "cli-plugins"
+    wanted = {folder / name: path for name, path in present.items()} | {folder / "cli-plugins" / p.name: p for p in (plugins.iterdir() if plugins.is_dir() else [])}
+    wanted[folder / "cli-plugins" / "docker-compose"] = own
+    for link, target in wanted.items():
+        if link.is_symlink() and os.readlink(link) == str(target):
+            continue
+        fresh = link.with_name(f".{link.name}.{os.getpid()}")
+        fresh.symlink_to(target)
+        fresh.replace(link)
+    return folder
 
 
 def new_enough(path):
@@ -273,7 +308,8 @@ def docker():
 
 def environment(host):
     """The environment in which docker, Compose and datamancy find the lab's engine."""
-    return dict(os.environ, DOCKER_HOST=host, DOCKER_BUILDKIT="0", DATAMANCY_LAB=str(CACHE))
+    own = config_with_compose()
+    return dict(os.environ, DOCKER_HOST=host, DOCKER_BUILDKIT="0", DATAMANCY_LAB=str(CACHE), **({"DOCKER_CONFIG": str(own)} if own else {}))
 
 
 def usage():
