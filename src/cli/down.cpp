@@ -113,7 +113,8 @@ int restart(Args& args) {
   const auto entry = state::begin(**db, {.at = now_seconds(), .who = who(), .verb = "restart", .subject = session.project().name, .action = list});
   auto progress = deploy::make_progress(request.progress, !plain_environment(args).contains("NO_COLOR"));
   request.options.deadline = Clock::now() + request.timeout;
-  const auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
+  if (request.options.fan_out == 0) request.options.fan_out = deploy::fan_out_for(session.processors);
+  const auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.planned.containers, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
   state::finish(**db, entry, !outcome ? "failed" : outcome->interrupted ? "interrupted" : outcome->fine ? "done" : "failed");
   if (!outcome) return complain(outcome.error());
   const auto text = request.json ? deploy::outcome_json(*outcome, session.project().name) : deploy::outcome_text(*outcome, session.project().name);

@@ -224,8 +224,9 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
     entry = state::begin(db, {.at = described->at, .who = described->who, .verb = verb, .subject = session.project().name, .action = described->note});
   }
   request.options.deadline = Clock::now() + request.timeout;
+  if (request.options.fan_out == 0) request.options.fan_out = deploy::fan_out_for(session.processors);
   request.options.deadline_text = compose::format_duration(request.timeout);
-  const auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
+  const auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.planned.containers, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
   if (!outcome) {
     if (id != 0) state::end_revision(db, id, "failed", outcome.error().message, {}, now_seconds());
     if (entry != 0) state::finish(db, entry, "failed");

@@ -105,6 +105,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
     return say(error);
   }
   out.engine_id = info->id;
+  out.processors = info->cpus;
   auto folder = state::store_folder(state::root_folder(plain_environment(args), ::geteuid() == 0), info->id, out.project().name);
   if (!folder) return say(folder.error());
   out.store = *std::move(folder);

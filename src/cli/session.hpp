@@ -30,6 +30,7 @@ struct Session {
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<deploy::ComposeCli> compose;
   std::string engine_id;
+  unsigned processors = 0;                       ///< of the engine's machine
   std::string store;                             ///< folder of the state of this project on this engine
   std::optional<state::Db> db;
 

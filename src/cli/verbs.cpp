@@ -51,7 +51,7 @@ constexpr std::array kVerbs{
     Verb{"plan", "what an up would do, and why", "plan [SERVICE...] [--all] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--json]", plan},
     Verb{"up", "start the stack in order, gate by health, say what failed first",
          "up [SERVICE...] [--all] [--atomic] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--timeout 10m]\n"
-         "       [--settle 3s] [--build] [--pull always|missing|never] [--remove-orphans] [--dry-run] [--fan-out 8]\n"
+         "       [--settle 3s] [--build] [--pull always|missing|never] [--remove-orphans] [--dry-run] [--fan-out N]\n"
          "       [--lock-wait 0s] [--min-free 50g] [--no-preflight] [--no-early-readiness] [--no-content]\n"
          "       [--accept-model-difference] [--progress auto|tty|plain|json|quiet] [--json]\n"
          "       exit status: 0 up and stable, 1 something is not, 2 could not, 130 interrupted (docs/deploy.md)",

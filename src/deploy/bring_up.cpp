@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <map>
+#include <memory>
 #include <semaphore>
 #include <set>
 #include <thread>
@@ -12,6 +12,7 @@
 #include "deploy/look.hpp"
 #include "deploy/mailbox.hpp"
 #include "deploy/workers.hpp"
+#include "engine/event_feed.hpp"
 
 namespace dm::deploy {
 namespace {
@@ -19,10 +20,11 @@ namespace {
 using namespace std::chrono_literals;
 
 struct Message {
-  enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost } kind;
+  enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost, reconcile } kind;
   std::string service{}, id{}, text{};
   bool flag = false;
   std::vector<Container> containers{};
+  Clock::time_point asked{};             // when the engine was asked for `containers`
 };
 
 std::string attribute(const engine::Event& event, const char* name) {
@@ -41,17 +43,23 @@ class Run {
  public:
   Run(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress, const Deadline& deadline)
       : engine_(engine), compose_(compose), plan_(plan), options_(options), progress_(progress), deadline_(deadline), gate_(jobs(plan), gate_options(options)),
-        inside_(inside_stop_.get_token()), starters_(options.fan_out), lookers_(2) {
+        inside_(inside_stop_.get_token()), starters_(options.fan_out == 0 ? 2 : options.fan_out), lookers_(2) {
     for (const auto& step : plan.steps) steps_.emplace(step.service, &step);
   }
   ~Run() { inside_stop_.request_stop(); }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
-  Result<UpOutcome> go() {
+  Result<UpOutcome> go(const std::vector<Container>& present) {
     begin_ = Clock::now();
+    know_present(present);
+    gate_.tick(Clock::now());
+    if (!plan_.changes() && gate_.finished()) {  // nothing to do and nothing to wait for: nothing is watched or asked again
+      report();
+      outcome_.containers = present;
+      return finish();
+    }
     watch();
-    DM_CHECK(know_present());
     const bool fresh = plan_.count(Change::recreate) == 0;
     const bool creates = plan_.count(Change::create) + plan_.count(Change::recreate) > 0;
     if (creates) {
@@ -95,42 +103,29 @@ class Run {
   }
   Deadline call(Clock::duration span) const { return Deadline::in(span, inside_); }
 
-  /// Events on a thread of their own; a lost stream is opened again, and everything is looked at.
+  /// Events of this project's containers, as hints: each makes us look. After a gap everything is looked at.
   void watch() {
-    std::binary_semaphore subscribed{0};
-    std::atomic<bool> told{false};
-    watcher_ = std::jthread([this, &subscribed, &told](const std::stop_token&) {
-      bool first = true;
+    engine::EventQuery query;
+    query.types = {"container"};
+    query.labels = {fmt::format("com.docker.compose.project={}", plan_.project)};
+    feed_ = std::make_unique<engine::EventFeed>(engine_, std::move(query));
+    watcher_ = std::jthread([this](const std::stop_token&) {
       while (!inside_.stop_requested()) {
-        engine::EventQuery query;
-        query.types = {"container"};
-        query.labels = {fmt::format("com.docker.compose.project={}", plan_.project)};
-        const auto on_subscribed = [&] {
-          if (std::exchange(first, false)) {
-            told = true;
-            subscribed.release();
-          } else {
-            mail_.put({.kind = Message::Kind::lost});
-          }
-        };
-        const auto on_event = [this](const engine::Event& event) -> Result<void> {
-          if (event.action.starts_with("exec_") || attribute(event, "com.docker.compose.oneoff") == "True") return {};
+        auto notice = feed_->next(Deadline(Clock::time_point::max(), inside_));
+        if (!notice) continue;
+        if (notice->kind == engine::Notice::Kind::event) {
+          const auto& event = notice->event;
+          if (event.action.starts_with("exec_") || attribute(event, "com.docker.compose.oneoff") == "True") continue;
           mail_.put({.kind = Message::Kind::event, .service = attribute(event, "com.docker.compose.service"), .id = event.id, .text = event.action});
-          return {};
-        };
-        (void)engine_.events(query, on_subscribed, on_event, Deadline(Clock::time_point::max(), inside_)).has_value();
-        for (int i = 0; i < 10 && !inside_.stop_requested(); ++i) std::this_thread::sleep_for(20ms);
+        } else {
+          mail_.put({.kind = notice->kind == engine::Notice::Kind::lost ? Message::Kind::lost : Message::Kind::reconcile, .text = notice->why});
+        }
       }
-      if (first) told = true;
     });
-    // Where the stream cannot be had at once the slow poll carries the run.
-    (void)subscribed.try_acquire_for(5s);
-    (void)told;
   }
 
   /// The containers that exist before anything is touched.
-  Result<void> know_present() {
-    DM_TRY(const auto containers, look(engine_, plan_.project, call(60s)));
+  void know_present(const std::vector<Container>& containers) {
     for (const auto& container : containers) {
       if (container.one_off) continue;
       const auto found = steps_.find(container.service);
@@ -144,7 +139,6 @@ class Run {
       know(container);
       if (!step.job.start) gate_.seen(container.service, container.id, container.state, Clock::now());
     }
-    return {};
   }
 
   void know(const Container& container) {
@@ -183,7 +177,20 @@ class Run {
       if (!forced.empty()) made = one(forced, true, false);
       again.insert(again.end(), fresh.begin(), fresh.end());
       if (made && !again.empty()) made = one(again, false, plan_.count(Change::recreate) == 0);
-      mail_.put({.kind = Message::Kind::created, .text = made ? "" : made.error().message, .flag = made.has_value()});
+      Message message{.kind = Message::Kind::created, .text = made ? "" : made.error().message, .flag = made.has_value()};
+      // What is there now. An engine that just went away is waited for: without its answer nobody could say what is missing.
+      for (const auto limit = Clock::now() + 60s; !until.stopped(); std::this_thread::sleep_for(200ms)) {
+        message.asked = Clock::now();
+        if (auto containers = look(engine_, plan_.project, call(30s))) {
+          message.containers = *std::move(containers);
+          break;
+        }
+        if (Clock::now() < limit) continue;
+        message.flag = false;
+        if (message.text.empty()) message.text = "the engine does not answer any more";
+        break;
+      }
+      mail_.put(std::move(message));
     });
   }
 
@@ -193,27 +200,39 @@ class Run {
       again_.insert(id);
       return;
     }
-    lookers_.run([this, id] {
+    lookers_.run(0, [this, id] {
+      Message message{.kind = Message::Kind::seen, .id = id, .asked = Clock::now()};
       const auto container = engine_.container(id, call(30s));
-      Message message{.kind = Message::Kind::seen, .id = id};
       if (container) {
         const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
         message.containers.push_back(read(*container, now));
       } else {
         message.flag = container.error().code == Errc::not_found;
+        message.text = container.error().message;
       }
       mail_.put(std::move(message));
     });
   }
 
   void poll() {
-    lookers_.run([this] {
+    if (std::exchange(polling_, true)) {
+      poll_again_ = true;
+      return;
+    }
+    lookers_.run(0, [this] {
+      const auto asked = Clock::now();
       auto containers = look(engine_, plan_.project, call(30s));
-      if (containers) mail_.put({.kind = Message::Kind::polled, .containers = *std::move(containers)});
+      Message message{.kind = Message::Kind::polled, .flag = containers.has_value(), .asked = asked};
+      if (containers) message.containers = *std::move(containers);
+      mail_.put(std::move(message));
     });
   }
 
-  void feed(const Container& container) {
+  /// What the engine said of a container. Answers overtake each other: one that was asked for before the last one counts no more.
+  void feed(const Container& container, Clock::time_point asked) {
+    auto& latest = asked_[container.id];
+    if (asked < latest) return;
+    latest = asked;
     const auto step = steps_.find(container.service);
     if (step == steps_.end() || container.one_off || replaced_.contains(container.id)) return;
     // A container that Compose is about to put in the place of an old one has a temporary name; its rename is an event, too.
@@ -244,7 +263,7 @@ class Run {
       case Message::Kind::seen:
         pending_.erase(message.id);
         if (again_.erase(message.id) > 0) look_at(message.id);
-        for (const auto& container : message.containers) feed(container);
+        for (const auto& container : message.containers) feed(container, message.asked);
         if (message.flag)
           if (const auto known = known_.find(message.id); known != known_.end()) gate_.seen(known->second, message.id, {.status = Snapshot::Status::gone}, now);
         return;
@@ -260,16 +279,18 @@ class Run {
         after_creation(message);
         return;
       case Message::Kind::polled:
-        for (const auto& container : message.containers) feed(container);
+        polling_ = false;
+        if (std::exchange(poll_again_, false)) poll();
+        for (const auto& container : message.containers) feed(container, message.asked);
         return;
-      case Message::Kind::lost: poll(); return;
+      case Message::Kind::reconcile: poll(); return;
+      case Message::Kind::lost: progress_.line(fmt::format("the engine's events are lost ({}); it is asked again", message.text)); return;
     }
   }
 
   void after_creation(const Message& message) {
     if (!message.flag) outcome_.creation_error = message.text;
-    if (auto containers = look(engine_, plan_.project, call(60s)))
-      for (const auto& container : *containers) feed(container);
+    for (const auto& container : message.containers) feed(container, message.asked);
     if (message.flag && !deadline_.stopped()) progress_.stage("starting");
     for (const auto& step : plan_.steps) {
       if (step.change != Change::create && step.change != Change::recreate) continue;
@@ -305,7 +326,7 @@ class Run {
     wanted_.erase(service);
     if (deadline_.stopped()) return;
     ++starts_under_way_;
-    starters_.run([this, service, &step, targets = std::vector<std::string>(ids.begin(), ids.end())] {
+    starters_.run(step.job.chain.count(), [this, service, &step, targets = std::vector<std::string>(ids.begin(), ids.end())] {
       std::string trouble;
       if (!step.by_compose.empty()) {
         if (const auto up = compose_.up_one(service, Deadline::in(10min, deadline_.stop())); !up) trouble = start_trouble(up.error().message);
@@ -388,7 +409,8 @@ class Run {
     outcome_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     outcome_.notices = gate_.notices();
     const auto limit = Deadline::in(20s);
-    if (auto containers = look(engine_, plan_.project, limit)) outcome_.containers = *std::move(containers);
+    if (outcome_.containers.empty())
+      if (auto containers = look(engine_, plan_.project, limit)) outcome_.containers = *std::move(containers);
     std::vector<Ended> causes, blocked, rest;
     std::map<std::string, std::vector<std::string>> waiting;
     for (const auto& step : plan_.steps)
@@ -438,7 +460,8 @@ class Run {
   std::map<std::string, Container, std::less<>> checks_;                 // service -> a container of it, for its healthcheck
   std::map<std::string, std::pair<Phase, std::string>, std::less<>> told_;
   std::vector<std::string> failures_;                                    // in the order in which they happened
-  bool gate_open_ = false, creating_ = false;
+  std::map<std::string, Clock::time_point, std::less<>> asked_;          // container -> when we asked for what is known of it
+  bool gate_open_ = false, creating_ = false, polling_ = false, poll_again_ = false;
   std::size_t starts_under_way_ = 0;
   std::mutex lines_mutex_;
   std::string lines_;                                                    // what Compose printed
@@ -449,6 +472,7 @@ class Run {
   // Threads last: they end before what they use.
   Workers starters_, lookers_;
   std::map<std::string, std::jthread, std::less<>> probes_;
+  std::unique_ptr<engine::EventFeed> feed_;
   std::jthread watcher_, creator_;
 };
 
@@ -461,9 +485,9 @@ std::vector<std::string> argv_of_check(const std::vector<std::string>& test) {
   return {};
 }
 
-Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress,
-                           const Deadline& deadline) {
-  return Run(engine, compose, plan, options, progress, deadline).go();
+Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const std::vector<Container>& present, const UpOptions& options,
+                           Progress& progress, const Deadline& deadline) {
+  return Run(engine, compose, plan, options, progress, deadline).go(present);
 }
 
 }  // namespace dm::deploy

@@ -1,6 +1,7 @@
 /// Acts on a plan: Compose creates, we start through the engine as the gate lets go, until everything is stable or has failed.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@ namespace dm::deploy {
 
 struct UpOptions {
   milliseconds settle{3000};
-  std::size_t fan_out = 8;               ///< starts under way at once
+  std::size_t fan_out = 0;               ///< starts under way at once; 0 = two; see `fan_out_for`
   bool remove_orphans = false, build = false;
   std::string pull{};                    ///< for `docker compose create`
   Clock::time_point deadline = Clock::time_point::max();
@@ -43,10 +44,13 @@ struct UpOutcome {
   double create_seconds = 0;
 };
 
-/// `deadline` carries the token that interrupts; its moment bounds single calls only (the whole run has `options.deadline`).
+/// Each start keeps about a processor of the engine's machine busy: more at once only delays those on the longest chain. 2 to 8.
+inline std::size_t fan_out_for(unsigned processors) { return std::clamp<std::size_t>(processors, 2, 8); }
+
+/// `present` are the containers of the project as the plan saw them, under the project's lock. `deadline` carries the token that interrupts; its moment bounds single calls only (the whole run has `options.deadline`).
 /// Errors: the engine cannot be reached at all. What fails inside is in the outcome.
-Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const UpOptions& options, Progress& progress,
-                           const Deadline& deadline);
+Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const std::vector<Container>& present, const UpOptions& options,
+                           Progress& progress, const Deadline& deadline);
 
 /// Log tail and health log of a container, masked. Empty where they cannot be had.
 std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id, int lines, const Deadline& deadline);

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -21,10 +22,11 @@ class Workers {
     for (auto& thread : threads_) thread.request_stop();
     ready_.notify_all();
   }
-  void run(std::function<void()> task) {
+  /// Tasks of more weight go first, equal ones in the order in which they came.
+  void run(std::int64_t weight, std::function<void()> task) {
     {
       const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
+      tasks_.emplace(-weight, std::move(task));
     }
     ready_.notify_one();
   }
@@ -36,15 +38,15 @@ class Workers {
       {
         std::unique_lock lock(mutex_);
         if (!ready_.wait(lock, stop, [&] { return !tasks_.empty(); }) || stop.stop_requested()) return;
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
+        task = std::move(tasks_.begin()->second);
+        tasks_.erase(tasks_.begin());
       }
       task();
     }
   }
   std::mutex mutex_;
   std::condition_variable_any ready_;
-  std::deque<std::function<void()>> tasks_;
+  std::multimap<std::int64_t, std::function<void()>> tasks_;
   std::vector<std::jthread> threads_;  // last: they end before what they use
 };
 
