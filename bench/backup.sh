@@ -33,9 +33,10 @@ measure() { # NAME COMMAND...: wall, user + system of the client side, peak kB o
   /usr/bin/time -f '%e %U %S %M' -o "$work/time" "$@" >"$work/out" 2>&1 || { echo "$what failed:"; cat "$work/out"; exit 1; }
   awk -v what="$what" -v size="$size" '{printf "%-52s %7.1f s  %6.0f MB/s  %6.1f s CPU  %7d kB\n", what, $1, size / 1e6 / $1, $2 + $3, $4}' "$work/time"
 }
+restic -r "$work/ours" init >/dev/null  # as for the other: making a repository is not measured
+restic -r "$work/theirs" init >/dev/null
 measure "datamancy backup run, first" "$datamancy" backup run --quiet -p "$name" --repository "$work/ours" --password-file "$work/key"
 measure "datamancy backup run, unchanged" "$datamancy" backup run --quiet -p "$name" --repository "$work/ours" --password-file "$work/key"
-restic -r "$work/theirs" init >/dev/null
 measure "docker exec pg_dump | restic backup --stdin, first" bash -o pipefail -c "docker exec -i $name pg_dump -U postgres -Fp postgres | restic -q -r $work/theirs backup --stdin --stdin-filename /db.sql"
 measure "docker exec pg_dump | restic backup --stdin, unchanged" bash -o pipefail -c "docker exec -i $name pg_dump -U postgres -Fp postgres | restic -q -r $work/theirs backup --stdin --stdin-filename /db.sql"
 measure "docker exec pg_dump -Fc" bash -c "docker exec -i $name pg_dump -U postgres -Fc postgres >$work/dump"

@@ -1,15 +1,21 @@
 /// Joins one who pushes a stream to one who pulls it, each on a thread of its own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 
 #include "base/io.hpp"
 
 namespace dm::backup {
+
+constexpr std::string_view kNobodyReads = "nobody reads the stream any more";
 
 /// Holds at most about `limit` bytes: who is faster waits. The reader learns the end only from `finish`: a writer that fails calls
 /// `fail_with`, and the reader's next pull gives that error, never an end.
@@ -20,7 +26,7 @@ class Pipe {
   Result<void> push(std::string_view bytes) {
     std::unique_lock lock(mutex_);
     room_.wait(lock, [&] { return held_.size() < limit_ || closed_; });
-    if (closed_) return fail(Errc::conflict, "nobody reads the stream any more");
+    if (closed_) return fail(Errc::conflict, std::string(kNobodyReads));
     held_.append(bytes);
     lock.unlock();
     more_.notify_one();
@@ -79,9 +85,49 @@ auto stream_between(Produce&& produce, Approve&& approve, Consume&& consume) -> 
   auto consumed = consume(Source([&] { return pipe.pull(); }));
   pipe.close();
   producer.join();
-  if (!consumed && !produced && produced.error().message != "nobody reads the stream any more") return fail(produced.error());
+  if (!consumed && !produced && produced.error().message != kNobodyReads) return fail(produced.error());
   if (consumed && !produced) return fail(produced.error());  // it took an end that was none
   return consumed;
 }
+
+/// A reader that is at work before there is anything to read: a program that takes a while to start does so meanwhile. `consume` runs
+/// on a thread of its own from the beginning.
+template <class Given>
+class Ahead {
+ public:
+  explicit Ahead(std::function<Given(const Source&)> consume) : thread_([this, consume = std::move(consume)] {
+    given_.emplace(consume(Source([this] { return pipe_.pull(); })));
+    pipe_.close();
+    over_ = true;
+  }) {}
+  /// Where nothing was ever streamed, the reader learns that as an error, never as an end.
+  ~Ahead() {
+    if (!thread_.joinable()) return;
+    pipe_.fail_with({Errc::conflict, "it was not needed", {}});
+    thread_.join();
+  }
+  Ahead(const Ahead&) = delete;
+  Ahead& operator=(const Ahead&) = delete;
+  /// The reader has ended by itself: it failed.
+  bool over() const { return over_; }
+
+  /// As `stream_between`, once.
+  template <class Produce, class Approve>
+  Given stream(Produce&& produce, Approve&& approve) {
+    Result<void> produced = produce(Sink([this](std::string_view bytes) { return pipe_.push(bytes); }));
+    if (produced) produced = approve();
+    if (produced) pipe_.finish();
+    else pipe_.fail_with(produced.error());
+    thread_.join();
+    if (!produced && (*given_ || produced.error().message != kNobodyReads)) return fail(produced.error());
+    return *std::move(given_);
+  }
+
+ private:
+  Pipe pipe_;
+  std::optional<Given> given_;
+  std::atomic<bool> over_{false};
+  std::thread thread_;  // last: it uses the others
+};
 
 }  // namespace dm::backup

@@ -45,6 +45,13 @@ struct Meter {
   }
 };
 
+/// A place in the repository that takes a stream as soon as there is one: opening a repository costs most of a second of CPU, which
+/// passes while the stream before it is under way.
+using Ready = Ahead<Result<Stored>>;
+std::unique_ptr<Ready> ready(Repository& repository, StoreRequest request, const Deadline& deadline) {
+  return std::make_unique<Ready>([&repository, request = std::move(request), &deadline](const Source& in) { return repository.store(request, in, deadline); });
+}
+
 class Run {
  public:
   Run(engine::Engine& engine, Repository& repository, const RunOptions& options, Manifest& manifest) : engine_(engine), repository_(repository), options_(options), manifest_(manifest) {}
@@ -83,14 +90,18 @@ class Run {
       give_up(items.error());
       return {};
     }
-    for (const auto& item : *items) {
+    std::unique_ptr<Ready> next;
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      const auto& item = (*items)[i];
       Saved saved = blank;
       saved.item = item.name;
       saved.target = target;
       saved.target.container.clear();
       saved.notes = item.notes;
-      saved.path = fmt::format("/{}/{}/{}", path_part(manifest_.project), path_part(subject.id), path_part(item.file));
-      if (auto done = save(*driver, target, item, saved, deadline); !done) {
+      saved.path = path_of(subject.id, item);
+      auto here = next ? std::move(next) : ready(repository_, request(subject.id, item), deadline);
+      if (i + 1 < items->size()) next = ready(repository_, request(subject.id, (*items)[i + 1]), deadline);
+      if (auto done = save(*driver, target, item, saved, *here, deadline); !done) {
         if (deadline.stopped()) return done;
         saved.outcome = Outcome::failed;
         saved.trouble = done.error().describe();
@@ -102,7 +113,12 @@ class Run {
   }
 
  private:
-  Result<void> save(const Driver& driver, const Target& target, const Item& item, Saved& saved, const Deadline& deadline) {
+  std::string path_of(const std::string& subject, const Item& item) const { return fmt::format("/{}/{}/{}", path_part(manifest_.project), path_part(subject), path_part(item.file)); }
+  StoreRequest request(const std::string& subject, const Item& item) const {
+    return {.host = manifest_.project, .path = path_of(subject, item), .tags = {"run=" + manifest_.run, "subject=" + path_part(subject)}};
+  }
+
+  Result<void> save(const Driver& driver, const Target& target, const Item& item, Saved& saved, Ready& place, const Deadline& deadline) {
     const auto begin = Clock::now();
     saved.at = unix_now();
     const auto reader = driver.reader(item);
@@ -116,7 +132,7 @@ class Run {
     const auto tell = [&](bool done) {
       if (options_.progress) options_.progress({what, meter.bytes, expected, since(begin), done});
     };
-    auto stored = stream_between(
+    auto stored = place.stream(
         [&](const Sink& out) {
           return driver.dump(engine_, target, item, [&](std::string_view piece) -> Result<void> {
             DM_CHECK(meter.take(piece));
@@ -131,9 +147,6 @@ class Run {
         [&]() -> Result<void> {
           DM_TRY(saved.fingerprint, reader->finish());
           return {};
-        },
-        [&](const Source& in) {
-          return repository_.store({.host = manifest_.project, .path = saved.path, .tags = {"run=" + manifest_.run, "subject=" + path_part(saved.subject)}}, in, deadline);
         });
     saved.seconds = since(begin);
     saved.bytes = meter.bytes;
@@ -178,19 +191,19 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   for (const auto& only : options.only)
     if (std::ranges::none_of(inventory.subjects, [&](const Subject& subject) { RunOptions one; one.only = {only}; return chosen(one, subject); }))
       return fail(Errc::not_found, fmt::format("nothing to save is called '{}'; 'datamancy backup coverage' lists what there is", only));
+  const StoreRequest request{.host = manifest.project, .path = manifest_path(manifest.project), .tags = {"run=" + manifest.run, "manifest"}};
+  auto last = ready(repository, request, deadline);
   Run run(engine, repository, options, manifest);
-  for (const auto& subject : inventory.subjects)
-    if (chosen(options, subject)) DM_CHECK(run.subject(subject, deadline));
+  const auto nothing_left = [] { return Result<void>(); };
+  for (const auto& subject : inventory.subjects) {
+    if (!chosen(options, subject)) continue;
+    // A repository that does not open is trouble with the whole: nobody wants to wait for the rest.
+    if (last->over()) DM_CHECK(last->stream([](const Sink&) { return Result<void>(fail(Errc::conflict, std::string(kNobodyReads))); }, nothing_left));
+    DM_CHECK(run.subject(subject, deadline));
+  }
   manifest.finished = unix_now();
   const auto text = manifest.json();
-  std::size_t at = 0;
-  const Source source = [&]() -> Result<std::string> {
-    const auto piece = text.substr(at, 65536);
-    at += piece.size();
-    return piece;
-  };
-  DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts",
-                                     repository.store({.host = manifest.project, .path = manifest_path(manifest.project), .tags = {"run=" + manifest.run, "manifest"}}, source, deadline)));
+  DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts", last->stream([&](const Sink& out) { return out(text); }, nothing_left)));
   if (stored.bytes != text.size()) return fail(Errc::corrupt, "the manifest was not stored whole: nothing of this run counts");
   return manifest;
 }
@@ -223,6 +236,10 @@ Result<History> history(Repository& repository, std::string_view project, std::s
       return {};
     }, deadline);
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+    if (fetched && text.empty()) {  // its program was killed before it could say anything
+      out.orphans.push_back(snapshot);
+      continue;
+    }
     auto parsed = fetched ? Manifest::parse(text) : Result<Manifest>(fail(fetched.error()));
     if (!parsed) {
       ++out.unreadable;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
 #include "base/json.hpp"
 #include "cli/backup.hpp"
@@ -22,6 +23,24 @@ void print_run(const backup::Manifest& run, bool details) {
     for (const auto& note : saved.notes) fmt::print("                   note: {}\n", note);
   }
   for (const auto& line : run.uncovered) fmt::print("  not covered      {}\n", line);
+}
+
+/// Bytes in the repository. In a folder they are counted; elsewhere the repository is asked once a day, and in between grows by what
+/// was added, since asking costs as much as a small backup.
+std::uint64_t stored_now(BackupSession& session, const backup::Manifest& run, const std::optional<state::BackupRecord>& last) {
+  const auto& url = session.repository->location().url;
+  if (url.starts_with('/')) {
+    std::uint64_t sum = 0;
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator at(url, error), end; !error && at != end; at.increment(error)) {
+      std::error_code none;
+      if (const auto size = at->is_regular_file(none) ? at->file_size(none) : 0; !none) sum += size;
+    }
+    if (!error) return sum;
+  }
+  if (last && last->stored > 0 && last->started / 86400 == run.started / 86400) return last->stored + run.added();
+  const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
+  return usage ? usage->stored : 0;
 }
 
 int usage_error(std::string_view part, const std::string& word) {
@@ -45,7 +64,8 @@ int backup_run(Args& args) {
   const auto inventory = session.inventory();
   if (!inventory) return complain(inventory.error());
   std::optional<backup::Manifest> previous;
-  if (const auto record = state::newest_backup(*session.db, session.repository->location().name))
+  const auto record = state::newest_backup(*session.db, session.repository->location().name);
+  if (record)
     if (auto parsed = backup::Manifest::parse(record->manifest)) previous = *std::move(parsed);
   options.previous = previous ? &*previous : nullptr;
   options.progress = progress_of(session);
@@ -55,15 +75,17 @@ int backup_run(Args& args) {
     state::finish(*session.db, entry, "failed: " + run.error().message);
     return complain(run.error());
   }
-  const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
-  state::add(*session.db, state::BackupRecord{run->run, session.repository->location().name, run->started, run->finished, run->outcome(), run->bytes(), run->added(), usage ? usage->stored : 0, run->json()});
+  const auto stored = stored_now(session, *run, record);
+  state::add(*session.db, state::BackupRecord{run->run, session.repository->location().name, run->started, run->finished, run->outcome(), run->bytes(), run->added(), stored, run->json()});
   state::finish(*session.db, entry, state::to_string(run->outcome()));
-  // A whole run that is verified may let older ones go; one of a part only says nothing about the rest.
+  // A whole run that is verified may let older ones go; one of a part only says nothing about the rest. The first of a day is enough.
   std::string kept;
   if (keep && options.only.empty() && run->outcome() == state::Outcome::verified) {
     const auto* settings = session.settings.find(session.repository->location().name);
     if (settings != nullptr && settings->append_only) {
       kept = "append-only: nothing is forgotten from this host";
+    } else if (session.fresh || (record && record->outcome == backup::Outcome::verified && record->started / 86400 == run->started / 86400)) {
+      kept.clear();
     } else if (auto forgotten = backup::apply_retention(*session.repository, session.project, session.settings.keep, false, session.within(std::chrono::hours(1))); forgotten) {
       if (*forgotten > 0) kept = fmt::format("{} old snapshots forgotten", *forgotten);
     } else {

@@ -1,0 +1,59 @@
+#include "backup/pipe.hpp"
+
+#include <gtest/gtest.h>
+
+namespace dm::backup {
+namespace {
+
+Result<std::string> read_all(const Source& in) {
+  std::string out;
+  while (true) {
+    DM_TRY(const std::string piece, in());
+    if (piece.empty()) return out;
+    out += piece;
+  }
+}
+
+Result<void> fine() { return {}; }
+
+TEST(Ahead, gives_what_was_streamed) {
+  Ahead<Result<std::string>> reader(read_all);
+  const auto got = reader.stream([](const Sink& out) -> Result<void> { DM_CHECK(out("one ")); return out("two"); }, fine);
+  ASSERT_TRUE(got);
+  EXPECT_EQ(*got, "one two");
+}
+
+TEST(Ahead, a_producer_that_fails_is_no_end) {
+  bool ended = false;
+  Ahead<Result<std::string>> reader([&](const Source& in) { auto all = read_all(in); ended = static_cast<bool>(all); return all; });
+  const auto got = reader.stream([](const Sink& out) -> Result<void> { DM_CHECK(out("half")); return fail(Errc::corrupt, "cut off"); }, fine);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().message, "cut off");
+  EXPECT_FALSE(ended);
+}
+
+TEST(Ahead, what_is_not_approved_is_no_end) {
+  Ahead<Result<std::string>> reader(read_all);
+  const auto got = reader.stream([](const Sink& out) { return out("all"); }, [] { return Result<void>(fail(Errc::corrupt, "no end mark")); });
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().message, "no end mark");
+}
+
+TEST(Ahead, a_reader_that_fails_has_the_word) {
+  Ahead<Result<std::string>> reader([](const Source&) { return Result<std::string>(fail(Errc::denied, "wrong password")); });
+  const auto got = reader.stream([](const Sink& out) -> Result<void> { while (true) DM_CHECK(out(std::string(100000, 'x'))); }, fine);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().message, "wrong password");
+  EXPECT_TRUE(reader.over());
+}
+
+TEST(Ahead, one_that_gets_nothing_sees_no_end) {
+  bool ended = true;
+  {
+    Ahead<Result<std::string>> reader([&](const Source& in) { auto all = read_all(in); ended = static_cast<bool>(all); return all; });
+  }
+  EXPECT_FALSE(ended);
+}
+
+}  // namespace
+}  // namespace dm::backup
