@@ -1,4 +1,4 @@
-"""Runs a Compose project on the lab's images: an override file swaps `image:` (lab/images.yaml says by what), nothing else of
+"""Runs a Compose project on the lab's images: an override file swaps `image:` (lab/images.yaml says by what) and notes what it stands for, nothing else of
 the project changes. Without a project of the user's it is the club, lab/stack/."""
 import json
 import os
@@ -121,6 +121,8 @@ class Project:
                 missing.append(f"{name} ({image or 'built'})")
                 continue
             lines += [f"  {name}:", f"    image: {swap or MISBEHAVE}", "    pull_policy: never"]
+            if swap and image:
+                lines.append(f"    x-datamancy: {{product: {json.dumps(image)}}}")  # the lab's name tells the program nothing
             if "build" in service:
                 lines.append("    build: !reset null")
             if swap is None:

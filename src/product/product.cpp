@@ -230,7 +230,8 @@ Catalogue::Catalogue(Catalogue&& other) noexcept : state_(other.state_) { other.
 const Product* Catalogue::by_image(std::string_view image) const {
   const auto name = split_image(image);
   auto repository = name.repository;
-  if (repository.starts_with("library/")) repository.remove_prefix(8);
+  // Official images are copied to mirrors as PROJECT/library/NAME.
+  if (const auto at = ("/" + std::string(repository)).rfind("/library/"); at != std::string::npos) repository.remove_prefix(at + 8);
   if (const auto found = state_->ids_by_image.find(repository); found != state_->ids_by_image.end()) return state_->get(found->second);
   return nullptr;
 }

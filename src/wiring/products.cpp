@@ -32,12 +32,22 @@ std::string built_upon(const Service& service, const Project& project) {
   return formats::base_image(formats::parse_dockerfile(text), scalar(*service.build, "target"), arguments);
 }
 
+/// `x-datamancy: {product: postgres}` on a service: the id of a product, or an image that stands for it, where the image's own name tells
+/// nothing (a mirror, an image of one's own).
+const product::Product* named(const Service& service, const product::Catalogue& products) {
+  const auto* own = service.node != nullptr ? service.node->at({"x-datamancy", "product"}) : nullptr;
+  if (own == nullptr || own->string().empty()) return nullptr;
+  const auto* product = products.by_id(own->string());
+  return product != nullptr ? product : products.by_image(own->string());
+}
+
 }  // namespace
 
 void find_products(Wiring& wiring) {
   const auto& project = *wiring.project;
   for (const Service& service : project.services) {
-    const auto* product = service.image ? wiring.products->by_image(service.image.value) : nullptr;
+    const auto* product = named(service, *wiring.products);
+    if (product == nullptr && service.image) product = wiring.products->by_image(service.image.value);
     if (product == nullptr && service.build != nullptr && service.build->is_mapping())
       if (const auto image = built_upon(service, project); !image.empty()) product = wiring.products->by_image(image);
     wiring.product_of.push_back(product);

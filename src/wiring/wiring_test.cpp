@@ -52,6 +52,18 @@ TEST(References, AreFoundInUrlsAndInVariablesThatAreNamedAfterHosts) {
                                                                is("gone", Outcome::unknown_name), is("db", Outcome::reachable)));
 }
 
+TEST(Products, AreFoundWhereAMirrorKeepsTheNameAndWhereAServiceSaysSo) {
+  const World world(R"(services:
+  mirrored: {image: 'registry.example/hub/library/postgres:17'}
+  said: {image: 'registry.example/club/db:3', x-datamancy: {product: postgres}}
+  said_by_image: {image: 'registry.example/club/kv:3', x-datamancy: {product: 'valkey/valkey:8'}}
+  unknown: {image: 'registry.example/club/db:3'}
+)");
+  std::vector<std::string> found;
+  for (const auto* product : world.wiring.product_of) found.push_back(product == nullptr ? "-" : std::string(product->name));
+  EXPECT_THAT(found, testing::ElementsAre("PostgreSQL", "PostgreSQL", "Valkey", "-"));
+}
+
 TEST(References, AreNotSeenInWhatOnlyLooksLikeAHost) {
   const World world(R"(services:
   app:
