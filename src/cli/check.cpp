@@ -151,7 +151,7 @@ int check(Args& args) {
   input.gpu = look_for_gpu(session, input.containers);
   input.login = try_login(login, session.within(60s));
   input.orchestrator = ask_health(health_url, session.within(10s));
-  input.binding = deploy::binding_of(session.engine_id, input.containers);
+  input.present = deploy::present_of(session.engine_id, input.containers);
   input.now = now_seconds();
   input.proofs = state::newest_proofs(**db);
   for (const auto& step : planned.plan.steps)
@@ -163,7 +163,7 @@ int check(Args& args) {
   for (const auto& item : items) {
     if (item.control.empty() || item.answer == deploy::Answer::not_applicable || item.answer == deploy::Answer::unknown || item.evidence.starts_with("proven before")) continue;
     state::add(**db, {.control = item.control, .subject = "", .result = item.answer == deploy::Answer::pass ? state::Outcome::verified : state::Outcome::failed,
-                      .evidence = item.evidence, .made = input.now, .expires = input.now + 86400, .binding = input.binding, .command = "datamancy check"});
+                      .evidence = item.evidence, .made = input.now, .expires = input.now + 86400, .binding = input.present.whole, .command = "datamancy check"});
   }
   if (!write_output("", json ? deploy::check_json(items, session.project().name) : deploy::check_text(items, session.project().name))) return kFailed;
   return deploy::all_pass(items) ? kClean : kFindings;

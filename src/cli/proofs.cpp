@@ -30,7 +30,7 @@ std::optional<readiness::Proofs> stored_proofs(Args& args, const std::string& pr
   auto db = state::open_store(*folder);
   readiness::Proofs out;
   out.newest = state::newest_proofs(db);
-  out.binding = deploy::binding_of(info->id, *containers);
+  out.present = deploy::present_of(info->id, *containers);
   out.now = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   return out;
 }

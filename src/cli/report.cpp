@@ -43,7 +43,7 @@ int report(Args& args) {
   auto proofs = stored_proofs(args, std::string(input.project.name));
   if (judged.facts) {
     if (!proofs) proofs.emplace();
-    proofs->binding.engine = judged.facts->engine.id;
+    proofs->present.whole.engine = judged.facts->engine.id;
     if (proofs->now == 0) proofs->now = std::time(nullptr);
     for (auto& proof : readiness::observed_proofs(*judged.facts)) {
       std::erase_if(proofs->newest, [&](const auto& older) { return older.control == proof.control && older.subject.empty() && older.made <= proof.made; });

@@ -89,7 +89,7 @@ const state::Proof* counting(const CheckInput& input, std::string_view control, 
   why = "never done";
   for (const auto& proof : input.proofs) {
     if (proof.control != control) continue;
-    const auto trouble = proof.result == state::Outcome::verified ? state::why_void(proof, input.binding, input.now) : std::string(to_string(proof.result));
+    const auto trouble = proof.result == state::Outcome::verified ? state::why_void(proof, input.present.of(proof.subject), input.now) : std::string(to_string(proof.result));
     if (trouble.empty()) return &proof;
     why = trouble;
   }
@@ -299,22 +299,25 @@ std::string check_json(const std::vector<CheckItem>& items, const std::string& p
   return json.take() + "\n";
 }
 
-state::Binding binding_of(std::string_view engine_id, const std::vector<Container>& containers) {
+state::Present present_of(std::string_view engine_id, const std::vector<Container>& containers) {
+  state::Present out;
   std::string images, configs;
   for (const auto& container : containers) {  // ordered by service and number
     if (container.one_off) continue;
     images += fmt::format("{} {}\n", container.service, container.image_id);
     configs += fmt::format("{} {}\n", container.service, container.config_hash);
+    out.services.emplace(container.service, state::Binding{.engine = std::string(engine_id), .image = container.image_id, .config = container.config_hash, .data = {}});
   }
   const auto digest = [](const std::string& text) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> out{};
+    std::array<unsigned char, EVP_MAX_MD_SIZE> bytes{};
     unsigned size = 0;
-    EVP_Digest(text.data(), text.size(), out.data(), &size, EVP_sha256(), nullptr);
+    EVP_Digest(text.data(), text.size(), bytes.data(), &size, EVP_sha256(), nullptr);
     std::string hex;
-    for (unsigned i = 0; i < 16 && i < size; ++i) hex += fmt::format("{:02x}", out[i]);
+    for (unsigned i = 0; i < 16 && i < size; ++i) hex += fmt::format("{:02x}", bytes[i]);
     return hex;
   };
-  return {.engine = std::string(engine_id), .image = digest(images), .config = digest(configs), .data = {}};
+  out.whole = {.engine = std::string(engine_id), .image = digest(images), .config = digest(configs), .data = {}};
+  return out;
 }
 
 }  // namespace dm::deploy

@@ -47,7 +47,7 @@ struct CheckInput {
   bool has_secrets = false;
   Tried gpu{}, login{}, orchestrator{};
   std::vector<state::Proof> proofs{};             ///< the newest of each
-  state::Binding binding{};                       ///< as things are now
+  state::Present present{};                       ///< as things are now
   std::int64_t now = 0;                           ///< Unix seconds
   std::vector<std::string> pending{};             ///< what an up would change
   std::vector<std::string> obstacles{};           ///< what preflight finds
@@ -69,7 +69,7 @@ bool all_pass(const std::vector<CheckItem>& items);   ///< nothing fails, nothin
 std::string check_text(const std::vector<CheckItem>& items, const std::string& project);
 std::string check_json(const std::vector<CheckItem>& items, const std::string& project);
 
-/// What live proofs of the whole stack are bound to: engine, images and configuration of all its containers.
-state::Binding binding_of(std::string_view engine_id, const std::vector<Container>& containers);
+/// What proofs are bound to: engine, images and configuration of all containers as a whole, and of each service.
+state::Present present_of(std::string_view engine_id, const std::vector<Container>& containers);
 
 }  // namespace dm::deploy

@@ -248,9 +248,9 @@ TEST(Check, AStoredProofCountsWhileItIsFreshAndBoundToWhatRuns) {
   const auto services = *choose(*w.loaded.project, {});
   CheckInput input{.wiring = w.wiring, .services = services};
   input.now = 1000;
-  input.binding = binding_of("e", {running("db")});
+  input.present = present_of("e", {running("db")});
   for (const auto* control : {"R72", "R73"})
-    input.proofs.push_back({.control = control, .result = state::Outcome::verified, .evidence = "done", .made = 900, .expires = 2000, .binding = input.binding});
+    input.proofs.push_back({.control = control, .result = state::Outcome::verified, .evidence = "done", .made = 900, .expires = 2000, .binding = input.present.whole});
   EXPECT_EQ(check(input)[3].answer, Answer::pass);
   input.now = 3000;
   EXPECT_EQ(check(input)[3].answer, Answer::unknown) << "expired";

@@ -129,7 +129,7 @@ void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) 
     if (!own && (also == nullptr || also->proof != proof.control)) continue;
     // What was proven of a service that is gone says nothing any more.
     if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && !exists(wiring, proof.subject)) continue;
-    if (const auto why = state::why_void(proof, proofs.binding, proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
+    if (const auto why = state::why_void(proof, proofs.present.of(proof.subject), proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
       void_reason = why.empty() ? "it could not be verified" : why;
     } else if (proof.result == state::Outcome::failed) {
       out.state = State::failing;

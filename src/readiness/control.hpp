@@ -114,7 +114,7 @@ struct Readiness {
 /// What was proven on the running stack: the newest proof of each control and subject, and what they are held against.
 struct Proofs {
   std::vector<state::Proof> newest{};
-  state::Binding binding{};      ///< as the stack is now
+  state::Present present{};      ///< the stack as it is now
   std::int64_t now = 0;          ///< Unix seconds
 };
 

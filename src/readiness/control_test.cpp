@@ -131,6 +131,15 @@ TEST(Readiness, a_restore_is_proven_only_when_every_datastore_came_back) {
   readiness = readiness::assess(bench.input(), bench.findings, &proofs);
   EXPECT_EQ(readiness.find("R73")->state, State::proven);
   EXPECT_EQ(readiness.find("R76")->state, State::proven);
+  // A drill is bound to its own service, not to the stack as a whole.
+  proofs.present.whole = {.engine = "e", .image = "all", .config = "all"};
+  proofs.present.services = {{"db", {.engine = "e", .image = "pg"}}, {"cms", {.engine = "e", .image = "maria"}}};
+  proofs.newest[0].binding = {.engine = "e", .image = "pg"};
+  proofs.newest[1].binding = {.engine = "e", .image = "maria"};
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::proven);
+  proofs.present.services["cms"].image = "newer";
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::unknown);
+  proofs.present.services["cms"].image = "maria";
   // A service that was removed since leaves its last, failed drill behind.
   proofs.newest.push_back(drilled("gone", state::Outcome::failed));
   EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::proven);

@@ -52,6 +52,12 @@ std::optional<Proof> newest_proof(Db& db, std::string_view control, std::string_
   return std::move(found.front());
 }
 
+Binding Present::of(std::string_view subject) const {
+  if (subject.empty()) return whole;
+  const auto found = services.find(subject);
+  return found != services.end() ? found->second : Binding{.engine = whole.engine};
+}
+
 std::string why_void(const Proof& proof, const Binding& present, std::int64_t now) {
   if (now >= proof.expires) return "expired";
   if (proof.made > now + 300) return "dated in the future: the clock was wrong then or is now";

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +24,14 @@ struct Binding {
   std::string config{};   ///< hash of the service's configuration, as Compose labels it
   std::string data{};     ///< identity of the data: volume name and creation time, system identifier of a database ...
   bool operator==(const Binding&) const = default;
+};
+
+/// What proofs are held against: what runs now, as a whole and each service by its name.
+struct Present {
+  Binding whole{};
+  std::map<std::string, Binding, std::less<>> services{};
+  /// The part that a proof of `subject` is about; of a volume or the project's folder only the engine is known.
+  Binding of(std::string_view subject) const;
 };
 
 struct Proof {
