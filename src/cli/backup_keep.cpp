@@ -203,6 +203,7 @@ int backup_schedule(Args& args) {
   const bool units = args.has("--systemd");
   session.json = args.has("--json");
   std::string project = args.project.project_name;
+  args.project.lenient = true;
   const auto loaded = compose::load(args.project, sources::disk());
   const auto folder = loaded.usable ? loaded.project->folder : args.project.working_directory;
   if (project.empty() && loaded.usable) project = loaded.project->name;

@@ -81,12 +81,13 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
     options.profiles.insert(options.profiles.end(), profiles.begin(), profiles.end());
     if (!profiles.empty()) out.loaded = compose::load(options, files);
   }
-  if (out.secrets.any())
-    if (auto variables = secrets::variables_of(out.secrets, options.environment)) {
-      for (const auto& [name, value] : *variables) out.sealed_values.emplace_back(value.reveal());
-      const secrets::Scrubber scrubber(std::move(*variables));
-      for (auto& diagnostic : out.loaded.diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
-    }
+  if (out.secrets.any()) {
+    auto variables = secrets::variables_of(out.secrets, options.environment);
+    if (!variables) return say(variables.error());
+    for (const auto& [name, value] : *variables) out.sealed_values.emplace_back(value.reveal());
+    const secrets::Scrubber scrubber(std::move(*variables));
+    for (auto& diagnostic : out.loaded.diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
+  }
   print_diagnostics(out.project(), out.loaded.diagnostics);
   exit = kFailed;
   if (!out.loaded.ok) return false;

@@ -90,6 +90,8 @@ int status(Args& args) {
   // A project that somebody started elsewhere is known by its name alone: its labels tell where its files are.
   std::string name = args.project.project_name;
   std::unique_ptr<compose::Project> project;
+  // Names and profiles are all that is asked of the files: what a variable holds does not matter, and no key is needed.
+  args.project.lenient = true;
   auto loaded = compose::load(args.project, sources::disk());
   std::vector<Container> containers;
   const auto fetch = [&]() -> bool {
@@ -99,7 +101,7 @@ int status(Args& args) {
     return true;
   };
   bool adopted = false;
-  if (!loaded.ok && !name.empty()) {
+  if (!loaded.usable && !name.empty()) {
     if (!fetch()) return kFailed;
     if (containers.empty()) {
       fmt::print(stderr, "datamancy: no container of a project '{}' on {}\n", name, (*engine)->description());
@@ -116,7 +118,7 @@ int status(Args& args) {
     loaded = compose::load(options, sources::disk());
     adopted = true;
   }
-  if (loaded.ok) name = loaded.project->name;
+  if (loaded.usable) name = loaded.project->name;
   if (name.empty()) {
     print_diagnostics(*loaded.project, loaded.diagnostics);
     return kFailed;
@@ -137,10 +139,10 @@ int status(Args& args) {
     troubled += bad(container) ? 1 : 0;
   }
   std::vector<std::string> missing, orphans;
-  if (loaded.ok)
+  if (loaded.usable)
     for (const auto& service : loaded.project->services)
       if (service.enabled && !by_service.contains(std::string(service.name)) && deploy::replicas_of(service) > 0) missing.emplace_back(service.name);
-  if (loaded.ok)
+  if (loaded.usable)
     for (const auto& [service, list] : by_service)
       if (loaded.project->service(service) == nullptr) orphans.push_back(service);
   const auto exit = troubled > 0 || !missing.empty() ? kFindings : kClean;

@@ -151,6 +151,7 @@ Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const Pro
   files.add("/p/compose.yaml", "name: p\nservices: {}\n");
   compose::Options options;
   options.working_directory = "/p";
+  options.files = {"/p/compose.yaml"};  // said, since COMPOSE_FILE of the user would choose others
   options.environment = process_environment;
   for (const auto& file : secrets.files)
     for (const auto& name : file.names) options.environment.erase(name);  // what is sealed wins over what is exported
