@@ -120,7 +120,12 @@ Result<void> become(Session& session, const Args& args, const state::Revision& t
   DM_TRY(const auto digest, digester(session));
   const auto limit = session.within(std::chrono::seconds(60));
   const auto today = compose::to_json(session.project());
-  DM_TRY(const auto filled, deploy::fill({target.model, target.holes}, today, values, digest));
+  std::map<std::string, std::string> variables;
+  for (const auto& [name, definition] : session.project().environment) variables.emplace(name, definition.value);
+  DM_TRY(const auto filled, deploy::fill({target.model, target.holes}, today, variables, values, digest));
+  if (!filled.changed.empty())
+    notes.push_back(fmt::format("{} {} changed since revision {}, and {}: secrets do not go back", fmt::join(filled.changed, ", "), filled.changed.size() == 1 ? "has" : "have", target.id,
+                                filled.changed.size() == 1 ? "keeps its present value" : "keep their present values"));
   if (!filled.missing.empty()) {
     std::string list;
     for (const auto& path : filled.missing) list += (list.empty() ? "" : ", ") + path;

@@ -209,14 +209,34 @@ TEST(Template, KeepsNoSecretAndFillsItAgainOnlyWithTheSameValue) {
   EXPECT_THAT(made->model, Not(HasSubstr("hunter2")));
   EXPECT_THAT(made->holes, Not(HasSubstr("hunter2")));
   EXPECT_THAT(made->model, HasSubstr("red"));
-  const auto filled = fill(*made, json, {}, digest);
+  const auto filled = fill(*made, json, {}, {}, digest);
   ASSERT_TRUE(filled);
   EXPECT_THAT(filled->missing, IsEmpty());
   EXPECT_EQ(filled->variables.size(), 2U);
   const Wired changed("services:\n  app: {image: x, environment: {DB_PASSWORD: other-value}}\n");
-  const auto later = fill(*made, compose::to_json(*changed.loaded.project), {}, digest);
+  const auto later = fill(*made, compose::to_json(*changed.loaded.project), {}, {}, digest);
   EXPECT_THAT(later->missing, Contains("services.app.environment.DB_PASSWORD"));
-  EXPECT_THAT(fill(*made, compose::to_json(*changed.loaded.project), {"hunter2-long", "postgres://u:hunter2-long@db/x"}, digest)->missing, IsEmpty());
+  EXPECT_THAT(fill(*made, compose::to_json(*changed.loaded.project), {}, {"hunter2-long", "postgres://u:hunter2-long@db/x"}, digest)->missing, IsEmpty());
+}
+
+TEST(Template, AfterARotationTheRestOfAUrlGoesBackAndThePresentSecretStays) {
+  const Wired before("services:\n  app: {image: x, environment: {URL: 'postgres://u:${DB_PASSWORD}@db/x', PGPASSWORD: '${DB_PASSWORD}'}}\n-- .env\nDB_PASSWORD='old$pass-word'\n");
+  const Wired after("services:\n  app: {image: x, environment: {URL: 'postgres://u:${DB_PASSWORD}@dbx/x', PGPASSWORD: '${DB_PASSWORD}'}}\n-- .env\nDB_PASSWORD='new$pass-word'\n");
+  const auto digest = [](std::string_view text) { return keyed_digest("key", text); };
+  const auto made = make_template(compose::to_json(*before.loaded.project), *before.loaded.project, digest, {"old$pass-word"});
+  ASSERT_TRUE(made);
+  EXPECT_THAT(made->model, Not(HasSubstr("pass-word")));
+  EXPECT_THAT(made->model, HasSubstr("@db/x"));
+  const auto today = compose::to_json(*after.loaded.project);
+  const auto filled = fill(*made, today, {{"DB_PASSWORD", "new$pass-word"}}, {}, digest);
+  ASSERT_TRUE(filled);
+  EXPECT_THAT(filled->missing, IsEmpty());
+  EXPECT_THAT(filled->changed, ElementsAre("DB_PASSWORD"));
+  for (const auto& [name, value] : filled->variables) EXPECT_EQ(value, "new$pass-word");
+  // A container that still runs with the old value tells that it was the one which worked.
+  const auto running_old = fill(*made, today, {{"DB_PASSWORD", "new$pass-word"}}, {"old$pass-word"}, digest);
+  EXPECT_THAT(running_old->changed, IsEmpty());
+  for (const auto& [name, value] : running_old->variables) EXPECT_EQ(value, "old$pass-word");
 }
 
 TEST(Check, WhatCannotBeJudgedIsUnknownAndNeverAPass) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -21,24 +22,66 @@ std::string unescaped(std::string_view text) {  // Compose prints "$$" for "$"
   return out;
 }
 
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) out.append(c == '$' ? 2 : 1, c);
+  return out;
+}
+
 struct Maker {
-  const std::set<std::string>& secrets;
+  const std::map<std::string, std::string>& secrets;  // value -> the variable that has it
   const std::function<std::string(std::string_view)>& digest;
   json holes = json::array();
 
-  bool secret(std::string_view key, const std::string& value) const {
+  static bool secret(std::string_view key, const std::string& value) {
     if (value.empty() || value.starts_with('/')) return false;
     if (sensitive::secret_name(key)) return true;
     const auto line = std::string(key) + "=" + value;
-    if (sensitive::mask_line(line) != line) return true;
-    for (const auto& known : secrets)
-      if (value.find(known) != std::string::npos) return true;
-    return false;
+    return sensitive::mask_line(line) != line;
   }
-  void hole(std::string& text, const std::vector<std::string>& path) {
+  std::string hole(std::string_view value, const std::string& variable, const std::vector<std::string>& path) {
     const auto name = fmt::format("DM_HOLE_{}", holes.size());
-    holes.push_back({{"name", name}, {"at", path}, {"digest", digest(unescaped(text))}});
-    text = "${" + name + ":?a secret of this revision: use datamancy rollback}";
+    json entry{{"name", name}, {"at", path}, {"digest", digest(value)}};
+    if (!variable.empty()) entry["variable"] = variable;
+    holes.push_back(std::move(entry));
+    return "${" + name + ":?a secret of this revision: use datamancy rollback}";
+  }
+  /// A hole for each secret variable in the text: the rest of a URL is no secret and goes back with the revision. Where more than the
+  /// variables' values is secret, the whole text is one hole.
+  void cut(std::string& text, const std::string& key, const std::vector<std::string>& path) {
+    const auto plain = unescaped(text);
+    struct Piece {
+      std::size_t begin, end;
+      const std::string* variable;
+    };
+    std::vector<Piece> pieces;
+    for (std::size_t at = 0; at < plain.size();) {
+      Piece best{at, at, nullptr};
+      for (const auto& [value, variable] : secrets)  // the longest, where one begins with another
+        if (plain.compare(at, value.size(), value) == 0 && at + value.size() > best.end) best = {at, at + value.size(), &variable};
+      if (best.variable != nullptr) pieces.push_back(best);
+      at = best.variable != nullptr ? best.end : at + 1;
+    }
+    std::string rest;  // what stays readable
+    std::size_t from = 0;
+    for (const auto& piece : pieces) {
+      rest += plain.substr(from, piece.begin - from) + "$";
+      from = piece.end;
+    }
+    rest += plain.substr(from);
+    const bool only_variables = !pieces.empty() && (rest == "$" || !secret(key, rest));
+    if (!only_variables) {
+      if (!pieces.empty() || secret(key, plain)) text = hole(plain, "", path);
+      return;
+    }
+    text.clear();
+    from = 0;
+    for (const auto& piece : pieces) {
+      text += escaped(plain.substr(from, piece.begin - from));
+      text += hole(plain.substr(piece.begin, piece.end - piece.begin), *piece.variable, path);
+      from = piece.end;
+    }
+    text += escaped(plain.substr(from));
   }
   void walk(json& node, const std::string& key, std::vector<std::string>& path) {
     if (node.is_object()) {
@@ -57,7 +100,7 @@ struct Maker {
       // Names of secrets, images and targets are no secrets, whatever they are called.
       if (path.size() > 2 && path[0] == "services" && (path[2] == "secrets" || path[2] == "configs" || path[2] == "image" || path[2] == "volumes" || path[2] == "networks")) return;
       if (path[0] == "secrets" && key != "content") return;
-      if (auto& text = node.get_ref<std::string&>(); secret(key, text)) hole(text, path);
+      cut(node.get_ref<std::string&>(), key, path);
     }
   }
 };
@@ -95,34 +138,50 @@ Result<Template> make_template(const std::string& text, const compose::Project& 
                                const std::vector<std::string>& sealed) {
   auto root = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return fail(Errc::corrupt, "the model is no JSON");
-  std::set<std::string> secrets;
-  for (const auto& [name, definition] : project.environment)
-    if (sensitive::secret_name(name) && definition.value.size() >= 6) secrets.insert(definition.value);
+  std::map<std::string, std::string> secrets;
+  for (const auto& [name, definition] : project.environment) {
+    const auto& value = definition.value;
+    const bool is_sealed = value.size() >= 4 && std::ranges::find(sealed, value) != sealed.end();
+    if (is_sealed || (sensitive::secret_name(name) && value.size() >= 6)) secrets.emplace(value, name);
+  }
   for (const auto& value : sealed)
-    if (value.size() >= 4) secrets.insert(value);
+    if (value.size() >= 4) secrets.emplace(value, "");
   Maker maker{secrets, digest};
   std::vector<std::string> path;
   maker.walk(root, "", path);
   return Template{root.dump(1), maker.holes.dump()};
 }
 
-Result<Filled> fill(const Template& kept, const std::string& today, const std::vector<std::string>& others, const std::function<std::string(std::string_view)>& digest) {
+Result<Filled> fill(const Template& kept, const std::string& today, const std::map<std::string, std::string>& variables, const std::vector<std::string>& others,
+                    const std::function<std::string(std::string_view)>& digest) {
   const auto holes = json::parse(kept.holes, nullptr, false);
   const auto now = json::parse(today, nullptr, false);
   if (holes.is_discarded() || now.is_discarded()) return fail(Errc::corrupt, "the record of the revision is damaged");
   std::map<std::string, std::string> by_digest;
   for (const auto& value : others) by_digest.emplace(digest(value), value);
   Filled out;
+  std::set<std::string> changed;
   for (const auto& hole : holes) {
     const auto& wanted = hole["digest"].get_ref<const std::string&>();
+    const auto variable = hole.value("variable", std::string());
+    const auto present = variables.find(variable);
     std::string value;
     bool found = false;
-    if (const auto* node = at(now, hole["at"]); node != nullptr && node->is_string()) {
+    if (!variable.empty()) {
+      if (present != variables.end()) {
+        value = present->second;
+        found = digest(value) == wanted;
+      }
+    } else if (const auto* node = at(now, hole["at"]); node != nullptr && node->is_string()) {
       value = unescaped(node->get_ref<const std::string&>());
       found = digest(value) == wanted;
     }
     if (const auto other = by_digest.find(wanted); !found && other != by_digest.end()) {
       value = other->second;
+      found = true;
+    }
+    if (!found && present != variables.end()) {  // rotated since: the server knows only the present one
+      changed.insert(variable);
       found = true;
     }
     if (found) {
@@ -133,6 +192,7 @@ Result<Filled> fill(const Template& kept, const std::string& today, const std::v
       out.missing.push_back(path);
     }
   }
+  out.changed.assign(changed.begin(), changed.end());
   return out;
 }
 
