@@ -23,7 +23,7 @@ target_compile_options(dm_flags INTERFACE
   -Wimplicit-fallthrough -Wswitch-enum
   $<$<BOOL:${DM_WERROR}>:-Werror>
   $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2> -D_GLIBCXX_ASSERTIONS -fstack-protector-strong)
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND (NOT CMAKE_BUILD_TYPE STREQUAL Debug OR DM_SANITIZE))
   # GCC 12 reports these wrongly inside std::string, optional and variants once it inlines (GCC bugs 105329, 105651, 105562); from a
   # precompiled header even where system headers are silent.
   target_compile_options(dm_flags INTERFACE -Wno-restrict -Wno-stringop-overread -Wno-stringop-overflow -Wno-array-bounds

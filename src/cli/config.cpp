@@ -7,6 +7,7 @@
 
 #include "base/json.hpp"
 #include "cli/secrets.hpp"
+#include "secrets/crypto.hpp"
 #include "secrets/delivery.hpp"
 
 namespace dm::cli {
@@ -122,6 +123,39 @@ std::string environment(const compose::Project& project) {
   return out;
 }
 
+/// The models that the services use, as their registry names them.
+std::string models(const compose::Project& project) {
+  std::set<std::string_view> all;
+  for (const auto& service : project.services)
+    if (const auto* uses = service.node->find("models"); service.enabled && uses != nullptr && uses->is_mapping())
+      for (const auto& use : *uses->entries)
+        if (const auto* model = project.model->at({"models", use.key, "model"}); model != nullptr && !model->string().empty()) all.insert(model->string());
+  return lines(all);
+}
+
+/// `NAME HASH` of each service named (NAME,NAME or * for all), as Compose computes and labels them.
+std::optional<std::string> hashes(compose::Project& project, std::string_view names) {
+  std::map<std::string_view, const compose::Service*> chosen;
+  for (const auto& service : project.services)
+    if (service.enabled && names == "*") chosen.emplace(service.name, &service);
+  for (std::size_t begin = 0; names != "*" && begin <= names.size();) {
+    const auto end = std::min(names.find(',', begin), names.size());
+    const auto name = names.substr(begin, end - begin);
+    const auto* service = project.service(name);
+    if (service == nullptr || !service->enabled) {
+      fmt::print(stderr, "datamancy: no such service: {}\n", name);
+      return std::nullopt;
+    }
+    chosen.emplace(service->name, service);
+    begin = end + 1;
+  }
+  std::string out;
+  for (const auto& [name, service] : chosen) out += fmt::format("{} {}\n", name, secrets::hex(secrets::sha256(compose::hashed_text(project, *service))));
+  return out;
+}
+
+constexpr std::string_view kHash = "--hash";
+
 /// What can be printed instead of the project. Where several are asked for, the first of this list is printed, as in Compose.
 struct View {
   std::string_view flag;
@@ -132,6 +166,8 @@ constexpr View kViews[] = {
     {"--services", services},
     {"--volumes", [](const compose::Project& project) { return lines(compose::used_names(project, "volumes")); }},
     {"--networks", [](const compose::Project& project) { return lines(compose::used_names(project, "networks")); }},
+    {"--models", models},
+    {kHash, nullptr},
     {"--profiles", profiles, true},
     {"--images", images, true},
     {"--variables", nullptr},
@@ -150,10 +186,21 @@ int config(Args& args) {
   const bool show_secrets = args.has("--show-secrets");
   if (args.has("--no-interpolate")) args.project.interpolate = false;
   if (args.has("--no-consistency")) args.project.consistency = false;
+  if (args.has("--no-normalize")) args.project.normalize = false;
+  if (args.has("--no-path-resolution")) args.project.resolve_paths = false;
+  args.has("--no-env-resolution");  // without effect in Compose too: it reads env files while loading (docs/conformance.md)
   const View* view = nullptr;
+  std::string hash;
   for (const View& candidate : kViews)
-    if (args.has(candidate.flag) && view == nullptr) view = &candidate;
-  const bool table = view != nullptr && view->print == nullptr;
+    if ((candidate.flag == kHash ? args.option(kHash, hash) : args.has(candidate.flag)) && view == nullptr) view = &candidate;
+  // Compose does not look at these for a mere list.
+  if (view != nullptr) args.project.unique_container_names = false;
+  if (view != nullptr && view->flag != "--environment") args.project.resolve_env_files = false;
+  if (args.has("--resolve-image-digests") || args.has("--lock-image-digests")) {
+    fmt::print(stderr, "datamancy: config asks no registry for digests; 'docker compose config --resolve-image-digests' does\n");
+    return kFailed;
+  }
+  const bool table = view != nullptr && view->flag == "--variables";
   if (table) args.project.interpolate = false;
   const auto option = std::ranges::find_if(args.words, [](const std::string& word) { return word.starts_with('-'); });
   if (option != args.words.end() || (!format.empty() && format != "yaml" && format != "json" && !(table && format == "table"))) {
@@ -183,6 +230,10 @@ int config(Args& args) {
   auto& project = *loaded.project;
   if (!args.words.empty() && args.project.interpolate && (view == nullptr || view->takes_services) && !choose_services(project, args.words)) return kFailed;
   if (quiet) return kClean;
+  if (view != nullptr && view->flag == kHash) {
+    const auto out = hashes(project, hash);
+    return out && write_output(output, *out) ? kClean : kFailed;
+  }
   const auto out = table ? variables(project, format == "json") : view != nullptr ? view->print(project)
                    : format == "json" ? compose::to_json(project) : compose::to_yaml(project);
   return write_output(output, out) ? kClean : kFailed;

@@ -21,8 +21,9 @@ namespace {
 
 constexpr std::array kVerbs{
     Verb{"config", "print the project as Compose sees it",
-         "config [SERVICE...] [--format yaml|json] [--services|--volumes|--networks|--images|--profiles|--environment|--variables]\n"
-         "       [-q] [--no-interpolate] [--no-consistency] [--show-secrets] [-o FILE]\n"
+         "config [SERVICE...] [--format yaml|json] [-q] [--no-interpolate] [--no-consistency]\n"
+         "       [--no-normalize] [--no-path-resolution] [--no-env-resolution] [--show-secrets] [-o FILE]\n"
+         "       [--services|--volumes|--networks|--models|--images|--profiles|--environment|--variables|--hash '*'|NAME,NAME]\n"
          "       the project after merging, with variables replaced and short forms made long; SERVICE... and what they depend on",
          config},
     Verb{"audit", "say what will break in production, and why", 

@@ -59,7 +59,7 @@ class Canonical : private Forms {
     extra_hosts(node);
     devices(node);
     details(node, context_);
-    if (Value* policy = node.find("pull_policy"); policy != nullptr && policy->string() == "if_not_present") policy->text = "missing";
+    if (Value* policy = node.find("pull_policy"); policy != nullptr && policy->string() == "if_not_present" && context_.options.normalize) policy->text = "missing";
     if (Value* gpus = node.find("gpus"); gpus != nullptr && gpus->string() == "all") {
       Value* list = arena_.make(Kind::sequence, gpus->where);
       Value* all = arena_.make(Kind::mapping, gpus->where);

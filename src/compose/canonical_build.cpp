@@ -15,10 +15,10 @@ void canonical_build(Value& node, Forms& forms, Context& context) {
   }
   if (!value->is_mapping()) return;
   if (value->find("context") == nullptr) value->entries->push_back({"context", {}, arena.string(".")});
-  if (value->find("dockerfile") == nullptr && value->find("dockerfile_inline") == nullptr)
+  if (context.options.normalize && value->find("dockerfile") == nullptr && value->find("dockerfile_inline") == nullptr)
     value->entries->push_back({"dockerfile", {}, arena.string("Dockerfile")});
-  forms.key_values(*value, "args", "=", true);
-  if (Value* args = value->find("args"); args != nullptr && args->is_mapping())
+  forms.key_values(*value, "args", "=", /*environment=*/true, /*inherits=*/context.options.normalize);
+  if (Value* args = value->find("args"); args != nullptr && args->is_mapping() && context.options.normalize)
     std::erase_if(*args->entries, [](const Entry& item) { return item.value->is_null(); });
   forms.key_values(*value, "labels", "=", false);
   forms.key_values(*value, "additional_contexts", "=", false);

@@ -88,6 +88,8 @@ void canonical_volumes(Value& node, Context& context) {
     Value* target = item->find("target");
     if (target != nullptr && target->is_string() && target->text.starts_with('/'))
       target->text = context.project.arena.keep(sources::clean_path(target->text));
+    else if (target != nullptr && target->is_string())  // a Windows drive
+      while (target->text.ends_with('/')) target->text.remove_suffix(1);
     if (target != nullptr) {
       const auto [place, fresh] = places.emplace(target->text, out.size());
       if (!fresh) {

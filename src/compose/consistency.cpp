@@ -16,6 +16,12 @@ class Checker {
  public:
   explicit Checker(Context& context) : context_(context), project_(context.project) {}
 
+  /// Compose checks these always.
+  void sources() {
+    resources(project_.configs, "config");
+    resources(project_.secrets, "secret");
+  }
+
   void all() {
     for (const Service& service : project_.services) {
       if (!service.enabled && !context_.options.lenient) continue;
@@ -23,9 +29,7 @@ class Checker {
       references(service);
       dependencies(service);
     }
-    container_names();
-    resources(project_.configs, "config");
-    resources(project_.secrets, "secret");
+    if (context_.options.unique_container_names) container_names();
     cycles();
   }
 
@@ -219,6 +223,8 @@ class Checker {
 };
 
 }  // namespace
+
+void check_sources(Context& context) { Checker(context).sources(); }
 
 void check_consistency(Context& context) { Checker(context).all(); }
 

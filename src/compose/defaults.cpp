@@ -22,7 +22,7 @@ bool is_remote_context(std::string_view text) {
 
 class Paths {
  public:
-  Paths(Project& project, std::string_view folder) : project_(project), folder_(folder) {}
+  Paths(Project& project, std::string_view folder, bool as_absolute) : project_(project), folder_(folder), as_absolute_(as_absolute) {}
 
   void service(Value& node) {
     if (Value* mounts = node.find("volumes"); mounts != nullptr && mounts->is_sequence())
@@ -72,7 +72,7 @@ class Paths {
       if (item.text.starts_with("./") || item.text.starts_with("../") || item.text == "." || item.text.starts_with(".:")) {
         const auto colon = item.text.find(':');
         const auto tail = colon == std::string_view::npos ? std::string_view() : item.text.substr(colon);
-        item.text = project_.arena.keep(absolute(item.text.substr(0, colon), folder_, project_) + std::string(tail));
+        item.text = project_.arena.keep(short_path(item.text.substr(0, colon)) + std::string(tail));
       }
       return;
     }
@@ -91,11 +91,23 @@ class Paths {
 
   void fix(Value& value) {
     if (value.text.size() > 1 && value.text[1] == ':') return;  // a Windows drive
-    value.text = project_.arena.keep(absolute(value.text, folder_, project_));
+    value.text = project_.arena.keep(moved(value.text));
+  }
+
+  /// A short mount must still look like a path.
+  std::string short_path(std::string_view path) const {
+    auto out = moved(path);
+    return out.starts_with('/') ? out : "./" + out;
+  }
+
+  std::string moved(std::string_view path) const {
+    auto out = absolute(path, folder_, project_);
+    return as_absolute_ || path.starts_with('/') ? out : std::string(sources::relative_to(out, project_.folder));
   }
 
   Project& project_;
   std::string_view folder_;
+  bool as_absolute_;  ///< else as seen from the project's folder
 };
 
 void imply(Value& node, std::string_view service, bool restart, Arena& arena, Location where) {
@@ -133,18 +145,23 @@ Value* ipam_of(Value& network, Arena& arena) {
 
 }  // namespace
 
-void absolute_paths(Value& service, const std::string& folder, Project& project) { Paths(project, folder).service(service); }
+void move_paths(Value& service, const std::string& folder, Context& context) {
+  Paths(context.project, folder, context.options.resolve_paths).service(service);
+}
 
-void absolute_paths_of_all(Value& root, const std::string& folder, Project& project) {
+void move_all_paths(Value& root, const std::string& folder, Context& context) {
+  Project& project = context.project;
   if (Value* services = root.find("services"); services != nullptr && services->is_mapping())
     for (Entry& entry : *services->entries)  // the context that is implied is the folder of the included file
       if (Value* build = entry.value->find("build"); build != nullptr && build->is_mapping() && build->find("context") == nullptr)
         build->entries->push_back({"context", {}, project.arena.string(".")});
-  Paths(project, folder).root(root);
+  Paths(project, folder, context.options.resolve_paths).root(root);
 }
 
-void apply_defaults(Value& root, std::string_view folder, Context& context) {
-  Project& project = context.project;
+namespace {
+
+/// Names, the default network, and dependencies that are implied.
+void normalize(Value& root, Project& project) {
   Arena& arena = project.arena;
   bool uses_default = false;
   if (Value* services = root.find("services"); services != nullptr && services->is_mapping()) {
@@ -182,10 +199,19 @@ void apply_defaults(Value& root, std::string_view folder, Context& context) {
       const bool outside = external != nullptr && external->boolean;
       if (node.find("name") == nullptr)
         node.entries->push_back({"name", {}, arena.string(outside ? std::string(entry.key) : fmt::format("{}_{}", project.name, entry.key))});
-      if (section == std::string_view("networks") && project.interpolated) set(node, "ipam", ipam_of(node, arena));
     }
   }
-  Paths(project, folder).root(root);
+}
+
+}  // namespace
+
+void apply_defaults(Value& root, std::string_view folder, Context& context) {
+  Project& project = context.project;
+  if (context.options.normalize) normalize(root, project);
+  if (Value* networks = root.find("networks"); networks != nullptr && networks->is_mapping() && project.interpolated)
+    for (Entry& entry : *networks->entries)
+      if (entry.value->is_mapping()) set(*entry.value, "ipam", ipam_of(*entry.value, project.arena));
+  if (context.options.resolve_paths) Paths(project, folder, true).root(root);
 }
 
 }  // namespace dm::compose

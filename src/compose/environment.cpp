@@ -173,7 +173,7 @@ void choose_name(Context& context, Value& root, std::string_view forced) {
                     "lower-case letters, digits, '-' and '_', beginning with a letter or digit");
     project.name = forced;
   } else if (written != nullptr && written->is_string() && !written->text.empty()) {
-    project.name = cleaned_name(written->text);
+    project.name = context.options.normalize ? cleaned_name(written->text) : std::string(written->text);
     if (project.name.empty())
       context.error(written->where, fmt::format("invalid project name '{}'", written->text), "use letters and digits");
   } else {
@@ -213,7 +213,7 @@ void resolve_env_files(Context& context) {
       const Value* path = entry->find("path");
       const Value* required = entry->find("required");
       if (path == nullptr || path->text == kNothing) continue;
-      const auto file = project.texts.open(std::string(path->text));
+      const auto file = project.texts.open(sources::clean_path(path->text, context.options.working_directory));
       if (!file) {
         if (required == nullptr || required->kind != Kind::boolean || required->boolean)
           context.error(path->where ? path->where : entry->where, fmt::format("env file of service '{}': {}", service.name, short_path(file.error().message, project.folder)),

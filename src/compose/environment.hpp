@@ -32,9 +32,10 @@ void resolve_env_files(Context& context);
 /// Reads what `label_file` names; labels written inline win.
 void resolve_label_files(Context& context);
 
-/// Makes the relative paths of one service, or of a whole file, absolute against `folder` (extends, include).
-void absolute_paths(Value& service, const std::string& folder, Project& project);
-void absolute_paths_of_all(Value& root, const std::string& folder, Project& project);
+/// Makes the relative paths of one service, or of a whole file, absolute against `folder` (extends, include); without
+/// `resolve_paths`, relative to the project's folder.
+void move_paths(Value& service, const std::string& folder, Context& context);
+void move_all_paths(Value& root, const std::string& folder, Context& context);
 bool equal(const Value& a, const Value& b);
 
 /// A message with the paths in it as seen from the project's folder.

@@ -26,7 +26,7 @@ std::string scalar_text(const Value& value) {
   return std::string(value.text);
 }
 
-void Forms::key_values(Value& node, std::string_view key, std::string_view separator, bool environment) {
+void Forms::key_values(Value& node, std::string_view key, std::string_view separator, bool environment, bool inherits) {
   Value* value = node.find(key);
   if (value == nullptr) return;
   if (value->is_sequence()) {
@@ -53,7 +53,8 @@ void Forms::key_values(Value& node, std::string_view key, std::string_view separ
   if (!value->is_mapping()) return;
   for (Entry& item : *value->entries) {
     if (item.value->is_null()) {
-      if (environment) inherit(item);
+      if (environment && inherits) inherit(item);
+      else if (environment) continue;
       else *item.value = *arena_.string("", item.value->where);
     } else if (item.value->is_scalar() && !item.value->is_string()) {
       item.value->text = arena_.keep(scalar_text(*item.value));

@@ -17,7 +17,7 @@ class Forms {
   explicit Forms(Context& context) : context_(context), arena_(context.project.arena) {}
 
   /// `A=b` lists and maps become a map of strings; a name alone is null (looked up for `environment`).
-  void key_values(Value& node, std::string_view key, std::string_view separator, bool environment);
+  void key_values(Value& node, std::string_view key, std::string_view separator, bool environment, bool inherits = true);
   /// A variable without a value takes that of the environment, if there is one.
   void inherit(Entry& item);
   /// All scalars of a map as strings; null is "".

@@ -103,8 +103,9 @@ class Loader {
     choose_profiles(context_, *root);
     read_project(project_);
     if (options_.interpolate) {
-      resolve_env_files(context_);
+      if (options_.resolve_env_files) resolve_env_files(context_);
       resolve_label_files(context_);
+      check_sources(context_);
       if (options_.consistency) check_consistency(context_);
     }
     out.usable = root->find("services")->is_mapping() && !root->find("services")->entries->empty();
@@ -278,7 +279,7 @@ class Loader {
       return service;
     }
     if (base->is_mapping()) {
-      if (base_folder != folder) absolute_paths(*base, base_folder, project_);
+      if (base_folder != folder) move_paths(*base, base_folder, context_);
       apply_reset(*base, *service);
       Value* wrapped_base = wrap(entry.key, base);
       Value* wrapped = wrap(entry.key, service);
@@ -364,7 +365,7 @@ class Loader {
       root = add_file(root, file, base, inner, chain, entry.where);
       chain.pop_back();
     }
-    absolute_paths_of_all(*root, paths_from, project_);
+    move_all_paths(*root, paths_from, context_);
     inherit_environment(*root, inner, project_);
     for (const Entry& section : *root->entries) {
       if (section.key == "name" || section.key == "version" || section.key.starts_with("x-")) continue;

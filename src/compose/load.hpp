@@ -22,6 +22,10 @@ struct Options {
   std::string working_directory;               ///< absolute
   bool interpolate = true;                     ///< false: the model before values are known, for printing only
   bool consistency = true;                     ///< check what refers to what
+  bool unique_container_names = true;          ///< of `consistency`: two services may not share a name
+  bool normalize = true;                       ///< fill in names, the default network, implied dependencies
+  bool resolve_paths = true;                   ///< relative paths become absolute
+  bool resolve_env_files = true;               ///< read `env_file` into `environment`
   /// For the audit: all services are kept and checked as far as possible, and what Compose would reject only for the
   /// chosen profiles (undefined references, names that clash) is a diagnostic beside a usable project.
   bool lenient = false;
@@ -44,5 +48,9 @@ std::set<std::string_view> used_names(const Project& project, std::string_view s
 std::string to_json(const Project& project);
 /// The same as YAML.
 std::string to_yaml(const Project& project);
+
+/// What `docker compose config --hash` hashes (SHA-256) of a service: its JSON as Go writes it, without what may change without
+/// creating the container again. The project must be loaded with `resolve_env_files` off.
+std::string hashed_text(Project& project, const Service& service);
 
 }  // namespace dm::compose

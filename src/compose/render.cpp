@@ -8,6 +8,7 @@
 #include "base/json.hpp"
 #include "base/yaml_writer.hpp"
 #include "compose/details.hpp"
+#include "compose/go_json.hpp"
 #include "compose/load.hpp"
 #include "compose/units.hpp"
 
@@ -30,7 +31,15 @@ bool vanishes(std::string_view key, const Value& value, std::size_t depth) {
   return false;
 }
 
-/// `Writer` is JsonWriter or YamlWriter.
+/// A mapping below these has the user's names as its keys; what it holds is known by this name instead.
+std::string_view held_by(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> kHeld[] = {
+      {"networks", "network"}, {"ulimits", "ulimit"}, {"models", "model"}, {"depends_on", "dependency"}};
+  const auto* found = std::ranges::find(kHeld, name, &std::pair<std::string_view, std::string_view>::first);
+  return found != std::end(kHeld) ? found->second : std::string_view();
+}
+
+/// `Writer` is JsonWriter, YamlWriter or GoJsonWriter.
 template <class Writer>
 class Printer {
  public:
@@ -52,8 +61,14 @@ class Printer {
     return writer_.take();
   }
 
+  std::string hashed(const Service& service) {
+    mapping(*service.node, "service", 1);
+    return writer_.take();
+  }
+
  private:
   static constexpr bool kYaml = std::is_same_v<Writer, YamlWriter>;
+  static constexpr bool kHash = std::is_same_v<Writer, GoJsonWriter>;
 
   /// Compose's YAML has the sections in this order, its JSON sorts them.
   static std::size_t rank(std::string_view key) {
@@ -89,9 +104,10 @@ class Printer {
     if (sorted.empty()) return;
     std::ranges::sort(sorted, {}, [](const Entry* item) { return item->key; });
     writer_.key(entry.key).begin_object();
+    const auto holder = fmt::format("/{}", entry.key);
     for (const Entry* item : sorted) {
       writer_.key(item->key);
-      mapping(*item->value, item->key, 1);
+      mapping(*item->value, holder, 1);
     }
     writer_.end();
   }
@@ -100,20 +116,60 @@ class Printer {
     writer_.begin_object();
     std::vector<const Entry*> sorted;
     for (const Entry& entry : *map.entries) sorted.push_back(&entry);
-    std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
+    if (!extension_ && !free_form(name)) std::ranges::sort(sorted, {}, [&](const Entry* entry) { return std::pair(go_rank(name, entry->key), entry->key); });
+    else std::ranges::sort(sorted, {}, [](const Entry* entry) { return entry->key; });
     for (const Entry* entry : sorted) {
       if (depth == 0 && entry->key == "version") continue;
+      if (kHash && not_hashed(name, entry->key)) continue;
       if (!extension_ && !free_form(name)) {
+        if (kYaml && entry->key.starts_with("x-")) {
+          extension(*entry);
+          continue;
+        }
         if (entry->key.starts_with("x-") || vanishes(entry->key, *entry->value, depth)) continue;
         if (entry->value->is_string() && entry->value->text.empty()) continue;
         if (entry->value->is_sequence() && entry->value->items->empty() && entry->key != "command" && entry->key != "entrypoint") continue;
       }
       if (name == "service" && drops_from_service(*entry)) continue;
+      if (kYaml && !extension_ && zero_struct(name, *entry)) continue;
       if (kYaml && name == "service" && entry->value->is_null() && (entry->key == "command" || entry->key == "entrypoint")) continue;
       writer_.key(escaped(entry->key));
-      value(*entry->value, entry->key, depth);
+      if (kHash && name == "service" && entry->key == "env_file") env_files(*entry->value);
+      else value(*entry->value, held_by(name).empty() ? entry->key : held_by(name), depth);
     }
     writer_.end();
+  }
+
+  /// Only Compose's YAML has what begins with x-, as it was written.
+  void extension(const Entry& entry) {  // NOLINT(misc-no-recursion)
+    writer_.key(escaped(entry.key));
+    extension_ = true;
+    value(*entry.value, entry.key, 0);
+    extension_ = false;
+  }
+
+  /// Structs that only the JSON shows when nothing is in them.
+  static bool zero_struct(std::string_view name, const Entry& entry) {
+    if (!entry.value->is_mapping()) return false;
+    const bool known = entry.key == "ipam" || (name == "deploy" && (entry.key == "resources" || entry.key == "placement")) || (name == "watch" && entry.key == "exec");
+    return known && std::ranges::all_of(*entry.value->entries, [](const Entry& field) { return field.value->is_null(); });
+  }
+
+  /// Only the path of a file that is required.
+  void env_files(const Value& files) {
+    writer_.begin_array();
+    for (const Value* item : *files.items) {
+      const Value* required = item->find("required");
+      if (required != nullptr && !required->boolean) mapping(*item, "env_file", 2);
+      else if (const Value* path = item->find("path"); path != nullptr) string(path->text);
+    }
+    writer_.end();
+  }
+
+  /// What Compose may change without creating the container again.
+  static bool not_hashed(std::string_view name, std::string_view key) {
+    static constexpr std::string_view kOfService[] = {"build", "pull_policy", "scale", "depends_on", "profiles"};
+    return (name == "service" && std::ranges::find(kOfService, key) != std::end(kOfService)) || (name == "deploy" && key == "replicas");
   }
 
   void value(const Value& value, std::string_view name, std::size_t depth) {  // NOLINT(misc-no-recursion)
@@ -123,7 +179,7 @@ class Printer {
       case Kind::integer: writer_.value(value.integer); break;
       case Kind::real:
         if (const auto whole = unsigned_of(value); whole != 0) writer_.value(whole);
-        else writer_.raw(name == "cpus" ? format_float(static_cast<float>(value.real)) : format_real(value.real));
+        else writer_.raw(name == "cpus" || kHash ? format_float(static_cast<float>(value.real)) : format_real(value.real));
         break;
       case Kind::string: string(value.text); break;
       case Kind::sequence:
@@ -139,7 +195,7 @@ class Printer {
 
   /// Every dollar is doubled again, so that the output can be read as a compose file.
   void string(std::string_view text) {
-    if (!project_.interpolated || text.find('$') == std::string_view::npos) {
+    if (kHash || !project_.interpolated || text.find('$') == std::string_view::npos) {
       writer_.value(text);
       return;
     }
@@ -147,7 +203,7 @@ class Printer {
   }
 
   std::string escaped(std::string_view text) const {
-    if (!project_.interpolated) return std::string(text);
+    if (kHash || !project_.interpolated) return std::string(text);
     std::string out;
     for (const char c : text) {
       out += c;
@@ -164,7 +220,7 @@ class Printer {
   }
 
   static bool drops_from_service(const Entry& entry) {
-    if (entry.key == "extends" || entry.key == "label_file" || entry.key == "env_file") return true;
+    if (entry.key == "extends" || entry.key == "label_file" || (entry.key == "env_file" && !kHash)) return true;
     if (entry.value->is_null() && (entry.key == "deploy" || entry.key == "develop")) return true;
     if (entry.value->is_sequence()) return entry.value->items->empty() && entry.key != "command" && entry.key != "entrypoint";
     static constexpr std::string_view kMaps[] = {"annotations", "depends_on", "environment", "labels", "storage_opt", "sysctls", "ulimits"};
@@ -202,5 +258,13 @@ std::set<std::string_view> used_names(const Project& project, std::string_view s
 std::string to_json(const Project& project) { return Printer<JsonWriter>(project).print() + "\n"; }
 
 std::string to_yaml(const Project& project) { return Printer<YamlWriter>(project).print(); }
+
+std::string hashed_text(Project& project, const Service& service) {
+  auto* node = const_cast<Value*>(service.node);  // the project is the caller's, and not const
+  const auto platform = project.environment.find("DOCKER_DEFAULT_PLATFORM");
+  if (platform != project.environment.end() && !platform->second.value.empty() && service.build != nullptr && node->find("platform") == nullptr)
+    set(*node, "platform", project.arena.string(platform->second.value));
+  return Printer<GoJsonWriter>(project).hashed(service);
+}
 
 }  // namespace dm::compose

@@ -248,7 +248,7 @@ class Checker {
       error(name->where, fmt::format("'{}' is no container name", name->text), "two or more letters, digits, '_', '.' and '-', beginning with a letter or digit");
     each(node, "volumes", [&](const Value& item) {
       if (item.is_mapping() && item.find("target") == nullptr) error(item.where, fmt::format("a volume of {} has no `target`", here()), "add `target:`");
-      else if (item.is_mapping() && item.find("source") == nullptr && item.find("type") != nullptr && item.find("type")->string() == "bind")
+      else if (item.is_mapping() && item.find("source") == nullptr && item.find("type") != nullptr && item.find("type")->string() == "bind" && context_.options.resolve_paths)
         error(item.where, fmt::format("a bind mount of {} has no `source`", here()), "add `source:`");
     });
     each(node, "ports", [&](const Value& item) {
@@ -259,7 +259,7 @@ class Checker {
     });
     if (const Value* policy = node.find("pull_policy"); policy != nullptr && policy->is_string() && !pull_policy(policy->text))
       error(policy->where, fmt::format("'{}' is no pull policy", policy->text), "always, never, missing, build, daily, weekly, or every_ and a time such as every_12h");
-    if (const Value* test = node.at({"healthcheck", "test"}); test != nullptr && test->is_sequence() && !test->items->empty()) {
+    if (const Value* test = node.at({"healthcheck", "test"}); test != nullptr && test->is_sequence() && !test->items->empty() && context_.options.consistency) {
       const auto first = test->items->front()->string();
       if (first != "CMD" && first != "CMD-SHELL" && first != "NONE")
         error(test->items->front()->where, "a healthcheck's test must begin with CMD, CMD-SHELL or NONE", "or write it as one string");
