@@ -152,6 +152,7 @@ constexpr Field kFields[] = {
     {"stop_grace_period", string_field<&Product::stop_grace_period>},
     {"needs_init", flag_field<&Product::needs_init>},
     {"keeps_root", flag_field<&Product::keeps_root>},
+    {"no_sign_in", flag_field<&Product::no_sign_in>},
     {"backup_method", string_field<&Product::backup_method>},
     {"risk", string_field<&Product::risk>},
     {"versions_together", list_field<&Product::versions_together>},

@@ -69,6 +69,7 @@ struct Product {
   std::string stop_grace_period;           ///< "" = the engine's 10 s will do
   bool needs_init = false;
   bool keeps_root = false;                 ///< must start as root / cannot be read_only: do not flag
+  bool no_sign_in = false;                 ///< lets everybody in unless an option or a proxy asks who is there
   std::string backup_method;
   std::string risk;                        ///< why it may exhaust the host, "" = no known reason
   std::vector<std::string> versions_together;  ///< other products that must run the same version

@@ -172,7 +172,7 @@ constexpr std::array kControls{
             "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -enddate"},
     Control{"R30", "O39", security, 5, "a login through the edge works", drill, "", sign_in, "", nullptr, 0,
             "datamancy check --login-url URL --login-user NAME --login-password-file FILE"},
-    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "DM0903", sign_in, ""},
+    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "DM0903 DM0904", sign_in, ""},
     Control{"R32", "O79", security, 4, "LDAP has strong hashes, a password policy and a lockout", unchecked, "", ldap, ""},
     Control{"R39", "", security, 3, "nothing else is wrong with security", files, "*", never, ""},
     // Does it stay up, and does somebody notice?

@@ -100,6 +100,7 @@
   X(datastore_port_public) \
   X(admin_port_public) \
   X(port_beside_proxy) \
+  X(open_without_sign_in) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \

@@ -1,0 +1,145 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "audit/caddyfiles.hpp"
+#include "audit/rules/helpers.hpp"
+#include "audit/rules/rules.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// Directives and matchers that ask who is there, or from where. Plugins for sign-in are among them.
+constexpr std::array<std::string_view, 12> kGuards{"forward_auth", "basic_auth",   "basicauth",       "authorize", "authenticate", "authentication",
+                                                   "client_auth",  "remote_ip",    "client_ip",       "bind",      "crowdsec",     "jwtauth"};
+
+bool guarded(const std::vector<formats::CaddyDirective>& directives) {
+  bool found = false;
+  each_directive(directives, [&](const auto& one) {
+    found = found || std::ranges::find(kGuards, one.name.text) != kGuards.end();
+    for (const auto& word : one.arguments) found = found || std::ranges::find(kGuards, word.text) != kGuards.end();  // @lan remote_ip ...
+  });
+  return found;
+}
+
+/// "prometheus" of "http://prometheus:9090".
+std::string_view host_of(std::string_view upstream) {
+  if (const auto scheme = upstream.find("://"); scheme != std::string_view::npos) upstream.remove_prefix(scheme + 3);
+  return upstream.substr(0, upstream.find_first_of(":/"));
+}
+
+/// Asks nobody who he is, and nothing in the files switches that on.
+bool asks_nobody(const Input& input, ServiceId id) {
+  const auto* product = input.wiring.product_of[id];
+  if (product == nullptr || !product->no_sign_in) return false;
+  const auto& service = input.wiring.service(id);
+  for (const auto* words : {&service.command, &service.entrypoint})
+    for (const auto& word : *words)
+      for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled"})
+        if (word.value.find(sign) != std::string_view::npos) return false;
+  return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY"); });
+}
+
+}  // namespace
+
+constinit const Rule open_without_sign_in{
+    .id = "DM0904",
+    .name = "open-without-sign-in",
+    .severity = Severity::medium,
+    .area = Area::security,
+    .summary = "a service that asks nobody who he is, is open to others",
+    .rationale = "It has no sign-in of its own, or none that is switched on. Whoever reaches the port or the route reads all that it holds and uses all that it "
+                 "offers.",
+    .fix = "Bind the port to 127.0.0.1 or remove it; put `forward_auth` or `basic_auth` before the route.",
+    .checks = "31 O78",
+    .bad = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  metrics:
+    image: prom/prometheus:v3.1.0
+  models:
+    image: ollama/ollama:0.5.7
+    ports:
+      - "11434:11434"  # <- DM0904
+-- Caddyfile
+metrics.example.org {
+	reverse_proxy metrics:9090  # <- DM0904
+}
+)",
+    .good = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  metrics:
+    image: prom/prometheus:v3.1.0
+    ports: ["127.0.0.1:9090:9090"]
+-- Caddyfile
+metrics.example.org {
+	basic_auth {
+		admin $2a$14$abcdefghijklmnopqrstuu
+	}
+	reverse_proxy metrics:9090
+}
+)",
+    .look_alike = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["80:80", "443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  metrics:
+    image: prom/prometheus:v3.1.0
+    command: [--config.file=/etc/prometheus/prometheus.yml, --web.config.file=/etc/prometheus/web.yml]
+    ports: ["9090:9090"]
+  alerts:
+    image: prom/alertmanager:v0.28.0
+  panels:
+    image: grafana/grafana:11.4.0
+    ports: ["3000:3000"]
+-- Caddyfile
+alerts.example.org {
+	@lan not remote_ip 192.168.0.0/16
+	abort @lan
+	reverse_proxy alerts:9093
+}
+)",
+    .minutes = 10,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (!asks_nobody(input, id)) return;
+            std::vector<Location> where;
+            std::string ports;
+            for (const auto& port : service.ports) {
+              if (!every_interface(port)) continue;
+              where.push_back(port.where);
+              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
+            }
+            if (!where.empty())
+              report.add_all(std::move(where), {id}, fmt::format("'{}' is open at port {}, and {} asks nobody who he is", service.name, ports, input.wiring.product_of[id]->name));
+          });
+          for (const auto& file : caddyfiles(input)) {
+            const auto& edge = input.wiring.service(file.service);
+            // What is imported may hold the guard.
+            if (!file.parsed.imports.empty() || std::ranges::none_of(edge.ports, every_interface)) continue;
+            for (const auto& site : file.parsed.sites) {
+              if (site.named_route || guarded(site.directives)) continue;
+              each_directive(site.directives, [&](const formats::CaddyDirective& directive) {
+                if (directive.name.text != "reverse_proxy") return;
+                for (const auto& upstream : directive.arguments) {
+                  const auto id = input.wiring.id_of(host_of(upstream.text));
+                  if (id == wiring::kNone || !asks_nobody(input, id)) continue;
+                  report.add({file.file, upstream.where}, id,
+                             fmt::format("'{}' routes to '{}' without a sign-in, and {} asks nobody who he is", edge.name, input.wiring.service(id).name,
+                                         input.wiring.product_of[id]->name));
+                }
+              });
+            }
+          }
+        },
+};
+
+}  // namespace dm::audit::rules
