@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import threading
 
 from .common import BIN, CACHE, HERE, CannotDo, Clock, Missing, fetch_debs, run, say
@@ -17,6 +18,11 @@ GO_TOOLS = {
     "age": ("filippo.io/age", "v1.3.2", ["cmd/age", "cmd/age-keygen"]),
     "sops": ("github.com/getsops/sops/v3", "v3.13.3", ["cmd/sops"]),
     "kopia": ("github.com/kopia/kopia", "v0.23.1", ["."]),
+}
+# Programs in Python, each in a folder of its own; the commands that tests start.
+PYTHON_TOOLS = {
+    "synapse_homeserver": ["matrix-synapse[oidc,postgres,redis]==1.159.0", "txredisapi==1.4.11"],
+    "jupyterhub": ["jupyterhub==5.4.6", "oauthenticator==17.3.0", "dockerspawner==14.0.0"],
 }
 ROOT = HERE.parent
 _lock = threading.Lock()
@@ -96,7 +102,20 @@ def go_tool(name):
             run(go(), "build", "-ldflags", "-s -w", "-o", str(BIN) + "/", path, cwd=work, env=env, quiet=True)
 
 
-MAKERS = {"misbehave": misbehave, "caddy": caddy, "datamancy": datamancy}
+def python_tool(name):
+    """A command of a Python package, in a virtual environment of its own; bin/NAME is a link to it."""
+    if (BIN / name).exists():
+        return
+    BIN.mkdir(parents=True, exist_ok=True)
+    folder = CACHE / "python" / name
+    with Clock(f"{name} installed"):
+        run(sys.executable, "-m", "venv", folder, quiet=True)
+        run(folder / "bin" / "pip", "install", "-q", *PYTHON_TOOLS[name], quiet=True)
+        (BIN / name).unlink(missing_ok=True)
+        (BIN / name).symlink_to(folder / "bin" / name)
+
+
+MAKERS = {**{name: python_tool for name in PYTHON_TOOLS}, "misbehave": misbehave, "caddy": caddy, "datamancy": datamancy}
 
 
 def go():

@@ -2,9 +2,11 @@
 """The reference stack's own files with real programs: databases, jobs, pooler, caches, directory, edge, monitoring; written out by
 `datamancy init`, secrets replaced by passwords full of quotes, dollars, backslashes and spaces, delivered by `datamancy render`."""
 import atexit
+import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,6 +161,26 @@ def test_the_pooler_is_sick_when_the_server_is():
     finally:
         docker("unpause", container("postgres"))
     eventually("well again", lambda: inside("pgbouncer", "sh", "/usr/local/bin/pgbouncer-health")[0] == 0, 60)
+
+
+def test_a_frozen_server_is_unhealthy():
+    for service in ("postgres", "mariadb", "redis", "memcached", "pgbouncer", "ldap", "prometheus", "caddy"):
+        if service in WITHOUT:
+            continue
+        check = json.loads(docker("inspect", "-f", "{{json .Config.Healthcheck.Test}}", container(service)))
+        argv = ["sh", "-c", check[1]] if check[0] == "CMD-SHELL" else check[1:]
+        that(inside(service, *argv)[0] == 0, f"{service} is well before")
+        # Every process of the service stops, the container runs on: what a deadlock looks like from outside.
+        pids = [line.split()[0] for line in docker("top", container(service), "-eo", "pid").splitlines()[1:]]
+        for pid in pids:
+            os.kill(int(pid), signal.SIGSTOP)
+        try:
+            done = subprocess.run([engine.docker(), "exec", container(service), "timeout", "12", *argv], env=ENV, capture_output=True, text=True)
+            that(done.returncode != 0, f"{service} is frozen and its check says well: {' '.join(argv)}")
+        finally:
+            for pid in pids:
+                os.kill(int(pid), signal.SIGCONT)
+        eventually(f"{service} is well after", lambda s=service, a=argv: inside(s, *a)[0] == 0, 60)
 
 
 def test_mariadb_users_have_their_databases_and_no_more():
