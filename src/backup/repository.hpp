@@ -29,6 +29,7 @@ struct Location {
 
 struct Snapshot {
   std::string id{};
+  std::string original{};                    ///< the id that it was copied from; "" = it was made here
   std::int64_t time = 0;                     ///< Unix seconds, UTC
   std::string host{};                        ///< the project
   std::string path{};                        ///< of the one file in it: "/shop/db/postgres/shop.sql"
@@ -84,7 +85,8 @@ class Repository {
   /// Stores a stream as one file. An error of `source` undoes it: nothing is kept then, which is checked.
   virtual Result<Stored> store(const StoreRequest& request, const Source& source, const Deadline& deadline) = 0;
   virtual Result<std::vector<Snapshot>> list(const Deadline& deadline) = 0;
-  /// Streams the file of a snapshot. The end without an error is the whole file.
+  /// Streams the file of a snapshot, named by its id or, where `list` has been asked before, by that which it was copied from. The
+  /// end without an error is the whole file.
   virtual Result<void> fetch(const Snapshot& snapshot, const Sink& sink, const Deadline& deadline) = 0;
   virtual Result<CheckReport> check(Depth depth, const Deadline& deadline) = 0;
   /// Forgets these snapshots; `prune` also frees their space.

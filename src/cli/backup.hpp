@@ -29,7 +29,7 @@ struct BackupSession {
   std::string store{};                   ///< folder of the state
   std::optional<state::Db> db{};
   std::vector<std::string> declared{};   ///< datastore services of the files, whether they run or not
-  bool fresh = false;                    ///< the repository is new
+  bool fresh = false;                    ///< there was no repository before
   bool json = false, yes = false, quiet = false;
   std::stop_token stop{};
   std::map<std::string, std::string, std::less<>> environment{};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "backup/mirror.hpp"
 #include "base/files.hpp"
@@ -26,6 +27,17 @@ const backup::RepositorySettings* settings_of(const BackupSession& session) { re
 
 std::int64_t journal(BackupSession& session, std::string verb, std::string action) {
   return state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = std::move(verb), .subject = session.project, .action = std::move(action)});
+}
+
+/// Seen at the target, not believed: the run's manifest can be read there, and each of its streams is a snapshot.
+Result<void> arrived(backup::Repository& target, BackupSession& session, const backup::Manifest& run) {
+  DM_TRY(const auto there, backup::history(target, session.project, 1, session.within(std::chrono::minutes(10))));
+  if (there.runs.empty() || there.runs.front().run != run.run) return fail(Errc::corrupt, "the newest run is not there after the copy");
+  DM_TRY(const auto snapshots, target.list(session.within(std::chrono::minutes(10))));
+  for (const auto& saved : run.saved)
+    if (std::ranges::none_of(snapshots, [&](const backup::Snapshot& snapshot) { return snapshot.id == saved.snapshot || snapshot.original == saved.snapshot; }))
+      return fail(Errc::corrupt, fmt::format("{}/{} is not there after the copy", saved.subject, saved.item));
+  return {};
 }
 
 }  // namespace
@@ -83,17 +95,13 @@ int backup_replicate(Args& args) {
     auto copied = target ? session.repository->copy({}, **target, session.within(std::chrono::hours(48))) : Result<void>(fail(target.error()));
     std::string line = copied ? "" : copied.error().describe();
     if (copied) {
-      // Seen there, not believed: the newest run's manifest and each of its streams.
-      const auto there = backup::history(**target, session.project, 1, session.within(std::chrono::minutes(10)));
-      if (!there || there->runs.empty() || there->runs.front().run != newest->runs.front().run) line = "the newest run is not there after the copy";
-      else {
-        line = fmt::format("run {} is there", there->runs.front().run);
-        // A folder of this machine is a second copy, but not off-site.
-        if (const auto now = backup::unix_now(); url.find(':') != std::string::npos && !url.starts_with("local:"))
-          state::add(*session.db, state::Proof{.control = "backup.offsite", .subject = "", .result = state::Outcome::verified, .evidence = fmt::format("{}: {}", name, line),
-                                               .made = now, .expires = now + 8 * 86400, .binding = {.engine = newest->runs.front().engine}, .command = "datamancy backup replicate"});
-      }
-      failed = failed || !there || there->runs.empty() || there->runs.front().run != newest->runs.front().run;
+      const auto there = arrived(**target, session, newest->runs.front());
+      line = there ? fmt::format("run {} is there, {} streams", newest->runs.front().run, newest->runs.front().saved.size()) : there.error().describe();
+      // A folder of this machine is a second copy, but not off-site.
+      if (const auto now = backup::unix_now(); there && url.find(':') != std::string::npos && !url.starts_with("local:"))
+        state::add(*session.db, state::Proof{.control = "backup.offsite", .subject = "", .result = state::Outcome::verified, .evidence = fmt::format("{}: {}", name, line),
+                                             .made = now, .expires = now + 8 * 86400, .binding = {.engine = newest->runs.front().engine}, .command = "datamancy backup replicate"});
+      failed = failed || !there;
     } else {
       failed = true;
     }
@@ -124,15 +132,17 @@ int backup_password(Args& args) {
   }
   backup::RepositorySettings wanted;
   wanted.location = session.repository->location();
+  const auto old = std::exchange(wanted.location.password, {});
   wanted.password_file = sources::clean_path(file, session.working_directory);
   bool made = false;
   const auto with = backup::with_password(wanted, session.working_directory, false, made);
   if (!with) return complain(with.error());
+  if (with->password == old) return complain({Errc::invalid_input, "the new password is the old one", {}});
   const auto entry = journal(session, "backup password", "change the password of " + session.repository->location().name);
   auto done = session.repository->change_password(with->password, session.within(std::chrono::minutes(10)));
   state::finish(*session.db, entry, done ? "changed" : done.error().message);
   if (!done) return complain(done.error());
-  if (const auto there = session.repository->exists(session.within(std::chrono::minutes(5))); !there || !*there) return complain({Errc::failed, "the repository does not open with the new password", {}});
+  if (!session.repository->list(session.within(std::chrono::minutes(5)))) return complain({Errc::failed, "the repository does not open with the new password", {}});
   fmt::print("the repository opens with the new password; the old one is gone\n");
   return kClean;
 }
@@ -162,7 +172,8 @@ int backup_doctor(Args& args) {
     lines.push_back({false, "repository", opened.error().describe()});
   } else {
     const auto& location = session.repository->location();
-    lines.push_back({true, "repository", fmt::format("'{}' at {} opens", location.name, location.url)});
+    const auto listed = session.repository->list(session.within(std::chrono::minutes(10)));
+    lines.push_back({static_cast<bool>(listed), "repository", listed ? fmt::format("'{}' at {} opens", location.name, location.url) : listed.error().describe()});
     const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
     if (usage) lines.push_back({true, "size", fmt::format("{} stored, {} snapshots", human_bytes(usage->stored), usage->snapshots)});
     else lines.push_back({false, "size", usage.error().describe()});

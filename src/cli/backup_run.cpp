@@ -108,13 +108,16 @@ int backup_list(Args& args) {
   BackupSession session;
   std::string limit = "50";
   args.option("--limit", limit);
-  if (auto opened = open_backup(args, Needs::repository, false, session); !opened) return complain(opened.error());
+  const auto opened = open_backup(args, Needs::repository, false, session);
+  if (!opened && !(session.fresh && session.json)) return complain(opened.error());
   if (!args.words.empty()) return usage_error("list", args.words.front());
-  const auto history = backup::history(*session.repository, session.project, static_cast<std::size_t>(std::max(1, std::atoi(limit.c_str()))), session.within(std::chrono::minutes(10)));
+  // No repository yet: an empty document, and why on standard error.
+  const auto history = opened ? backup::history(*session.repository, session.project, static_cast<std::size_t>(std::max(1, std::atoi(limit.c_str()))), session.within(std::chrono::minutes(10))) : backup::History{};
+  if (!opened) fmt::print(stderr, "datamancy: {}\n", opened.error().describe());
   if (!history) return complain(history.error());
   if (session.json) {
     JsonWriter json;
-    json.begin_object().key("project").value(session.project).key("repository").value(session.repository->location().name).key("runs").begin_array();
+    json.begin_object().key("project").value(session.project).key("repository").value(opened ? session.repository->location().name : "").key("runs").begin_array();
     for (const auto& run : history->runs) {
       json.begin_object().key("run").value(run.run).key("started").value(run.started).key("finished").value(run.finished);
       json.key("outcome").value(state::to_string(run.outcome())).key("streams").value(static_cast<std::uint64_t>(run.saved.size())).key("bytes").value(run.bytes()).key("added").value(run.added()).end();

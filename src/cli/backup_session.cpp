@@ -172,9 +172,9 @@ Result<std::unique_ptr<backup::Repository>> BackupSession::open(const std::strin
   DM_CHECK(make_folders(cache_root, 0700));
   DM_TRY(auto opened, backup::open_repository(std::move(location), cache_root));
   DM_TRY(const bool there, opened->exists(within(std::chrono::minutes(2))));
+  fresh = !there;
   if (!there && !create) return fail(Errc::not_found, fmt::format("there is no repository at {}; 'datamancy backup run' makes one", opened->location().url));
   if (!there) DM_CHECK(opened->create(within(std::chrono::minutes(5))));
-  fresh = !there;
   return opened;
 }
 

@@ -138,8 +138,12 @@ class Postgres final : public Driver {
     }
     auto inside = client(std::move(words));
     inside.out = out;
-    DM_CHECK(run_inside(engine, target.container, std::move(inside), deadline));
-    return {};
+    auto done = run_inside(engine, target.container, std::move(inside), deadline);
+    if (done) return {};
+    auto error = std::move(done).error();
+    if (error.message.find("LOCK TABLE") != std::string::npos && error.message.find("timeout") != std::string::npos)
+      error.message = "a table stayed locked for 30 s (somebody alters it, or left a transaction open): see pg_stat_activity and pg_locks; " + error.message;
+    return fail(std::move(error));
   }
 
   std::unique_ptr<DumpReader> reader(const Item&) const override { return std::make_unique<PgDumpStream>(); }

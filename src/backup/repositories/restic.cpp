@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
@@ -148,7 +149,7 @@ class Restic final : public Repository {
     DM_CHECK(program(deadline));
     Streams streams;
     streams.out = sink;
-    DM_TRY(Finished finished, run({"dump", snapshot.id, snapshot.path}, streams, deadline));
+    DM_TRY(Finished finished, run({"dump", id_here(snapshot.id), snapshot.path}, streams, deadline));
     if (!finished.fine()) return fail(error_of("reading from", finished));
     return {};
   }
@@ -279,6 +280,7 @@ class Restic final : public Repository {
     for (const auto& item : tree) {
       Snapshot snapshot;
       snapshot.id = text_of(item, "id");
+      snapshot.original = text_of(item, "original");
       snapshot.time = time_of(text_of(item, "time"));
       snapshot.host = text_of(item, "hostname");
       if (const auto paths = item.find("paths"); paths != item.end() && paths->is_array() && !paths->empty() && paths->front().is_string()) snapshot.path = paths->front().get<std::string>();
@@ -288,7 +290,18 @@ class Restic final : public Repository {
       if (const auto summary = item.find("summary"); summary != item.end() && summary->is_object()) snapshot.bytes = number_of(*summary, "total_bytes_processed");
       out.push_back(std::move(snapshot));
     }
+    const std::lock_guard lock(mutex_);
+    for (const auto& snapshot : out)
+      if (!snapshot.original.empty()) copies_[snapshot.original] = snapshot.id;
+    for (const auto& snapshot : out) copies_.erase(snapshot.id);
     return out;
+  }
+
+  /// A copied snapshot has an id of its own; manifests name the one that it was copied from.
+  std::string id_here(const std::string& id) {
+    const std::lock_guard lock(mutex_);
+    const auto found = copies_.find(id);
+    return found == copies_.end() ? id : found->second;
   }
 
   /// After a store that failed: whatever carries exactly its tags and path goes, so that nothing looks whole.
@@ -308,6 +321,8 @@ class Restic final : public Repository {
 
   std::string cache_;
   std::string version_;
+  std::mutex mutex_;
+  std::map<std::string, std::string> copies_;  ///< id here by the id that it was copied from, as last listed
 };
 
 }  // namespace
