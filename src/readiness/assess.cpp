@@ -58,7 +58,8 @@ std::string_view why_unknown(const Control& control) {
     case Evidence::engine: return "only a running engine can tell; files alone cannot";
     case Evidence::drill: return "only an exercise on the running stack can tell, and none is on record";
     case Evidence::unchecked: return "no rule of this version judges it";
-    case Evidence::files: break;
+    case Evidence::files:
+    case Evidence::applied: break;
   }
   return "a rule that judges it is missing in this version";
 }
@@ -92,7 +93,7 @@ void judge(Assessment& out, const Stack& stack) {
   } else if (!own.unknown.empty()) {
     out.state = State::unknown;
     out.reason = own.unknown;
-  } else if (control.evidence == Evidence::files && missing_rule(control.rules).empty()) {
+  } else if ((control.evidence == Evidence::files || control.evidence == Evidence::applied) && missing_rule(control.rules).empty()) {
     out.state = State::configured;
     out.earned = control.weight * 0.5;
     out.reason = fmt::format("{} found nothing on {} services; not proven on a running stack", control.rules.empty() ? control.id : control.rules,
@@ -102,6 +103,9 @@ void judge(Assessment& out, const Stack& stack) {
     out.reason = why_unknown(control);
   }
 }
+
+/// The rule that looks for backups in the files.
+constexpr std::string_view kCoverage = "DM0403";
 
 /// Proofs of other modules that are about the same thing. `each`: one for every datastore, or the control is not proven.
 struct Also {
@@ -126,7 +130,8 @@ void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) 
   std::string void_reason;
   for (const auto& proof : proofs.newest) {
     const bool own = proof.control == out.control->id;
-    if (!own && (also == nullptr || also->proof != proof.control)) continue;
+    const bool in_force = proof.control == kApplied && out.control->evidence == Evidence::applied && out.state == State::configured;
+    if (!own && !in_force && (also == nullptr || also->proof != proof.control)) continue;
     // What was proven of a service that is gone says nothing any more.
     if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && !exists(wiring, proof.subject)) continue;
     if (const auto why = state::why_void(proof, proofs.present.of(proof.subject), proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
@@ -157,6 +162,27 @@ void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) 
   } else if (!lacking.empty()) {
     out.reason = fmt::format("proven for {}, not for {}", fmt::join(proven, ", "), fmt::join(lacking, ", "));
   }
+}
+
+/// Services whose data came back equal in a drill that still counts: their database, or each volume that they write to.
+std::set<ServiceId> restored(const Proofs& proofs, const compose::Project& project) {
+  std::set<std::string_view> subjects;
+  for (const auto& proof : proofs.newest)
+    if (proof.control == "drill.restore" && proof.result == state::Outcome::verified && state::why_void(proof, proofs.present.of(proof.subject), proofs.now).empty())
+      subjects.insert(proof.subject);
+  std::set<ServiceId> out;
+  for (ServiceId id = 0; id < project.services.size(); ++id) {
+    const auto& service = project.services[id];
+    bool any = false, all = true;
+    for (const auto& mount : service.mounts) {
+      if (mount.type != compose::Mount::Type::volume || mount.read_only) continue;
+      const auto volume = std::ranges::find(project.volumes, mount.source, &compose::Volume::key);
+      any = true;
+      all = all && volume != project.volumes.end() && subjects.contains(fmt::format("volume:{}", volume->name));
+    }
+    if (subjects.contains(service.name) || (any && all)) out.insert(id);
+  }
+  return out;
 }
 
 void sum(Score& score, const Assessment& assessment) {
@@ -245,6 +271,11 @@ Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& f
     by_rule[finding.rule->id].push_back(&finding);
     if (finding.severity == audit::Severity::critical) ++out.critical;
   }
+  // Files can show no backup where this program makes them: what came back in a drill is covered.
+  const auto back = proofs != nullptr ? restored(*proofs, input.project) : std::set<ServiceId>();
+  const auto outdone = [&](const audit::Finding& finding) {
+    return finding.rule->id == kCoverage && !finding.services.empty() && std::ranges::all_of(finding.services, [&](ServiceId id) { return back.contains(id); });
+  };
   std::set<std::string_view> named;
   for (const auto& [id, list] : by_rule)
     for (const auto& control : controls())
@@ -256,12 +287,18 @@ Readiness assess(const audit::Input& input, const std::vector<audit::Finding>& f
       const bool rest = control.rules == "*" && !named.contains(id) && list.front()->rule->area == control.area;
       if (!rest && !names(control.rules, id)) continue;
       for (const auto* finding : list)  // what is merely worth knowing fails nothing
-        if (finding->severity != audit::Severity::info) assessment.findings.push_back(finding);
+        if (finding->severity != audit::Severity::info && !outdone(*finding)) assessment.findings.push_back(finding);
     }
+    const bool covered = names(control.rules, kCoverage) && assessment.findings.empty() && by_rule.contains(kCoverage);
     std::ranges::stable_sort(assessment.findings, {}, [](const auto* finding) { return finding->severity; });
     if (control.applies(stack) || !assessment.findings.empty()) {
       judge(assessment, stack);
       if (proofs != nullptr) weigh(assessment, *proofs, input.wiring);
+      if (covered && assessment.state == State::configured) {
+        assessment.state = State::proven;
+        assessment.earned = control.weight;
+        assessment.reason = "no service of the files does it, but a drill brought back what each keeps";
+      }
       sum(out.total, assessment);
       sum(out.areas[static_cast<std::size_t>(control.area)], assessment);
     } else {

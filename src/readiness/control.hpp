@@ -44,10 +44,14 @@ Stack look_at(const audit::Input& input);
 /// What the files can say about a control.
 enum class Evidence : std::uint8_t {
   files,      ///< rules judge it; no finding means configured
+  applied,    ///< likewise, and it is proven where a look shows that what runs is of these files
   engine,     ///< only the running engine can tell
   drill,      ///< only an exercise can tell
   unchecked,  ///< files could tell, but no rule of this version does
 };
+
+/// Names the proof that what runs is of the files as they are (observed.hpp).
+inline constexpr std::string_view kApplied = "applied";
 
 /// What a judge of its own says, for what no single rule says; all empty = met.
 struct Verdict {

@@ -147,6 +147,35 @@ TEST(Readiness, a_restore_is_proven_only_when_every_datastore_came_back) {
   EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::failing);
 }
 
+TEST(Readiness, what_came_back_in_a_drill_is_covered_whatever_the_files_show) {
+  Bench bench("services:\n  db: {image: 'postgres:16', volumes: ['pg:/var/lib/postgresql/data']}\n  wiki: {image: example/wiki:1, volumes: ['pages:/data']}\n"
+              "volumes: {pg: {name: x_pg}, pages: {name: x_pages}}\n");
+  bench.find("DM0403", {"db"});
+  bench.find("DM0403", {"wiki"});
+  Proofs proofs;
+  proofs.now = 1000;
+  for (const auto* subject : {"db", "volume:x_pages"})
+    proofs.newest.push_back({.control = "drill.restore", .subject = subject, .result = state::Outcome::verified, .evidence = "equal", .made = 900, .expires = 2000, .binding = {}, .command = "datamancy drill restore"});
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R71")->state, State::proven);
+  proofs.newest.pop_back();
+  const auto readiness = readiness::assess(bench.input(), bench.findings, &proofs);
+  EXPECT_EQ(readiness.find("R71")->state, State::failing);
+  EXPECT_EQ(readiness.find("R71")->findings.size(), 1U);
+}
+
+TEST(Readiness, what_the_files_say_is_proven_where_what_runs_is_of_them) {
+  Bench bench(kPlain);
+  Proofs proofs;
+  proofs.now = 1000;
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R20")->state, State::configured);
+  proofs.newest.push_back({.control = std::string(kApplied), .subject = "", .result = state::Outcome::verified, .evidence = "4 containers", .made = 900, .expires = 2000, .binding = {}, .command = "datamancy audit --live"});
+  auto readiness = readiness::assess(bench.input(), bench.findings, &proofs);
+  EXPECT_EQ(readiness.find("R20")->state, State::proven);
+  EXPECT_EQ(readiness.find("R01")->state, State::configured);  // says nothing about profiles that are off
+  bench.find("DM0601", {"d"});
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R20")->state, State::failing);
+}
+
 TEST(Controls, each_item_of_the_origin_that_is_a_property_of_a_stack_has_a_control) {
   std::string all;
   for (const auto& control : controls()) all += " " + std::string(control.origin) + " ";

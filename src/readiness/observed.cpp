@@ -21,9 +21,23 @@ bool settled(const facts::Facts& facts) {  // what is still starting may yet tur
 bool all_limited(const facts::Facts& facts) {  // DM1004 compares what the files declare; proven is only that each has a limit
   return containers(facts) && std::ranges::none_of(facts.containers, [](const auto& one) { return one.state == "running" && !one.oneoff && one.memory_limit == 0; });
 }
+/// Every service of the files that Compose would start now has a container, and each container is of the files as they are.
+bool applied(const facts::Facts& facts) {
+  if (facts.config_hashes.empty()) return false;
+  return std::ranges::all_of(facts.config_hashes, [&](const auto& wanted) {
+    bool any = false;
+    for (const auto& one : facts.containers) {
+      if (one.service != wanted.first || one.oneoff) continue;
+      if (one.config_hash != wanted.second) return false;
+      any = true;
+    }
+    return any;
+  });
+}
 bool disks(const facts::Facts& facts) { return !facts.host.disks.empty(); }
 
 constexpr Covered kCovered[] = {
+    {kApplied, "what runs is of these files", applied},
     {"R42", "no container is missing, stopped, unhealthy or restarting", settled},
     {"R47", "each running container has its memory limit", all_limited},
     {"R50", "each running container rotates its log", containers},

@@ -22,6 +22,26 @@ TEST(Observed, ALookProvesOnlyWhatItSaw) {
   EXPECT_EQ(observed_proofs(facts).front().expires, 1000 + kLookHolds);
 }
 
+TEST(Observed, FilesAreAppliedOnlyWhereEveryServiceRunsWithTheirHash) {
+  facts::Facts facts;
+  const auto runs = [](std::string service, std::string hash) {
+    facts::Container one;
+    one.service = std::move(service);
+    one.state = "running";
+    one.config_hash = std::move(hash);
+    return one;
+  };
+  facts.containers = {runs("web", "a"), runs("db", "b")};
+  EXPECT_FALSE(proves(facts, kApplied));  // Compose was not asked
+  facts.config_hashes = {{"web", "a"}, {"db", "b"}};
+  EXPECT_TRUE(proves(facts, kApplied));
+  facts.config_hashes["cache"] = "c";
+  EXPECT_FALSE(proves(facts, kApplied));  // a service that does not run
+  facts.config_hashes.erase("cache");
+  facts.containers.push_back(runs("web", "older"));
+  EXPECT_FALSE(proves(facts, kApplied));
+}
+
 TEST(Observed, WhatIsStillStartingOrHasNoLimitIsNotProven) {
   facts::Facts facts;
   facts.containers.push_back([] { facts::Container one; one.service = "web"; one.state = "running"; one.health = "starting"; return one; }());
