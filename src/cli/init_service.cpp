@@ -123,16 +123,17 @@ Result<int> init_service(Args& args, const std::string& name) {
   for (const auto& service : site.site.services)
     if (std::ranges::none_of(after.project->services, [&](const auto& one) { return one.name == service; })) return fail(Errc::conflict, fmt::format("'{}' would be lost; nothing was written", service));
 
-  DM_CHECK(seal_into(args, folder + "/secrets.enc.env", plan.secrets));
+  if (!plan.secrets.secrets.empty()) { DM_CHECK(seal_into(args, folder + "/secrets.enc.env", plan.secrets)); }
   for (const auto& file : plan.files) {
     const auto path = folder + "/" + file.path;
     DM_CHECK(make_folders(sources::parent_path(path)));
     DM_CHECK(write_atomic(path, file.content, file.mode));
     fmt::print("wrote    {}\n", file.path);
   }
-  fmt::print("sealed   {} secrets in secrets.enc.env\n", plan.secrets.secrets.size());
+  if (!plan.secrets.secrets.empty()) fmt::print("sealed   {} secrets in secrets.enc.env\n", plan.secrets.secrets.size());
   fmt::print("\nNext:\n  1. datamancy render {}    # secrets into {}\n  2. docker compose build && docker compose up -d\n", folder, site.run);
   if (plan.routed) fmt::print("  3. reload the edge; {}.{} must point to this host\n", name, site.domain);
+  else if (plan.route.empty()) fmt::print("  3. it has no site of its own: clients join the network '{}'\n", name);
   else fmt::print("  3. no Caddyfile was found; the route, for an edge that shares a network with '{}':\n\n{}", name, plan.route);
   return kClean;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "scaffold/embedded.hpp"
+#include "scaffold/recipe.hpp"
 
 namespace dm::scaffold {
 namespace {
@@ -18,12 +19,28 @@ void add_setting(std::string& env, std::string_view name, std::string_view value
   env += line + std::string(value) + '\n';
 }
 
+/// Files of a recipe, as (path below the service's folder, content).
+Result<std::vector<std::pair<std::string, std::string>>> recipe_files(std::string_view name) {
+  std::vector<std::pair<std::string, std::string>> out;
+  const auto folder = fmt::format("{}{}/", kFolder, name), file_name = fmt::format("{}{}.recipe", kFolder, name);
+  for (const auto& file : embedded_files()) {
+    if (file.name == file_name) return expand_recipe(name, file.content);
+    if (file.name.starts_with(folder)) out.emplace_back(file.name.substr(folder.size()), file.content);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string_view> service_recipes() {
   std::vector<std::string_view> out;
-  for (const auto& file : embedded_files())
-    if (file.name.starts_with(kFolder) && file.name.ends_with("/compose.yaml")) out.push_back(file.name.substr(kFolder.size(), file.name.size() - kFolder.size() - 13));
+  for (const auto& file : embedded_files()) {
+    if (!file.name.starts_with(kFolder)) continue;
+    const auto name = file.name.substr(kFolder.size());
+    for (const std::string_view end : {"/compose.yaml", ".recipe"})
+      if (name.ends_with(end)) out.push_back(name.substr(0, name.size() - end.size()));
+  }
+  std::ranges::sort(out);
   return out;
 }
 
@@ -64,29 +81,34 @@ Result<std::string> with_include(std::string_view compose, std::string_view path
 Result<ServicePlan> plan_service(std::string_view name, const sources::Files& files, const std::string& folder, const ServiceSite& site, std::string_view domain, std::string_view run_folder) {
   const auto recipes = service_recipes();
   if (std::ranges::find(recipes, name) == recipes.end()) return fail(Errc::not_found, fmt::format("there is no recipe for '{}'; there are {}", name, fmt::join(recipes, ", ")));
-  const auto prefix = fmt::format("{}{}/", kFolder, name);
   if (files.stat(folder + "/" + std::string(name)).kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}/{}' is there already", folder, name));
   for (const auto& suffix : {"", "-db", "-backup"})
     if (std::ranges::find(site.services, std::string(name) + suffix) != site.services.end()) return fail(Errc::conflict, fmt::format("the project has a service '{}{}' already", name, suffix));
 
   ServicePlan out;
   out.compose_file = site.compose_file;
+  bool with_backup = false;
   const auto edge = site.edge_network.empty() ? fmt::format("{}-out", name) : site.edge_network;
-  for (const auto& file : embedded_files()) {
-    if (file.name == prefix + "secrets.yaml") {
-      DM_TRY(out.secrets, parse_schema(file.content));
-    } else if (file.name == prefix + "route.caddy") {
-      out.route = file.content;
-    } else if (file.name.starts_with(prefix)) {
-      std::string text(file.content);
+  DM_TRY(auto recipe, recipe_files(name));
+  std::string declared;
+  for (auto& [path, content] : recipe) {
+    if (path == "secrets.yaml") {
+      declared = content.substr(content.find('\n') + 1);
+      if (!declared.empty()) { DM_TRY(out.secrets, parse_schema(content)); }
+    } else if (path == "route.caddy") {
+      out.route = content;
+    } else {
+      auto text = std::move(content);
       for (auto at = text.find("%EDGE%"); at != std::string::npos; at = text.find("%EDGE%", at)) text.replace(at, 6, edge);
       // A service may be on a network once.
       if (const auto twice = fmt::format("[{}, {}, {}]", edge, name, edge); text.find(twice) != std::string::npos) text.replace(text.find(twice), twice.size(), fmt::format("[{}, {}]", name, edge));
-      out.files.push_back({fmt::format("{}/{}", name, file.name.substr(prefix.size())), std::move(text), 0644});
-    } else if (file.name.starts_with("backup/") && !file.name.ends_with("compose.yaml") && files.stat(folder + "/backup").kind == sources::Kind::missing) {
-      out.files.push_back({std::string(file.name), std::string(file.content), file.executable ? 0755 : 0644});
+      if (path == "compose.yaml") with_backup = text.find("../backup") != std::string::npos;
+      out.files.push_back({fmt::format("{}/{}", name, path), std::move(text), 0644});
     }
   }
+  if (with_backup && files.stat(folder + "/backup").kind == sources::Kind::missing)
+    for (const auto& file : embedded_files())
+      if (file.name.starts_with("backup/") && !file.name.ends_with("compose.yaml")) out.files.push_back({std::string(file.name), std::string(file.content), file.executable ? 0755 : 0644});
   DM_TRY(const auto compose, files.read(folder + "/" + site.compose_file));
   DM_TRY(auto extended, with_include(compose, fmt::format("{}/compose.yaml", name)));
   out.files.push_back({site.compose_file, std::move(extended), -1});
@@ -97,17 +119,15 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
   add_setting(env, "DATAMANCY_RUN", run_folder);
   if (env != before) out.files.push_back({".env", std::move(env), -1});
 
-  const auto declared = std::ranges::find(embedded_files(), prefix + "secrets.yaml", [](const EmbeddedFile& file) { return std::string(file.name); });
   auto variables = files.read(folder + "/variables.yaml").value_or("");
-  const auto lines = declared->content.substr(declared->content.find('\n') + 1);
   if (variables.empty()) variables = "# What each secret is, who makes it, who uses it, whether it may be rotated blindly.\nsecrets:\n";
   if (!variables.ends_with('\n')) variables += '\n';
   if (variables.find("\nsecrets:") == std::string::npos && !variables.starts_with("secrets:")) variables += "secrets:\n";
-  variables += lines;
+  variables += declared;
   DM_CHECK(during("extending variables.yaml", parse_schema(variables)));
-  out.files.push_back({"variables.yaml", std::move(variables), -1});
+  if (!declared.empty()) out.files.push_back({"variables.yaml", std::move(variables), -1});
 
-  if (!site.caddyfile.empty()) {
+  if (!site.caddyfile.empty() && !out.route.empty()) {
     DM_TRY(auto caddyfile, files.read(folder + "/" + site.caddyfile));
     if (!caddyfile.ends_with('\n')) caddyfile += '\n';
     auto route = out.route;

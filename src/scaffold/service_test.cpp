@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "scaffold/budget.hpp"
+#include "scaffold/recipe.hpp"
 
 namespace dm::scaffold {
 namespace {
@@ -36,6 +37,32 @@ TEST(Service, ARecipeBringsDatabaseBackupRouteAndSecrets) {
   EXPECT_NE(text("variables.yaml").find("planka_db_password"), std::string::npos);
   EXPECT_FALSE(text("backup/Dockerfile").empty());
   EXPECT_EQ(plan->secrets.secrets.size(), 4U);
+}
+
+TEST(Service, AShortRecipeTakesTheServiceFromTheStacksFragment) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services: {}\n");
+  const auto plan = plan_service("grafana", files, "/p", {"compose.yaml", "web", "", {}}, "example.org", "/r");
+  ASSERT_TRUE(plan) << plan.error().describe();
+  const auto& compose = std::ranges::find(plan->files, "grafana/compose.yaml", &NewFile::path)->content;
+  const auto stack = embedded("grafana/compose.yaml");
+  const auto image = stack.substr(stack.find("    image:"), stack.find('\n', stack.find("    image:")) - stack.find("    image:"));
+  EXPECT_NE(compose.find(image), std::string::npos);
+  EXPECT_NE(compose.find("GF_DATABASE_HOST: grafana-db:5432"), std::string::npos);
+  EXPECT_NE(compose.find("- grafana_data:/data/grafana_data:ro"), std::string::npos);
+  EXPECT_EQ(compose.find("OAUTH"), std::string::npos);
+  EXPECT_EQ(compose.find("pgbouncer"), std::string::npos);
+  const auto* key = plan->secrets.secret("grafana_secret_key");
+  ASSERT_NE(key, nullptr);
+  EXPECT_EQ(key->rotate, Secret::Rotate::never);  // as the stack says of it
+  EXPECT_EQ(plan->secrets.secret("grafana_db_password")->used_by, (std::vector<std::string>{"grafana", "grafana-backup", "grafana-db"}));
+  EXPECT_EQ(plan->secrets.secret("grafana_oidc_secret"), nullptr);
+}
+
+TEST(Service, AnErrorInARecipeHasItsLine) {
+  EXPECT_EQ(expand_recipe("x", "# X.\nfrom grafana/compose.yaml grafana\nnonsense\n").error().message, "services/x.recipe:3: 'nonsense' is no word of a recipe");
+  EXPECT_FALSE(expand_recipe("x", "from grafana/compose.yaml nothing\ndatabase none\n"));
+  EXPECT_FALSE(expand_recipe("x", "from grafana/compose.yaml grafana\ndatabase none\ndrop NOT_THERE\n"));
 }
 
 TEST(Service, WhatIsThereAlreadyIsLeftAlone) {
