@@ -132,8 +132,8 @@ Result<int> work(Args& args) {
   }
   DM_TRY(const auto files, scaffold::stack_files(scaffold::stack_schema(), answers));
   const auto fit = scaffold::fit(budget, answers.profiles, size);
-  if (fit.verdict == scaffold::Fit::Verdict::too_small && !yes && !(interactive() && agreed(fmt::format("{} GB are {}. Write it anyway?", size, fit.describe()))))
-    return fail(Errc::conflict, fmt::format("{} GB are {}; choose fewer profiles, or --yes", size, fit.describe()));
+  if (fit.verdict == scaffold::Fit::Verdict::too_small && !yes && !(interactive() && agreed(fmt::format("On {} GB this {}. Write it anyway?", size, fit.describe()))))
+    return fail(Errc::conflict, fmt::format("on {} GB this {}; choose fewer profiles, or --yes", size, fit.describe()));
 
   std::string key_file;
   bool made = false;
@@ -180,6 +180,7 @@ Result<int> work(Args& args) {
   fmt::print("  {}. cd {} && sudo --preserve-env=HOME datamancy render    # secrets and configuration into {}\n", ++step, folder, "/run/datamancy/datamancy");
   fmt::print("  {}. docker compose build && docker compose up -d\n", ++step);
   fmt::print("  {}. sign in at https://auth.{} as 'admin' with: datamancy secrets get stack_admin_password\n", ++step, domain);
+  fmt::print("  {}. after a boot that folder is empty: packaging/systemd/datamancy-render@.service of the project fills it before the engine starts\n", ++step);
   fmt::print("  {}. read README.md: second copy of the backups (OFFSITE_S3_BUCKET), mail account {}, upgrades\n", ++step, "noreply@" + domain);
   return kClean;
 }

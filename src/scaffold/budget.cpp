@@ -30,8 +30,8 @@ std::string Fit::describe() const {
   switch (verdict) {
     case Verdict::fits: return "fits (" + sums + ")";
     case Verdict::over_committed:
-      return fmt::format("over-committed {:.1f} times ({}): fine while not all are at their limit at once", static_cast<double>(limits_mb) / static_cast<double>(room_mb), sums);
-    case Verdict::too_small: return "too small: not even the reservations fit (" + sums + ")";
+      return fmt::format("is over-committed {:.1f} times ({}): fine while not all are at their limit at once", static_cast<double>(limits_mb) / static_cast<double>(room_mb), sums);
+    case Verdict::too_small: return "is too small: not even the reservations fit (" + sums + ")";
   }
   return sums;
 }
