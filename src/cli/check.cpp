@@ -140,9 +140,9 @@ int check(Args& args) {
   for (const auto& [name, definition] : session.project().environment) {
     if (!sensitive::secret_name(name) || definition.value.empty() || sensitive::looks_hashed(definition.value) || !definition.where) continue;
     const auto& path = session.project().texts.at(definition.where.file).path;
-    if (!session.files->secret(path)) input.plain_secrets.push_back(fmt::format("{} is readable in {}", name, path.substr(path.find_last_of('/') + 1)));
+    if (!session.handover->files().secret(path)) input.plain_secrets.push_back(fmt::format("{} is readable in {}", name, path.substr(path.find_last_of('/') + 1)));
   }
-  for (const auto& file : session.secrets.files) input.sealed_files.push_back(file.path.substr(file.path.find_last_of('/') + 1));
+  for (const auto& file : session.handover->secrets().files) input.sealed_files.push_back(file.path.substr(file.path.find_last_of('/') + 1));
   for (const auto& service : session.project().services) {
     input.has_secrets = input.has_secrets || !service.secrets.empty();
     for (const auto& variable : service.environment)

@@ -151,6 +151,18 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
   return take_plan_options(args, verb, out.planned) && take_names(args, verb, out.planned.names);
 }
 
+bool deliver_secrets(const Session& session, int& exit) {
+  const auto changed = session.handover->write();
+  if (!changed) {
+    auto error = changed.error();
+    error.during.emplace_back("handing secrets to the containers as files; no container was touched");
+    exit = complain(error);
+    return false;
+  }
+  if (*changed > 0) fmt::print(stderr, "secrets: {} of {} files in {} were written\n", *changed, session.handover->delivery().files.size(), session.handover->delivery().folder);
+  return true;
+}
+
 void remove_services(Session& session, const std::set<std::string, std::less<>>& names) {
   const auto limit = Deadline::in(5min);
   const auto containers = deploy::look(*session.engine, session.project().name, limit);

@@ -43,6 +43,8 @@ struct UpRequest {
 };
 bool take_up_options(Args& args, std::string_view verb, UpRequest& out);
 int run_up(Args& args, UpRequest& request);
+/// Writes the secrets that containers read as files into memory, before containers are made or started. False after saying why not.
+bool deliver_secrets(const Session& session, int& exit);
 /// Preflight's part about templates: none where the project has none; else what `datamancy render --check` says.
 std::vector<deploy::Problem> rendering_problems(const Session& session);
 /// Stops and removes the containers of services in `names` that the session's project does not have. Volumes stay.

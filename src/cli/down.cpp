@@ -106,6 +106,7 @@ int restart(Args& args) {
           step.job.needs.push_back({name, deploy::Condition::started, true});
   }
   if (request.dry_run) return write_output("", request.json ? deploy::plan_json(plan) : deploy::plan_text(plan)) ? kClean : kFailed;
+  if (!deliver_secrets(session, exit)) return exit;
   const auto db = session.open_store();
   if (!db) return complain(db.error());
   std::string list;

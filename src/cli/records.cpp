@@ -186,6 +186,10 @@ Result<void> become(Session& session, const Args& args, const state::Revision& t
   for (const auto& [name, value] : filled.variables) options.environment[name] = value;
   auto loaded = compose::load(options, sources::disk());
   if (!loaded.ok) return fail(Errc::corrupt, fmt::format("the kept model of revision {} does not load", target.id));
+  const auto& delivery = session.handover->delivery();
+  for (const auto& secret : loaded.project->secrets)
+    if (!delivery.folder.empty() && secret.file.starts_with(delivery.folder + "/") && std::ranges::find(delivery.files, secret.file, &secrets::FileSecret::path) == delivery.files.end())
+      return fail(Errc::not_found, fmt::format("revision {} cannot be brought back: it reads the secret {}, which no sealed file gives today", target.id, secret.file));
   const auto name = session.project().name;
   session.loaded = std::move(loaded);
   session.wiring = wiring::wire(*session.loaded.project, session.products);
@@ -216,6 +220,7 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
       return kFailed;
     }
   }
+  if (!deliver_secrets(session, exit)) return exit;
   const auto last = state::last_good(db, 0);
   auto described = describe(session, plan, verb);
   if (!described) return complain(described.error());

@@ -13,7 +13,7 @@
 #include "cli/secrets.hpp"
 #include "secrets/backup_text.hpp"
 #include "secrets/migrate.hpp"
-#include "secrets/runtime_files.hpp"
+#include "secrets/handover.hpp"
 #include "secrets/scan_tree.hpp"
 #include "sources/git.hpp"
 
@@ -232,16 +232,10 @@ Result<int> deliver(Args& args) {
   const bool withdraw = args.has("--withdraw"), show = args.has("--override"), quiet = args.has("--quiet");
   if (!args.words.empty()) return secrets_usage("deliver", fmt::format("'{}' is not known", args.words[0]));
   const auto folder = project_folder(args);
-  DM_TRY(const auto opened, secrets::environment_for(folder, key_sources(args)));
-  add_to(args.project, opened, folder);
-  const secrets::UnsealedFiles files(opened, secrets::UnsealedFiles::Show::values);
-  const auto loaded = compose::load(args.project, files);
-  if (!loaded.ok) {
-    return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
-  }
-  const auto& project = *loaded.project;
-  const product::Catalogue products;
-  DM_TRY(const auto plan, secrets::plan_files(project, products, opened, key_sources(args), secrets::runtime_folder(project.name, args.project.environment)));
+  DM_TRY(const auto handover, secrets::Handover::open(folder, key_sources(args)));
+  DM_TRY(const auto loaded, handover->load(args.project, product::Catalogue()));
+  if (!loaded.ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
+  const auto& plan = handover->delivery();
   if (withdraw) {
     for (const auto& file : plan.files) ::unlink(file.path.c_str());
     ::rmdir(plan.folder.c_str());
@@ -249,10 +243,10 @@ Result<int> deliver(Args& args) {
     return kClean;
   }
   if (show) return print_secret(plan.override_yaml) ? kClean : kFailed;  // holds no secret
-  DM_TRY(const auto changed, secrets::write_files(plan));
+  DM_TRY(const auto changed, handover->write());
   if (quiet) return kClean;
   fmt::print("{} secrets as files in {}, {} changed\n", plan.files.size(), plan.folder, changed);
-  for (const auto& file : plan.files) fmt::print("  file         {:16} {}\n", file.service.empty() ? "(declared)" : file.service, file.service.empty() ? file.source : file.file_variable);
+  for (const auto& file : plan.files) fmt::print("  file         {:16} {}\n", file.service.empty() ? "(declared)" : file.service, file.file_variable.empty() ? file.source : file.file_variable);
   for (const auto& one : plan.environment) fmt::print("  environment  {:16} {}: {}; the engine keeps it in its own files\n", one.service, one.variable, one.why);
   return kClean;
 }

@@ -30,12 +30,13 @@ class Rotation {
 
   Result<int> run(const std::string& server, const std::string& account, bool clients_only, bool yes) {
     DM_TRY(auto call, prepare_compose(args_));
-    DM_TRY(const auto variables, secrets::variables_of(call->opened, args_.project.environment));
+    DM_TRY(const auto variables, secrets::variables_of(call->handover->secrets(), args_.project.environment));
     const auto* now = value_of(variables, name_);
     if (now == nullptr) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed file of the project has '{}'", name_));
-    for (const auto& file : call->opened.files)
+    for (const auto& file : call->handover->secrets().files)
       if (std::ranges::find(file.names, name_) != file.names.end()) path_ = file.path;
-    const auto& project = *call->loaded.project;
+    // As written: in what Compose sees, variables have become files.
+    const auto& project = call->handover->written() != nullptr ? *call->handover->written() : *call->loaded.project;
     const auto found = rotate::find_target(project, name_, server, account);
     if (!found.refusal.empty() && server.empty()) return fail(Errc::unsupported, fmt::format("'{}' is not changed blindly: {}", name_, found.refusal));
     users_ = found.users;
@@ -145,15 +146,16 @@ class Rotation {
   Result<void> recreate() {
     if (users_.empty()) return {};
     DM_TRY(const auto call, prepare_compose(args_));
-    DM_CHECK(secrets::write_files(call->delivery));
+    DM_CHECK(call->handover->write());
     Command command{call->argv};
     command.descriptors = call->descriptors;
+    command.unset = call->handover->names();
     command.argv.insert(command.argv.end(), {"up", "--detach", "--no-deps"});
     command.argv.insert(command.argv.end(), users_.begin(), users_.end());
     auto ran = run_process(command, {}, Deadline::in(std::chrono::minutes(10)));
     if (!ran) return fail(ran.error());
     if (!ran->fine()) {
-      DM_TRY(auto variables, secrets::variables_of(call->opened, {}));
+      DM_TRY(auto variables, secrets::variables_of(call->handover->secrets(), {}));
       const secrets::Scrubber scrubber(std::move(variables));
       return fail(Errc::failed, fmt::format("docker compose could not recreate them: {}", scrubber.clean(ran->err.substr(ran->err.size() > 500 ? ran->err.size() - 500 : 0))));
     }

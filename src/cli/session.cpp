@@ -62,27 +62,31 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   read_stdin(args.project);
   auto& options = args.project;
   const auto folder_of_project = project_folder(args);
-  auto sealed = secrets::environment_for(folder_of_project, key_sources(args));
-  if (!sealed) return say(sealed.error());
-  out.secrets = *std::move(sealed);
-  const auto plain_options = options;            // Compose gets the sealed files in its own way
-  if (out.secrets.any()) secrets::add_to(options, out.secrets, folder_of_project);
-  out.files = std::make_unique<secrets::UnsealedFiles>(out.secrets, secrets::UnsealedFiles::Show::values);
-  const auto& files = *out.files;
-  out.loaded = compose::load(options, files);
+  auto handover = secrets::Handover::open(folder_of_project, key_sources(args));
+  if (!handover) return say(handover.error());
+  out.handover = *std::move(handover);
+  auto loaded = out.handover->load(options, out.products);
+  if (!loaded) return say(loaded.error());
+  out.loaded = *std::move(loaded);
   if (out.loaded.ok && std::ranges::any_of(names, [&](const auto& name) {
         const auto* service = out.project().service(name);
         return service == nullptr || !service->enabled;
       })) {
     auto off = options;
     off.lenient = true;
-    const auto lenient = compose::load(off, files);
+    for (const auto& name : out.handover->names()) off.environment.erase(name);
+    secrets::add_to(off, out.handover->secrets(), folder_of_project);
+    const auto lenient = compose::load(off, out.handover->files());
     const auto profiles = deploy::profiles_of(*lenient.project, names);
     options.profiles.insert(options.profiles.end(), profiles.begin(), profiles.end());
-    if (!profiles.empty()) out.loaded = compose::load(options, files);
+    if (!profiles.empty()) {
+      loaded = out.handover->load(options, out.products);
+      if (!loaded) return say(loaded.error());
+      out.loaded = *std::move(loaded);
+    }
   }
-  if (out.secrets.any()) {
-    auto variables = secrets::variables_of(out.secrets, options.environment);
+  if (out.handover->secrets().any()) {
+    auto variables = secrets::variables_of(out.handover->secrets(), options.environment);
     if (!variables) return say(variables.error());
     for (const auto& [name, value] : *variables) out.sealed_values.emplace_back(value.reveal());
     const secrets::Scrubber scrubber(std::move(*variables));
@@ -95,9 +99,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   if (!chosen) return say(chosen.error());
   out.services = *std::move(chosen);
   out.wiring = wiring::wire(*out.loaded.project, out.products);
-  auto for_compose = plain_options;
-  for_compose.profiles = options.profiles;
-  out.compose = std::make_unique<deploy::ComposeCli>(for_compose, out.project().name, &out.secrets, folder_of_project);
+  out.compose = std::make_unique<deploy::ComposeCli>(options, out.project().name, out.handover.get());
   out.compose->reach(args.host, args.context);
   const auto info = out.engine->info(out.within(std::chrono::seconds(20)));
   if (!info) {

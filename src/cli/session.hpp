@@ -20,9 +20,8 @@ namespace dm::cli {
 
 struct Session {
   Interrupt interrupt;
-  secrets::ProjectSecrets secrets;               ///< the sealed env files of the project, opened; first, since what follows reads them
+  std::unique_ptr<secrets::Handover> handover;   ///< the project's secrets, opened, and how they reach Compose; first, since what follows reads them
   std::vector<std::string> sealed_values;        ///< of the sealed files; in memory only
-  std::unique_ptr<secrets::UnsealedFiles> files; ///< what the project reads through
   compose::Loaded loaded;
   product::Catalogue products;
   wiring::Wiring wiring;

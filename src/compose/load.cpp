@@ -73,6 +73,7 @@ class Loader {
   void load(Loaded& out) {
     const auto files = choose_files();
     if (files.empty()) return;
+    project_.main_files = files;
     project_.folder = folder_of(files);
     read_environment(context_, project_.folder);
     const Lookup lookup = [this](std::string_view name) { return find_variable(project_, name); };

@@ -127,7 +127,7 @@ void read_lists(const Value& node, Service& service) {
   const auto uses = [&](std::string_view key, std::vector<FileUse>& out) {
     const Value* list = node.find(key);
     if (list == nullptr || !list->is_sequence()) return;
-    for (const Value* item : *list->items) out.push_back({part(*item, "source"), part(*item, "target"), item->where});
+    for (const Value* item : *list->items) out.push_back({part(*item, "source"), part(*item, "target"), part(*item, "uid"), part(*item, "gid"), part(*item, "mode"), item->where});
   };
   uses("secrets", service.secrets);
   uses("configs", service.configs);

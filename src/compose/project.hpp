@@ -74,6 +74,7 @@ struct NetworkUse {
 struct FileUse {                 ///< `secrets:` or `configs:` of a service
   std::string_view source;
   std::string_view target;
+  std::string_view uid, gid, mode;  ///< of the long syntax, as Compose prints them; "" = not given
   Location where;
 };
 
@@ -170,6 +171,7 @@ struct Project {
   std::string name;
   std::string folder;                      ///< absolute project directory
   std::vector<std::string> compose_files;  ///< absolute, in order, includes after them
+  std::vector<std::string> main_files;     ///< those that were named or found, without what they include; "-" is standard input
   bool interpolated = true;                ///< false: `model` still holds its variables
   const Value* model = nullptr;            ///< the normalised root: all services, enabled or not
   std::vector<Service> services;           ///< in the order of the files

@@ -52,8 +52,9 @@ void compare(const nlohmann::json& theirs, const nlohmann::json& ours, const std
 
 }  // namespace
 
-ComposeCli::ComposeCli(const compose::Options& options, std::string name, const secrets::ProjectSecrets* secrets, std::string folder)
-    : folder_(options.working_directory), stdin_text_(options.stdin_text), env_files_(options.env_files), secrets_(secrets), project_folder_(std::move(folder)) {
+ComposeCli::ComposeCli(const compose::Options& given, std::string name, const secrets::Handover* handover)
+    : folder_(given.working_directory), stdin_text_(given.stdin_text), env_files_(given.env_files), handover_(handover) {
+  const auto options = handover != nullptr ? handover->for_compose(given) : given;
   for (const auto& file : options.files) globals_.insert(globals_.end(), {"-f", file});
   globals_.insert(globals_.end(), {"-p", std::move(name)});
   for (const auto& profile : options.profiles) globals_.insert(globals_.end(), {"--profile", profile});
@@ -83,6 +84,7 @@ Command ComposeCli::command(std::vector<std::string> words, bool engine, const s
   out.argv.insert(out.argv.end(), words.begin(), words.end());
   out.folder = folder_;
   out.env = env_;
+  if (handover_ != nullptr) out.unset = handover_->names();
   return out;
 }
 
@@ -90,8 +92,8 @@ Result<Finished> ComposeCli::run(std::vector<std::string> words, bool engine, co
   Streams streams;
   std::vector<std::string> env_files;
   secrets::ComposeFeed feed;
-  if (secrets_ != nullptr && secrets_->any()) {
-    DM_TRY(feed, secrets::compose_feed(*secrets_, project_folder_, env_files_));
+  if (handover_ != nullptr) {
+    DM_TRY(feed, handover_->feed(env_files_));
     env_files = feed.arguments;
   } else {
     for (const auto& file : env_files_) env_files.insert(env_files.end(), {"--env-file", file});
@@ -101,8 +103,8 @@ Result<Finished> ComposeCli::run(std::vector<std::string> words, bool engine, co
     streams.in = [this, &given]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : stdin_text_; };
   std::string last;
   const auto clean = [&](std::string_view text) {
-    if (secrets_ == nullptr || !secrets_->any()) return std::string(text);
-    auto variables = secrets::variables_of(*secrets_, {});
+    if (handover_ == nullptr || !handover_->secrets().any()) return std::string(text);
+    auto variables = secrets::variables_of(handover_->secrets(), {});
     return variables ? secrets::Scrubber(std::move(*variables)).clean(text) : std::string("(withheld: sealed values could not be told apart)");
   };
   if (progress)

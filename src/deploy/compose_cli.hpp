@@ -7,15 +7,15 @@
 
 #include "base/process.hpp"
 #include "compose/load.hpp"
-#include "secrets/delivery.hpp"
+#include "secrets/handover.hpp"
 
 namespace dm::deploy {
 
 class ComposeCli {
  public:
   /// Calls it for the project of `options`, as the user would: same files, profiles, env files and folder. `name` is passed with -p.
-  /// `secrets` (may be null; else must outlive this) are fed to it as memory files; `folder` is the project's.
-  ComposeCli(const compose::Options& options, std::string name, const secrets::ProjectSecrets* secrets = nullptr, std::string folder = {});
+  /// `handover` (may be null; else must outlive this) feeds it sealed variables and the override of secret files as memory files.
+  ComposeCli(const compose::Options& options, std::string name, const secrets::Handover* handover = nullptr);
 
   /// The engine that was named on the command line, for `docker` as well; empty = as the environment says.
   void reach(const std::string& host, const std::string& context);
@@ -48,8 +48,7 @@ class ComposeCli {
   std::string folder_, stdin_text_;
   std::map<std::string, std::string> env_;
   std::vector<std::string> env_files_;
-  const secrets::ProjectSecrets* secrets_ = nullptr;
-  std::string project_folder_;
+  const secrets::Handover* handover_ = nullptr;
 };
 
 /// Where two normalised models differ, as paths ("services.db.environment.X"), at most `most` of them and then how many more. No

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/files.hpp"
+#include "secrets/runtime_files.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::deploy {
@@ -72,6 +73,12 @@ bool holds_secret(std::string_view text) {
 
 }  // namespace
 
+bool delivered(const compose::Project& project, std::string_view path) {
+  return path.find(fmt::format("/datamancy/{}/", project.name)) != std::string_view::npos && std::ranges::any_of(project.services, [](const compose::Service& service) {
+           return std::ranges::any_of(service.labels, [](const auto& label) { return label.first == secrets::kMarks; });
+         });
+}
+
 Result<std::string> digest_key(const std::string& folder) {
   const auto path = folder + "/digest.key";
   if (auto present = read_file(path, 64); present && present->size() == 32) return *std::move(present);
@@ -97,7 +104,7 @@ std::vector<Mounted> mounted(const wiring::Wiring& wiring) {
   const auto resources = [&](const compose::Service& service, const std::vector<compose::FileUse>& uses, const std::vector<compose::Resource>& list, bool secret) {
     for (const auto& use : uses)
       for (const auto& resource : list)
-        if (resource.key == use.source && !resource.file.empty())
+        if (resource.key == use.source && !resource.file.empty() && !(secret && delivered(project, resource.file)))
           out.push_back({std::string(service.name), std::string(resource.file), secret ? "secret" : "config", false, secret});
   };
   std::set<std::pair<wiring::ServiceId, const compose::Mount*>> configuration;

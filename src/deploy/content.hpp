@@ -30,6 +30,8 @@ struct Mounted {
 /// format; read-only bind mounts of folders inside the project. Not scripts that only an empty database runs, and nothing that the
 /// service itself writes.
 std::vector<Mounted> mounted(const wiring::Wiring& wiring);
+/// Whether a secret's file is one that an up writes into memory: marks on the services tell whether it changed, and it need not be there yet.
+bool delivered(const compose::Project& project, std::string_view path);
 
 struct Digests {
   std::map<std::string, std::map<std::string, std::string>> of{};   ///< service -> path -> keyed digest

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "deploy/compose_cli.hpp"
+#include "deploy/content.hpp"
 #include "deploy/preflight.hpp"
 
 namespace dm::deploy {
@@ -82,7 +83,7 @@ Result<Surroundings> gather(engine::Engine& engine, const wiring::Wiring& wiring
       if (use.source.kind == sources::Kind::directory) room(std::string(use.mount->source), std::string(use.mount->source));
   for (const auto* list : {&project.secrets, &project.configs})
     for (const auto& resource : *list)
-      if (!resource.file.empty() && ::access(std::string(resource.file).c_str(), F_OK) != 0) out.missing_paths.emplace(resource.file);
+      if (!resource.file.empty() && !delivered(project, resource.file) && ::access(std::string(resource.file).c_str(), F_OK) != 0) out.missing_paths.emplace(resource.file);
   out.listening = host::listeners();
   for (const auto& service : project.services) {
     const auto id = wiring.id_of(service.name);

@@ -10,6 +10,7 @@
 #include <mutex>
 
 #include "deploy/workers.hpp"
+#include "secrets/runtime_files.hpp"
 
 namespace dm::deploy {
 namespace {
@@ -53,6 +54,7 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
   out.image_id = c.image_id;
   out.image = c.image;
   out.config_hash = label(c.labels, "config-hash");
+  if (const auto marks = c.labels.find(std::string(secrets::kMarks)); marks != c.labels.end()) out.secret_marks = marks->second;
   out.config_files = label(c.labels, "project.config_files");
   out.working_dir = label(c.labels, "project.working_dir");
   out.compose_version = label(c.labels, "version");

@@ -6,6 +6,7 @@
 
 #include "base/json.hpp"
 #include "compose/units.hpp"
+#include "secrets/runtime_files.hpp"
 
 namespace dm::deploy {
 namespace {
@@ -88,6 +89,33 @@ std::string joined(const std::vector<std::string>& items, std::size_t most = 3) 
 
 bool up_to_work(const Container& c) { return c.state.status == Snapshot::Status::running || c.state.status == Snapshot::Status::restarting; }
 
+std::string_view marks_of(const Service& service) {
+  for (const auto& [name, value] : service.labels)
+    if (name == secrets::kMarks) return value.value;
+  return {};
+}
+
+/// "MARK:NAME MARK:NAME" -> name to mark.
+std::map<std::string, std::string_view> read_marks(std::string_view text) {
+  std::map<std::string, std::string_view> out;
+  while (!text.empty()) {
+    const auto one = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+    if (const auto cut = one.find(':'); cut != std::string_view::npos) out.emplace(one.substr(cut + 1), one.substr(0, cut));
+  }
+  return out;
+}
+
+/// Secrets whose value is not the one that the container was made with. None where the container does not say.
+std::vector<std::string> changed_secrets(std::string_view before, std::string_view now) {
+  const auto old = read_marks(before);
+  std::vector<std::string> out;
+  if (old.empty()) return out;
+  for (const auto& [name, mark] : read_marks(now))
+    if (const auto found = old.find(name); found == old.end() || found->second != mark) out.push_back(name);
+  return out;
+}
+
 /// What has to happen to one service, and why.
 void decide(Step& step, const PlanInput& input, const Service& service, const std::vector<const Container*>& have) {
   const auto& project = *input.wiring.project;
@@ -108,7 +136,8 @@ void decide(Step& step, const PlanInput& input, const Service& service, const st
   for (const auto* c : have)
     if (hash != input.hashes.end() && c->config_hash != hash->second) {
       step.change = Change::recreate;
-      step.why = "its configuration changed";
+      const auto secrets = changed_secrets(c->secret_marks, marks_of(service));
+      step.why = secrets.empty() ? "its configuration changed" : fmt::format("secret{} {} changed", secrets.size() == 1 ? "" : "s", joined(secrets));
       return;
     }
   for (const auto* c : have)

@@ -76,6 +76,18 @@ TEST(Plan, WhatRunsAsWantedIsKeptAndAOneShotThatIsDoneIsNotRunAgain) {
   EXPECT_EQ(made.step("migrate")->why, "done");
 }
 
+TEST(Plan, NamesTheSecretsThatChanged) {
+  const Wired w("name: p\nservices:\n  app: {image: \"app:1\", labels: {datamancy.secrets: \"11:DB_PASSWORD 22:TOKEN 33:NEW\"}}\n");
+  auto input = input_of(w);
+  input.hashes["app"] = "other";
+  input.containers = {running("app")};
+  EXPECT_EQ(plan(input).step("app")->why, "its configuration changed") << "a container that does not say what it was made with";
+  input.containers[0].secret_marks = "11:DB_PASSWORD 99:TOKEN";
+  EXPECT_EQ(plan(input).step("app")->why, "secrets NEW, TOKEN changed");
+  input.containers[0].secret_marks = "11:DB_PASSWORD 22:TOKEN 33:NEW";
+  EXPECT_EQ(plan(input).step("app")->why, "its configuration changed");
+}
+
 TEST(Plan, SaysWhyItRecreates) {
   const Wired w(kThree);
   auto input = input_of(w);

@@ -108,12 +108,19 @@ const ProjectSecrets::File* UnsealedFiles::find(std::string_view path) const {
 }
 
 sources::Stat UnsealedFiles::stat(const std::string& path) const {
+  if (const auto found = added_.find(path); found != added_.end()) {
+    sources::Stat out;
+    out.kind = sources::Kind::regular;
+    out.size = found->second.size();
+    return out;
+  }
   auto out = under_.stat(path);
   if (const auto* file = find(path); file != nullptr) out.size = show_ == Show::values ? file->text.size() : file->shown.size();
   return out;
 }
 
 Result<std::string> UnsealedFiles::read(const std::string& path, std::uint64_t limit) const {
+  if (const auto found = added_.find(path); found != added_.end()) return found->second;
   if (const auto* file = find(path); file != nullptr) return show_ == Show::values ? std::string(file->text.reveal()) : file->shown;
   return under_.read(path, limit);
 }

@@ -44,16 +44,19 @@ class UnsealedFiles final : public sources::Files {
   enum class Show { values, placeholders };
   UnsealedFiles(const ProjectSecrets& secrets, Show show, const sources::Files& under = sources::disk()) : secrets_(secrets), show_(show), under_(under) {}
   bool secret(std::string_view path) const { return show_ == Show::values && find(path) != nullptr; }
+  /// A file that is on no disk and holds no secret.
+  void add(std::string path, std::string text) { added_.insert_or_assign(std::move(path), std::move(text)); }
   sources::Stat stat(const std::string& path) const override;
   Result<std::string> read(const std::string& path, std::uint64_t limit = sources::kMaxFile) const override;
   std::vector<std::string> list(const std::string& path) const override { return under_.list(path); }
-  std::string canonical(const std::string& path) const override { return under_.canonical(path); }
+  std::string canonical(const std::string& path) const override { return added_.contains(path) ? path : under_.canonical(path); }
 
  private:
   const ProjectSecrets::File* find(std::string_view path) const;
   const ProjectSecrets& secrets_;
   Show show_;
   const sources::Files& under_;
+  std::map<std::string, std::string, std::less<>> added_;
 };
 
 /// Makes `options` read the sealed files after the plain ones that it would read anyway (`.env` of `folder`, or those that were named).

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -39,10 +40,28 @@ bool made_of_sealed(const compose::EnvVar& variable, const ProjectSecrets& secre
   return std::ranges::any_of(*variable.value.node->segments, [&](const compose::Segment& segment) { return segment.kind == compose::Segment::Kind::variable && secrets.sealed(segment.variable); });
 }
 
-std::string mark_of(const ProjectSecrets& secrets, const std::vector<const FileSecret*>& files) {
-  std::string all;
-  for (const auto* file : files) all += fmt::format("{}\n{}\n", file->source, hex(hmac_sha256(secrets.mark_key.reveal(), file->value.reveal())));
-  return hex(hmac_sha256(secrets.mark_key.reveal(), all)).substr(0, 16);
+/// What the label says of one value. The key keeps it from being guessed.
+std::string mark(std::string_view key, std::string_view name, const SecretString& value) {
+  SecretString text(std::string(name) + '\0');
+  text.append(value.reveal());
+  return hex(hmac_sha256(key, text.reveal())).substr(0, 16);
+}
+
+/// "0400" as Compose prints it.
+int mode_of(std::string_view text) {
+  int out = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), out, 8);
+  return text.empty() || end.ec != std::errc() || end.ptr != text.data() + text.size() ? 0444 : out & 0777;
+}
+
+/// A number; names of users mean something in the image only, where we cannot look.
+Result<int> owner_of(std::string_view text, std::string_view what, std::string_view service, std::string_view secret) {
+  if (text.empty()) return -1;
+  int out = 0;
+  const auto end = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (end.ec != std::errc() || end.ptr != text.data() + text.size() || out < 0)
+    return fail(Errc::invalid_input, fmt::format("services.{}.secrets: {} of '{}' is '{}'; a secret as a file wants a number there", service, what, secret, text));
+  return out;
 }
 
 bool in_memory(const std::string& folder) {
@@ -58,78 +77,162 @@ std::string runtime_folder(std::string_view project, const std::map<std::string,
   return found == environment.end() || found->second.empty() ? std::string{} : fmt::format("{}/datamancy/{}", found->second, project);
 }
 
-Result<FileDelivery> plan_files(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, const KeySources& keys, std::string folder) {
-  FileDelivery out;
-  out.folder = std::move(folder);
-  const auto path_of = [&](std::string_view name) { return fmt::format("{}/{}", out.folder, name); };
-  std::string services, declared;
+namespace {
 
-  // Secrets that the project declares: from a sealed variable, or from a file that lies sealed beside its plain name.
-  std::map<std::string_view, std::string> changed_declared;
-  for (const auto& resource : project.secrets) {
-    if (resource.external) continue;
-    FileSecret file;
-    file.source = resource.key;
-    file.path = path_of("secret." + safe(resource.key));
-    if (!resource.environment.empty() && secrets.sealed(resource.environment)) {
-      const auto value = project.environment.find(resource.environment);
-      if (value == project.environment.end()) continue;
-      file.value = SecretString(value->second.value);
-      declared += fmt::format("  {}:\n    environment: !reset null\n    file: {}\n", quoted(resource.key), quoted(file.path));
-    } else if (!resource.file.empty() && sources::disk().stat(std::string(resource.file)).kind == sources::Kind::missing &&
-               sources::disk().stat(std::string(resource.file) + ".enc").kind == sources::Kind::regular) {
-      DM_TRY(auto ring, Keyring::load(keys));
-      DM_TRY(const auto opened, open_sealed(std::string(resource.file) + ".enc", ring));
-      DM_TRY(file.value, plain_text(opened.opened));
-      declared += fmt::format("  {}:\n    file: {}\n", quoted(resource.key), quoted(file.path));
-    } else {
-      continue;
-    }
-    out.files.push_back(std::move(file));
+/// Collects files and override, service by service.
+class Planner {
+ public:
+  Planner(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, std::string folder) : project_(project), products_(products), secrets_(secrets) {
+    out_.folder = std::move(folder);
+    mark_key_ = SecretString(secrets.mark_key.reveal());
   }
 
-  for (const auto& service : project.services) {
-    if (!service.enabled) continue;
-    const auto* product = service.image ? products.by_image(service.image.value) : nullptr;
+  Result<FileDelivery> run(const KeySources& keys) {
+    DM_CHECK(declare(keys));
+    for (const auto& service : project_.services) DM_CHECK(add(service));
+    if (!services_.empty()) out_.override_yaml += "services:\n" + services_;
+    if (!declared_.empty()) out_.override_yaml += "secrets:\n" + declared_;
+    return std::move(out_);
+  }
+
+ private:
+  std::string path_of(std::string_view name) const { return fmt::format("{}/{}", out_.folder, name); }
+
+  /// Secrets that the project declares: from a sealed variable, or from a file that lies sealed beside its plain name.
+  Result<void> declare(const KeySources& keys) {
+    for (const auto& resource : project_.secrets) {
+      if (resource.external) continue;
+      FileSecret file;
+      file.source = resource.key;
+      file.path = path_of("secret." + safe(resource.key));
+      if (!resource.environment.empty() && secrets_.sealed(resource.environment)) {
+        const auto value = project_.environment.find(resource.environment);
+        if (value == project_.environment.end()) continue;
+        file.value = SecretString(value->second.value);
+        declared_ += fmt::format("  {}:\n    environment: !reset null\n    file: {}\n", quoted(resource.key), quoted(file.path));
+      } else if (!resource.file.empty() && sources::disk().stat(std::string(resource.file)).kind == sources::Kind::missing &&
+                 sources::disk().stat(std::string(resource.file) + ".enc").kind == sources::Kind::regular) {
+        DM_TRY(auto ring, Keyring::load(keys));
+        DM_TRY(const auto opened, open_sealed(std::string(resource.file) + ".enc", ring));
+        DM_TRY(file.value, plain_text(opened.opened));
+        // Without a sealed env file there is no key for marks yet; without a key a mark would be a plain hash of the secret.
+        if (mark_key_.empty()) mark_key_ = hkdf(opened.opened.data_key.reveal(), {}, "datamancy/secrets/mark");
+        declared_ += fmt::format("  {}:\n    file: {}\n", quoted(resource.key), quoted(file.path));
+      } else {
+        continue;
+      }
+      out_.files.push_back(std::move(file));
+    }
+    declared_count_ = out_.files.size();
+    return {};
+  }
+
+  Result<void> add(const compose::Service& service) {
     std::string environment, uses;
-    std::vector<std::size_t> own;
-    for (const auto& variable : service.environment) {
-      if (!made_of_sealed(variable, secrets)) continue;
-      const product::FileVariable* form = nullptr;
-      if (product != nullptr)
-        for (const auto& one : product->file_variables)
-          if (one.variable == variable.name) form = &one;
-      if (form == nullptr) {
-        out.environment.push_back({std::string(service.name), std::string(variable.name), product == nullptr ? "nothing is known about this image" : "the product takes no file for it"});
-        continue;
-      }
-      if (service.env(form->file_variable) != nullptr) {
-        out.environment.push_back({std::string(service.name), std::string(variable.name), fmt::format("{} is set too, and both at once stop the product", form->file_variable)});
-        continue;
-      }
-      const auto name = fmt::format("dm_{}_{}", safe(service.name), safe(variable.name));
-      FileSecret file{name, std::string(service.name), std::string(variable.name), form->file_variable, path_of(fmt::format("{}.{}", safe(service.name), safe(variable.name))), SecretString(variable.value.value)};
-      environment += fmt::format("      {}: !reset null\n      {}: {}\n", quoted(variable.name), quoted(form->file_variable), quoted("/run/secrets/" + name));
-      uses += fmt::format("      - {}\n", quoted(name));
-      declared += fmt::format("  {}:\n    file: {}\n", quoted(name), quoted(file.path));
-      own.push_back(out.files.size());
-      out.files.push_back(std::move(file));
+    std::map<std::string, std::string> marks;  // name -> mark
+    const auto* product = service.image ? products_.by_image(service.image.value) : nullptr;
+    for (const auto& variable : service.environment)
+      if (made_of_sealed(variable, secrets_)) as_file(service, variable, product, environment, uses, marks);
+    for (const auto& use : service.secrets) DM_CHECK(declared_use(service, use, uses, marks));
+    for (const auto& use : project_.variables)
+      if (use.service == service.name && secrets_.sealed(use.name))
+        if (const auto value = project_.environment.find(use.name); value != project_.environment.end())
+          marks.emplace(use.name, mark(mark_key_.reveal(), use.name, SecretString(value->second.value)));
+    if (marks.empty()) return {};
+    std::string text;
+    for (const auto& [name, one] : marks) text += fmt::format("{}{}:{}", text.empty() ? "" : " ", one, name);
+    services_ += fmt::format("  {}:\n", quoted(service.name));
+    if (!environment.empty()) services_ += "    environment:\n" + environment;
+    if (!uses.empty()) services_ += "    secrets:\n" + uses;
+    services_ += fmt::format("    labels:\n      {}: {}\n", kMarks, quoted(text));
+    return {};
+  }
+
+  /// A variable of the container: as a file where its product takes one.
+  void as_file(const compose::Service& service, const compose::EnvVar& variable, const product::Product* product, std::string& environment, std::string& uses, std::map<std::string, std::string>& marks) {
+    const auto stays = [&](std::string why) {  // of a service that is off nothing reaches anybody
+      if (service.enabled) out_.environment.push_back({std::string(service.name), std::string(variable.name), std::move(why)});
+    };
+    const product::FileVariable* form = nullptr;
+    if (product != nullptr)
+      for (const auto& one : product->file_variables)
+        if (one.variable == variable.name) form = &one;
+    if (form == nullptr) return stays(product == nullptr ? "nothing is known about this image" : "the product takes no file for it");
+    if (service.env(form->file_variable) != nullptr) return stays(fmt::format("{} is set too, and both at once stop the product", form->file_variable));
+    const auto name = fmt::format("dm_{}_{}", safe(service.name), safe(variable.name));
+    FileSecret file;
+    file.source = name;
+    file.service = service.name;
+    file.variable = variable.name;
+    file.file_variable = form->file_variable;
+    file.path = path_of(fmt::format("{}.{}", safe(service.name), safe(variable.name)));
+    file.value = SecretString(variable.value.value);
+    environment += fmt::format("      {}: !reset null\n      {}: {}\n", quoted(variable.name), quoted(form->file_variable), quoted("/run/secrets/" + name));
+    uses += fmt::format("      - {}\n", quoted(name));
+    declared_ += fmt::format("  {}:\n    file: {}\n", quoted(name), quoted(file.path));
+    // What is more than one sealed variable (a URL with a password) can change by its other parts, too.
+    const bool whole = std::ranges::any_of(*variable.value.node->segments, [&](const compose::Segment& segment) {
+      const auto value = segment.kind == compose::Segment::Kind::variable ? project_.environment.find(segment.variable) : project_.environment.end();
+      return value != project_.environment.end() && value->second.value == variable.value.value;
+    });
+    if (!whole) marks.emplace(file.variable, mark(mark_key_.reveal(), file.variable, file.value));
+    out_.files.push_back(std::move(file));
+  }
+
+  /// A declared secret in use: the one file for all, or one of its own where owner or mode is given, which Compose does not honour for files.
+  Result<void> declared_use(const compose::Service& service, const compose::FileUse& use, std::string& uses, std::map<std::string, std::string>& marks) {
+    for (std::size_t i = 0; i < declared_count_; ++i) {
+      if (out_.files[i].source != use.source) continue;
+      marks.emplace(out_.files[i].source, mark(mark_key_.reveal(), out_.files[i].source, out_.files[i].value));
+      if (use.uid.empty() && use.gid.empty() && use.mode.empty()) return {};
+      FileSecret own;
+      own.source = fmt::format("dm_{}_secret_{}", safe(service.name), safe(use.source));
+      own.service = service.name;
+      own.path = path_of(fmt::format("{}.secret.{}", safe(service.name), safe(use.source)));
+      own.value = SecretString(out_.files[i].value.reveal());
+      DM_TRY(own.uid, owner_of(use.uid, "uid", service.name, use.source));
+      DM_TRY(own.gid, owner_of(use.gid, "gid", service.name, use.source));
+      own.mode = mode_of(use.mode);
+      uses += fmt::format("      - source: {}\n        target: {}\n", quoted(own.source), quoted(use.target.empty() ? use.source : use.target));
+      declared_ += fmt::format("  {}:\n    file: {}\n", quoted(own.source), quoted(own.path));
+      out_.files.push_back(std::move(own));
+      return {};
     }
-    std::vector<const FileSecret*> read;
-    for (const auto i : own) read.push_back(&out.files[i]);
-    for (const auto& use : service.secrets)
-      for (const auto& file : out.files)
-        if (file.service.empty() && file.source == use.source) read.push_back(&file);
-    if (read.empty()) continue;
-    services += fmt::format("  {}:\n", quoted(service.name));
-    if (!environment.empty()) services += "    environment:\n" + environment + "    secrets:\n" + uses;
-    services += fmt::format("    labels:\n      datamancy.secrets: {}\n", quoted(mark_of(secrets, read)));
+    return {};
   }
-  if (!services.empty() || !declared.empty()) {
-    if (!services.empty()) out.override_yaml += "services:\n" + services;
-    if (!declared.empty()) out.override_yaml += "secrets:\n" + declared;
+
+  const compose::Project& project_;
+  const product::Catalogue& products_;
+  const ProjectSecrets& secrets_;
+  SecretString mark_key_;
+  FileDelivery out_;
+  std::size_t declared_count_ = 0;
+  std::string services_, declared_;
+};
+
+/// Owner and mode as wanted; whether they had to be changed.
+Result<bool> owned(const FileSecret& file) {
+  struct stat there {};
+  if (::lstat(file.path.c_str(), &there) != 0) return fail(errno_error(fmt::format("look at '{}'", file.path), errno));
+  const auto uid = file.uid < 0 ? ::geteuid() : static_cast<uid_t>(file.uid);
+  const auto gid = file.gid < 0 ? ::getegid() : static_cast<gid_t>(file.gid);
+  bool changed = false;
+  if (there.st_uid != uid || there.st_gid != gid) {
+    if (::lchown(file.path.c_str(), uid, gid) != 0)
+      return fail(Errc::denied, fmt::format("'{}' cannot be given to {}:{} (services.{}.secrets): only root may; run as root, or leave uid and gid out", file.path, uid, gid, file.service));
+    changed = true;
   }
-  return out;
+  if (static_cast<int>(there.st_mode & 07777U) != file.mode || changed) {
+    changed = changed || static_cast<int>(there.st_mode & 07777U) != file.mode;
+    if (::chmod(file.path.c_str(), static_cast<mode_t>(file.mode)) != 0) return fail(errno_error(fmt::format("protect '{}'", file.path), errno));
+  }
+  return changed;
+}
+
+}  // namespace
+
+Result<FileDelivery> plan_files(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, const KeySources& keys, std::string folder) {
+  return Planner(project, products, secrets, std::move(folder)).run(keys);
 }
 
 Result<std::size_t> write_files(const FileDelivery& delivery) {
@@ -145,29 +248,14 @@ Result<std::size_t> write_files(const FileDelivery& delivery) {
   for (const auto& file : delivery.files) {
     wanted.emplace(sources::file_name(file.path));
     const auto before = sources::disk().read(file.path, kMaxSealed);
-    if (before && *before == file.value.reveal()) continue;
-    DM_CHECK(write_atomic(file.path, file.value.reveal(), 0444));
-    ++changed;
+    const bool same = before && *before == file.value.reveal();
+    if (!same) DM_CHECK(write_atomic(file.path, file.value.reveal(), 0400));
+    DM_TRY(const bool given, owned(file));
+    if (!same || given) ++changed;
   }
   for (const auto& name : sources::disk().list(delivery.folder))
     if (!wanted.contains(name)) ::unlink((delivery.folder + "/" + name).c_str());
   return changed;
-}
-
-std::vector<std::string> main_files(const compose::Project& project, const compose::Options& options) {
-  if (!options.files.empty()) return options.files;
-  if (auto named = options.environment.find("COMPOSE_FILE"); named != options.environment.end() && !named->second.empty()) {
-    // Their count is unknown here only through includes, which follow them; take as many as are named.
-    const auto count = static_cast<std::size_t>(std::ranges::count(named->second, ':')) + 1;
-    return {project.compose_files.begin(), project.compose_files.begin() + static_cast<std::ptrdiff_t>(std::min(count, project.compose_files.size()))};
-  }
-  constexpr std::array<std::string_view, 8> kDefaults{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml", "compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"};
-  std::vector<std::string> out;
-  for (const auto& path : project.compose_files) {
-    if (out.size() == 2 || sources::parent_path(path) != project.folder || std::ranges::find(kDefaults, sources::file_name(path)) == kDefaults.end()) break;
-    out.push_back(path);
-  }
-  return out.empty() && !project.compose_files.empty() ? std::vector<std::string>{project.compose_files.front()} : out;
 }
 
 }  // namespace dm::secrets

@@ -19,6 +19,8 @@ struct FileSecret {
   std::string file_variable;   ///< POSTGRES_PASSWORD_FILE
   std::string path;            ///< on tmpfs
   SecretString value;          ///< without a line end
+  int uid = -1, gid = -1;      ///< as the use in the long syntax says; -1 = ours
+  int mode = 0444;
 };
 
 /// A sealed value that reaches its container by environment, where the engine keeps it in its own files and shows it in `inspect`.
@@ -31,10 +33,13 @@ struct FileDelivery {
   std::string folder;          ///< /run/datamancy/PROJECT
   std::vector<FileSecret> files;
   std::vector<EnvironmentSecret> environment;
-  /// For `docker compose -f ... -f OVERRIDE`: variables replaced by their file forms, secrets, and a label per service that changes when one of its
-  /// secrets does, so that exactly its users are recreated. Empty where nothing is delivered as a file.
+  /// For `docker compose -f ... -f OVERRIDE`: variables replaced by their file forms, secrets, and a label per service (`kMarks`) that changes when one
+  /// of its secrets does, so that exactly its users are recreated. Empty where no service uses anything that is sealed.
   std::string override_yaml;
 };
+
+/// The label that says, as "MARK:NAME MARK:NAME", which secrets a container was made with. A mark is a keyed hash: it tells whether a value changed.
+inline constexpr std::string_view kMarks = "datamancy.secrets";
 
 /// /run/datamancy/NAME for root (/dev/shm/datamancy/NAME where only that is in memory), $XDG_RUNTIME_DIR/datamancy/NAME otherwise; "" where neither is there.
 std::string runtime_folder(std::string_view project, const std::map<std::string, std::string, std::less<>>& environment);
@@ -43,11 +48,9 @@ std::string runtime_folder(std::string_view project, const std::map<std::string,
 /// Errors: exit 10, 11, 12 from opening those.
 Result<FileDelivery> plan_files(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, const KeySources& keys, std::string folder);
 
-/// Writes what differs: files 0444 in a folder 0700 that only its owner may enter, so that no user of the host reaches them and every user in the container
-/// can read what is mounted. Removes files that no secret has any more. Gives how many changed. Errors: `denied` where the folder is on no tmpfs.
+/// Writes what differs: files 0444, or with the owner and mode of the long syntax, in a folder 0700 that only its owner may enter, so that no user of the
+/// host reaches them and every user in the container can read what is mounted. Removes files that no secret has any more. Gives how many changed. Errors:
+/// `denied` where the folder is on no tmpfs, or where an owner is wanted that only root can give.
 Result<std::size_t> write_files(const FileDelivery& delivery);
-
-/// The compose files that were named or found, without what they include: what `-f` must repeat when an override is added.
-std::vector<std::string> main_files(const compose::Project& project, const compose::Options& options);
 
 }  // namespace dm::secrets

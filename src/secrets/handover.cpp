@@ -1,0 +1,66 @@
+#include "secrets/handover.hpp"
+
+#include "base/files.hpp"
+
+namespace dm::secrets {
+namespace {
+
+constexpr int kOverrideDescriptor = 9;
+constexpr const char* kOverridePath = "/dev/fd/9";  ///< for Compose and for our loader the same name
+
+}  // namespace
+
+Result<std::unique_ptr<Handover>> Handover::open(std::string folder, KeySources keys) {
+  std::unique_ptr<Handover> out(new Handover(std::move(folder), std::move(keys)));
+  DM_TRY(out->secrets_, environment_for(out->folder_, out->keys_));
+  out->files_ = std::make_unique<UnsealedFiles>(out->secrets_, UnsealedFiles::Show::values);
+  return out;
+}
+
+std::vector<std::string> Handover::names() const {
+  std::vector<std::string> out;
+  for (const auto& file : secrets_.files) out.insert(out.end(), file.names.begin(), file.names.end());
+  return out;
+}
+
+Result<compose::Loaded> Handover::load(const compose::Options& options, const product::Catalogue& products) {
+  auto with = options;
+  for (const auto& name : names()) with.environment.erase(name);
+  add_to(with, secrets_, folder_);
+  delivery_ = {};
+  main_files_.clear();
+  auto loaded = compose::load(with, *files_);
+  if (!loaded.ok) return loaded;
+  const auto& project = *loaded.project;
+  DM_TRY(delivery_, plan_files(project, products, secrets_, keys_, runtime_folder(project.name, with.environment)));
+  if (delivery_.override_yaml.empty()) return loaded;
+  main_files_ = project.main_files;
+  project_folder_ = project.folder;
+  files_->add(kOverridePath, delivery_.override_yaml);
+  with.files = main_files_;
+  with.files.emplace_back(kOverridePath);
+  with.project_directory = project_folder_;
+  written_ = std::move(loaded);
+  return compose::load(with, *files_);
+}
+
+compose::Options Handover::for_compose(compose::Options options) const {
+  for (const auto& name : names()) options.environment.erase(name);
+  if (main_files_.empty()) return options;
+  options.files = main_files_;
+  options.files.emplace_back(kOverridePath);
+  // The folder of the first file would be taken otherwise, which is another one where COMPOSE_FILE or an option chose it.
+  options.project_directory = project_folder_;
+  return options;
+}
+
+Result<ComposeFeed> Handover::feed(const std::vector<std::string>& env_files) const {
+  DM_TRY(auto out, compose_feed(secrets_, folder_, env_files));
+  if (main_files_.empty()) return out;
+  DM_TRY(auto memory, memory_file("override", delivery_.override_yaml));
+  out.descriptors[kOverrideDescriptor] = memory.get();
+  out.memory.push_back(std::move(memory));
+  return out;
+}
+
+}  // namespace dm::secrets

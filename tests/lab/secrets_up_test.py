@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""`datamancy up`, `plan`, `restart` and `rollback` deliver secrets themselves: no file in the clear, exactly the users of a changed secret are recreated, a key
+that does not fit touches nothing, owner and mode of the long syntax hold."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import labtest
+from labtest import ENV, docker, eventually, run, tag, that
+
+BINARY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.abspath("build/datamancy")
+PROJECT = f"secretsup{os.getpid()}"
+TAGS = {"postgres": f"postgres:17-{PROJECT}", "base": f"example/base:1-{PROJECT}"}
+VALUES = {"PG_PASSWORD": "pg up 'secret' $one", "API_TOKEN": "token-of-the-club-7", "ENV_ONLY": "only-by-environment-5"}
+COMPOSE = """
+services:
+  db:
+    image: {postgres}
+    environment: {{POSTGRES_PASSWORD: "${{PG_PASSWORD:?}}", POSTGRES_USER: app}}
+    labels: {{datamancy.test: secrets}}
+  reader:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    user: "999:998"
+    secrets:
+      - {{source: token, target: tok, uid: "999", gid: "998", mode: 0400}}
+    labels: {{datamancy.test: secrets}}
+  plain:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    user: "1234"
+    secrets: [token]
+    labels: {{datamancy.test: secrets}}
+  env:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    environment: {{VALUE: "${{ENV_ONLY:?}}"}}
+    labels: {{datamancy.test: secrets}}
+  bystander:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    labels: {{datamancy.test: secrets}}
+secrets:
+  token: {{environment: API_TOKEN}}
+"""
+world = tempfile.TemporaryDirectory(prefix="dm-secrets-up-")
+folder, home, state = (os.path.join(world.name, n) for n in (PROJECT, "home", "state"))
+for each in (folder, home, state):
+    os.makedirs(each)
+env = {**{k: v for k, v in ENV.items() if not k.startswith("SOPS_")}, "HOME": home, "DATAMANCY_STATE": state}
+
+
+def dm(*words, data=None, status=0, more=()):
+    done = subprocess.run([BINARY, *words], env={**env, **dict(more)}, cwd=folder, input=data, capture_output=True, text=True)
+    said = done.stdout + done.stderr
+    that(not any(v in said for v in VALUES.values()), f"{' '.join(words)} says a secret")
+    if status is not None and done.returncode != status:
+        raise labtest.Failed(f"{' '.join(words)}: status {done.returncode}\n{said}")
+    return said
+
+
+def up(*words, **more):
+    return dm("up", "--progress", "plain", "--min-free", "100m", "--settle", "1s", *words, **more)
+
+
+def container(service):
+    return docker("ps", "-aq", "--no-trunc", "--filter", f"label=com.docker.compose.project={PROJECT}", "--filter", f"label=com.docker.compose.service={service}")
+
+
+def all_containers():
+    return {s: container(s) for s in ("db", "reader", "plain", "env", "bystander")}
+
+
+def delivered():
+    out = {}
+    for root in ("/run/datamancy", "/dev/shm/datamancy", os.environ.get("XDG_RUNTIME_DIR", "/nowhere") + "/datamancy"):
+        at = os.path.join(root, PROJECT)
+        for name in os.listdir(at) if os.path.isdir(at) else []:
+            path = os.path.join(at, name)
+            info = os.stat(path)
+            out[name] = (open(path).read(), info.st_uid, info.st_gid, info.st_mode & 0o7777, path)
+    return out
+
+
+def no_plaintext():
+    for at, _, names in os.walk(world.name):
+        for name in names:
+            content = open(os.path.join(at, name), "rb").read()
+            that(not any(v.encode() in content for v in VALUES.values()), f"{name} holds a secret in the clear")
+
+
+def takes(password):
+    address = docker("inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", container("db")).split()[0]
+    return subprocess.run(["docker", "exec", "-e", "PGPASSWORD=" + password, container("db"), "psql", "-h", address, "-U", "app", "-d", "postgres", "-w", "-Atc", "select 1"],
+                          env=ENV, capture_output=True).returncode == 0
+
+
+def test_up_delivers_by_itself():
+    for name, other in TAGS.items():
+        docker("tag", tag(name), other)
+    with open(os.path.join(folder, "compose.yaml"), "w") as file:
+        file.write(COMPOSE.format(**TAGS))
+    dm("secrets", "init")
+    dm("secrets", "set", "--null", data="".join(f"{k}={v}\0" for k, v in VALUES.items()))
+    that(not delivered(), "nothing is there before")
+    dm("plan")
+    that("does not exist" not in dm("preflight", "--min-free", "100m", status=None), "preflight does not miss files that up will write")
+    dm("up", "--dry-run")
+    that(not delivered(), "plan, preflight and a dry run write nothing")
+    said = up()
+    that("3 of 3 files" in said or "4 of 4 files" in said, said)
+    eventually("the database takes its password", lambda: takes(VALUES["PG_PASSWORD"]), 90)
+    that(not takes("wrong"), "the database refuses another")
+    seen = docker("inspect", container("db"), container("reader"), container("plain"))
+    that(VALUES["PG_PASSWORD"] not in seen and VALUES["API_TOKEN"] not in seen, "inspect shows no secret that is a file")
+    no_plaintext()
+
+
+def test_owner_and_mode_of_the_long_syntax():
+    files = delivered()
+    own = next(v for k, v in files.items() if k.startswith("reader."))
+    that(own[:4] == (VALUES["API_TOKEN"], 999, 998, 0o400), f"the reader's own file: {own[1:4]}")
+    that(files["secret.token"][:4] == (VALUES["API_TOKEN"], os.geteuid(), os.getegid(), 0o444), "the file for all")
+    that(docker("exec", container("reader"), "cat", "/run/secrets/tok") == VALUES["API_TOKEN"], "its owner reads it")
+    that(subprocess.run(["docker", "exec", "-u", "1234", container("reader"), "cat", "/run/secrets/tok"], env=ENV, capture_output=True).returncode != 0, "another user does not")
+    that(docker("exec", container("plain"), "cat", "/run/secrets/token") == VALUES["API_TOKEN"], "without a mode everybody reads it")
+
+
+def test_a_second_up_changes_nothing():
+    before = all_containers()
+    said = up()
+    that("secrets:" not in said, said)
+    that(all_containers() == before, "no container is new")
+
+
+def test_exactly_the_users_of_a_changed_secret_are_recreated():
+    before = all_containers()
+    VALUES["API_TOKEN"] = "another-token-of-the-club"
+    dm("secrets", "set", "API_TOKEN", data=VALUES["API_TOKEN"])
+    said = dm("plan")
+    that("secret token changed" in said or "secrets API_TOKEN, token changed" in said, said)
+    up()
+    after = all_containers()
+    that({s for s in before if before[s] != after[s]} == {"reader", "plain"}, f"recreated: {[s for s in before if before[s] != after[s]]}")
+    that(docker("exec", container("reader"), "cat", "/run/secrets/tok") == VALUES["API_TOKEN"], "the new value is there")
+    VALUES["ENV_ONLY"] = "another-by-environment-6"
+    dm("secrets", "set", "ENV_ONLY", data=VALUES["ENV_ONLY"])
+    that("secret ENV_ONLY changed" in dm("plan"), "the plan names a variable, too")
+    up()
+    that({s for s in after if after[s] != container(s)} == {"env"}, "only the user of the variable is recreated")
+
+
+def test_what_is_exported_does_not_win_over_what_is_sealed():
+    before = all_containers()
+    up(more={"PG_PASSWORD": "from-the-shell", "ENV_ONLY": "from-the-shell"}.items())
+    that(all_containers() == before, "no container is new")
+
+
+def test_a_key_that_does_not_fit_touches_nothing():
+    before, files = all_containers(), delivered()
+    other = os.path.join(world.name, "other")
+    os.makedirs(other, exist_ok=True)
+    for verb in (("up", "--min-free", "100m"), ("plan",), ("restart", "env"), ("rollback",), ("preflight",), ("secrets", "deliver"), ("secrets", "compose", "--", "up", "-d")):
+        said = dm(*verb, status=11, more={"HOME": other}.items())
+        that("no key" in said, said)
+    sealed = os.path.join(folder, "secrets.enc.env")
+    good = open(sealed).read()
+    with open(sealed, "w") as file:
+        file.write(good.replace("data:", "data:A", 1))
+    dm("up", "--min-free", "100m", status=12)
+    with open(sealed, "w") as file:
+        file.write(good)
+    that(all_containers() == before and delivered() == files, "containers and files are as they were")
+
+
+def test_restart_puts_back_files_that_are_gone():
+    dm("secrets", "deliver", "--withdraw")
+    that(not delivered(), "withdrawn")
+    dm("restart", "--progress", "plain", "--settle", "1s", "plain")
+    that(docker("exec", container("plain"), "cat", "/run/secrets/token") == VALUES["API_TOKEN"], "read again")
+    up()
+
+
+def test_rollback_runs_with_the_values_of_today():
+    text = open(os.path.join(folder, "compose.yaml")).read()
+    with open(os.path.join(folder, "compose.yaml"), "w") as file:
+        file.write(text.replace("user: \"1234\"", "user: \"1235\""))
+    up()
+    dm("rollback", "--progress", "plain", "--min-free", "100m", "--settle", "1s")
+    that(json.loads(docker("inspect", container("plain")))[0]["Config"]["User"] == "1234", "the configuration before")
+    that(docker("exec", container("plain"), "cat", "/run/secrets/token") == VALUES["API_TOKEN"], "with its secret")
+    eventually("the database takes its password", lambda: takes(VALUES["PG_PASSWORD"]), 90)
+    no_plaintext()
+
+
+def clean():
+    subprocess.run([BINARY, "down", "--volumes", "--yes", "--remove-orphans", "--timeout", "1"], env=env, cwd=folder, capture_output=True)
+    subprocess.run([BINARY, "secrets", "deliver", "--withdraw"], env=env, cwd=folder, capture_output=True)
+    for other in TAGS.values():
+        subprocess.run(["docker", "rmi", other], env=ENV, capture_output=True)
+
+
+if __name__ == "__main__":
+    try:
+        run(globals(), list(TAGS))
+    finally:
+        clean()
