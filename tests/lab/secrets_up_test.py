@@ -179,6 +179,32 @@ def test_a_key_that_does_not_fit_touches_nothing():
     that(all_containers() == before and delivered() == files, "containers and files are as they were")
 
 
+def test_a_traced_up_says_no_secret_to_argv_file_or_socket():
+    trace = os.path.join(world.name, "trace")
+    os.makedirs(trace)
+    strace = ["strace", "-ff", "-qq", "-s", "1000000", "-xx", "-y", "-e", "trace=execve,write,writev,pwrite64,sendto,sendmsg", "-o", os.path.join(trace, "t")]
+    if subprocess.run([*strace, "true"], capture_output=True).returncode != 0:
+        print("       strace may not trace here: not looked at")
+        return
+    dm("secrets", "deliver", "--withdraw")  # so that the files are written in the trace
+    words = [BINARY, "up", "--progress", "plain", "--min-free", "100m", "--settle", "1s", "--recreate", "db", "--recreate", "reader"]
+    done = subprocess.run([*strace, *words], env=env, cwd=folder, capture_output=True, text=True)
+    that(done.returncode == 0, f"traced up: status {done.returncode}\n{done.stdout}{done.stderr}")
+    needles = {name: "".join(f"\\x{b:02x}" for b in VALUES[name].encode()) for name in ("PG_PASSWORD", "API_TOKEN")}
+    seen = 0
+    for name in os.listdir(trace):
+        for line in open(os.path.join(trace, name), errors="replace"):
+            for secret, needle in needles.items():
+                if needle not in line:
+                    continue
+                target = "".join(chr(int(line[i + 2:i + 4], 16)) for i in range(line.find("<") + 1, line.find(">"), 4)) if "<\\x" in line[:40] else line.split("<", 1)[-1].split(">", 1)[0]
+                memory = "memfd:" in target or target.startswith(("/dev/shm/datamancy/", "/run/datamancy/", "/run/user/"))
+                that(memory and not line.startswith("execve"), f"{secret} in {line.split('(')[0]} to {target}")
+                seen += 1
+        os.remove(os.path.join(trace, name))
+    that(seen >= 3, f"the trace sees writes to memory ({seen}), so it would see others")
+
+
 def test_restart_puts_back_files_that_are_gone():
     dm("secrets", "deliver", "--withdraw")
     that(not delivered(), "withdrawn")
