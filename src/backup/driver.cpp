@@ -14,6 +14,7 @@ std::span<const Driver* const> drivers() {
       &valkey_driver(),
       &openldap_driver(),
       &tree_driver(),
+      &sealed_driver(),
   };
   return kDrivers;
 }

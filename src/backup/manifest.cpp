@@ -48,8 +48,9 @@ std::string Manifest::json() const {
                     {"image", item.target.image}, {"image_id", item.target.image_id}, {"data_path", item.target.data_path},
                     {"facts", item.target.facts}, {"identity", item.target.identity}, {"config_hash", item.config_hash}});
   }
-  const Json tree{{"version", 1}, {"run", run}, {"project", project}, {"engine", engine}, {"tool", tool}, {"started", started},
+  Json tree{{"version", 1}, {"run", run}, {"project", project}, {"engine", engine}, {"tool", tool}, {"started", started},
                   {"finished", finished}, {"partial", partial}, {"outcome", state::to_string(outcome())}, {"saved", std::move(list)}, {"uncovered", uncovered}};
+  if (stack.known()) tree["stack"] = Json::parse(stack.json());
   return tree.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -66,6 +67,9 @@ Result<Manifest> Manifest::parse(std::string_view json) {
     out.finished = tree.at("finished").get<std::int64_t>();
     out.partial = tree.value("partial", false);
     out.uncovered = tree.at("uncovered").get<std::vector<std::string>>();
+    if (tree.contains("stack")) {
+      DM_TRY(out.stack, StackRecord::parse(tree["stack"].dump()));
+    }
     for (const auto& item : tree.at("saved")) {
       Saved saved;
       const auto text = [&](const char* key) { return item.at(key).get<std::string>(); };

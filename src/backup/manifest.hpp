@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backup/driver.hpp"
+#include "backup/stack_record.hpp"
 #include "state/proof.hpp"
 
 namespace dm::backup {
@@ -39,6 +40,7 @@ struct Manifest {
   std::vector<Saved> saved{};
   bool partial = false;          ///< only what was named: a safety copy, a single service
   std::vector<std::string> uncovered{};  ///< what was found and not saved, with the reason
+  StackRecord stack{};           ///< of whole runs; empty in those of older programs
   /// The worst of all; `could_not_verify` where there was nothing.
   Outcome outcome() const;
   std::uint64_t bytes() const;

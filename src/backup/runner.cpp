@@ -185,6 +185,7 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   manifest.engine = inventory.engine_id;
   manifest.started = unix_now();
   manifest.partial = !options.only.empty();
+  manifest.stack = options.stack;
   manifest.run = new_run_id(manifest.started);
   for (const auto& skipped : inventory.skipped)
     if (skipped.finding) manifest.uncovered.push_back(fmt::format("{}: {}", skipped.id, skipped.reason));

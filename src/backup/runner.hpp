@@ -25,6 +25,7 @@ struct RunOptions {
   const Manifest* previous = nullptr;  ///< for the progress
   OnProgress progress{};
   std::string tool{"datamancy 0.1.0"};
+  StackRecord stack{};                 ///< for the manifest of a whole run
 };
 
 /// Saves every subject and writes the manifest. A trouble with one item is in its `Saved`, and the others go on; what is returned as

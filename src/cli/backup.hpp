@@ -13,6 +13,7 @@
 #include "backup/settings.hpp"
 #include "cli/verbs.hpp"
 #include "engine/engine.hpp"
+#include "secrets/keyring.hpp"
 #include "state/backup_record.hpp"
 #include "state/store.hpp"
 
@@ -35,6 +36,8 @@ struct BackupSession {
   std::map<std::string, std::string, std::less<>> environment{};
   std::string working_directory{}, password_file{};
   std::function<Result<std::string>(const std::string& name)> sealed{};  ///< the value of a sealed secret
+  secrets::KeySources keys{};
+  backup::StackRecord record{};          ///< of the running stack, for the manifest; filled by `inventory`
 
   Deadline within(Clock::duration span) const { return Deadline::in(span, stop); }
   Result<void> open_state();
@@ -49,6 +52,8 @@ enum class Needs : std::uint8_t { repository, engine, engine_and_repository };
 /// is needed. Errors are for `complain`.
 Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& out);
 
+/// Stopped by the first signal; the second ends the process.
+std::stop_token watch_signals();
 /// Asks on the terminal; false without --yes where there is none.
 bool agreed(const BackupSession& session, std::string_view question);
 /// Progress lines on standard error, over one another on a terminal.

@@ -69,6 +69,7 @@ int backup_run(Args& args) {
     if (auto parsed = backup::Manifest::parse(record->manifest)) previous = *std::move(parsed);
   options.previous = previous ? &*previous : nullptr;
   options.progress = progress_of(session);
+  options.stack = session.record;
   const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup run", .subject = session.project, .action = "save into " + session.repository->location().name});
   auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, session.within(std::chrono::hours(24)));
   if (!run) {

@@ -36,6 +36,26 @@ extern "C" void on_signal(int) {
   [[maybe_unused]] const auto wrote = ::write(wake, &one, sizeof one);
 }
 
+std::map<std::string, std::string> plain(const std::map<std::string, std::string, std::less<>>& environment) { return {environment.begin(), environment.end()}; }
+
+/// For whom the project seals: those of its sealed files, else those of `.sops.yaml` or of the keys that are here.
+std::vector<std::string> recipients_of(const std::string& folder, const secrets::KeySources& sources) {
+  for (const auto& path : secrets::sealed_env_files(sources::disk(), folder))
+    if (const auto text = sources::disk().read(path, secrets::kMaxSealed))
+      if (const auto document = secrets::parse_sealed(*text)) {
+        std::vector<std::string> out;
+        for (const auto& key : document->sops.age)
+          if (secrets::recipient_kind(key.recipient) == secrets::RecipientKind::x25519) out.push_back(key.recipient);
+        if (!out.empty()) return out;
+      }
+  auto keys = secrets::Keyring::load(sources);
+  if (!keys) return {};
+  const auto plan = secrets::plan_sealing(folder + "/secrets.enc.env", *keys);
+  return plan ? plan->recipients : std::vector<std::string>();
+}
+
+}  // namespace
+
 std::stop_token watch_signals() {
   static const bool once = [] {
     wake = ::eventfd(0, EFD_CLOEXEC);
@@ -53,10 +73,6 @@ std::stop_token watch_signals() {
   (void)once;
   return stops().get_token();
 }
-
-std::map<std::string, std::string> plain(const std::map<std::string, std::string, std::less<>>& environment) { return {environment.begin(), environment.end()}; }
-
-}  // namespace
 
 std::string human_bytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB"};
@@ -131,6 +147,9 @@ Result<backup::Inventory> BackupSession::inventory() {
     const bool known = out.find(name) != nullptr || std::ranges::any_of(out.skipped, [&](const backup::Skipped& skipped) { return skipped.id == name; });
     if (!known) out.skipped.push_back({.id = name, .services = {name}, .reason = "a datastore of the project's files that has no container: it was never started"});
   }
+  DM_TRY(record, backup::record_stack(*engine, project, within(std::chrono::minutes(2))));
+  const auto open_secrets = backup::plain_secrets(record);
+  if (!open_secrets.empty()) backup::guard_secrets(out, record, open_secrets, recipients_of(record.folder, keys));
   return out;
 }
 
@@ -191,7 +210,8 @@ Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& ou
   out.environment = args.project.environment;
   out.working_directory = args.project.working_directory;
   out.stop = watch_signals();
-  out.sealed = [sources = key_sources(args), &out](const std::string& name) -> Result<std::string> {
+  out.keys = key_sources(args);
+  out.sealed = [sources = out.keys, &out](const std::string& name) -> Result<std::string> {
     DM_TRY(auto keys, secrets::Keyring::load(sources));
     const auto paths = secrets::sealed_env_files(sources::disk(), out.folder.empty() ? out.working_directory : out.folder);
     for (const auto& path : paths) {

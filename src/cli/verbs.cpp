@@ -78,6 +78,12 @@ constexpr std::array kVerbs{
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password", backup},
+    Verb{"recover", "rebuild a project from its repository on a bare machine: files, secrets, data, and start it",
+         "recover REPOSITORY [--password-file FILE] [--key FILE] [--into DIR] [--project NAME] [--run RUN] [--before DATE]\n"
+         "       [--dry-run] [--overwrite] [--files-only] [--after-compromise] [--yes] [--quiet] [--json]\n"
+         "       --key: the age key of the sealed secrets; --overwrite keeps what is in the way under another name;\n"
+         "       --after-compromise: cut off from all networks, then every secret is changed (docs/recover.md)\n"
+         "       exit status: 0 recovered, 1 not all of it, 2 could not, 11 no password or key", recover},
     Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] (docs/drill.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify", drill},
 };

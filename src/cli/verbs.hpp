@@ -49,6 +49,7 @@ int secrets(Args& args);
 /// Help of one of its subcommands, or the list of them.
 std::string secrets_help(std::string_view name);
 int drill(Args& args);
+int recover(Args& args);
 int preflight(Args& args);
 int plan(Args& args);
 int up(Args& args);

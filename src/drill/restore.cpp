@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
 
 #include "backup/pipe.hpp"
 #include "backup/tree.hpp"
@@ -119,6 +122,41 @@ class Rehearsal {
     if (checked) report.check = *checked;
     else if (checked.error().code == Errc::unsupported) report.check = "none: " + checked.error().message;
     else return fail(std::move(checked).error());
+    return {};
+  }
+
+  /// Sealed files are opened with the key of this machine into memory, and are gone again at once.
+  Result<void> sealed(const backup::Driver& driver, const std::vector<const Saved*>& saved, Report& report) {
+    const Saved& one = *saved.front();
+    const auto begin = Clock::now();
+    auto folder = fmt::format("/dev/shm/datamancy-drill-{}-XXXXXX", ::getpid());
+    if (::mkdtemp(folder.data()) == nullptr) return fail(errno_error("make " + folder, errno));
+    struct Gone {
+      const std::string& path;
+      ~Gone() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path, ignored);
+      }
+    } const gone{folder};
+    ItemResult result;
+    result.item = one.item;
+    result.bytes = one.bytes;
+    auto restored = backup::stream_between([&](const Sink& out) { return backup::read_back(repository_, one, out, deadline_); }, [] { return Result<void>(); },
+                                           [&](const Source& in) { return driver.restore(engine_, one.target, item_of(one), in, {.name = folder, .replace = true}, deadline_); });
+    result.restore_seconds = report.recovery_seconds = since(begin);
+    std::size_t wanted = 0, there = 0;
+    const auto list = one.target.facts.find("files");
+    for (std::string_view rest = list == one.target.facts.end() ? std::string_view() : std::string_view(list->second); !rest.empty();) {
+      const auto name = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+      ++wanted;
+      std::error_code ignored;
+      if (std::filesystem::is_regular_file(folder + "/" + std::string(name), ignored)) ++there;
+    }
+    result.outcome = !restored ? meaning(restored.error()) : there == wanted ? Outcome::verified : Outcome::failed;
+    result.detail = !restored ? restored.error().describe() : fmt::format("{} of {} files opened with the key of this machine", there, wanted);
+    report.items.push_back(std::move(result));
+    report.check = "opened with the key";
     return {};
   }
 
@@ -240,7 +278,7 @@ Report restore(engine::Engine& engine, backup::Repository& repository, const bac
     return report;
   }
   Rehearsal rehearsal(engine, repository, objectives, progress, deadline);
-  const auto done = is_tree ? rehearsal.tree(saved, report) : rehearsal.server(*driver, saved, report);
+  const auto done = report.kind == "sealed" ? rehearsal.sealed(*driver, saved, report) : is_tree ? rehearsal.tree(saved, report) : rehearsal.server(*driver, saved, report);
   if (!done) {
     give(meaning(done.error()), done.error().describe());
     return report;

@@ -10,5 +10,6 @@ const Driver& mariadb_driver();
 const Driver& valkey_driver();
 const Driver& openldap_driver();
 const Driver& tree_driver();
+const Driver& sealed_driver();
 
 }  // namespace dm::backup

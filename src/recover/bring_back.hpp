@@ -1,0 +1,41 @@
+/// Brings one thing back out of the repository, and looks whether it is what was saved.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "backup/repository.hpp"
+#include "backup/runner.hpp"
+#include "engine/engine.hpp"
+
+namespace dm::recover {
+
+/// What came back: the words for a person, and whether it was compared.
+struct Back {
+  std::string detail{};
+  std::uint64_t bytes = 0;
+};
+
+/// Unpacks a tree into `folder` (made where it is missing) and reads it again. Errors: `corrupt` where it is not equal.
+/// `compare` false: others live in the folder already.
+Result<Back> tree(backup::Repository& repository, const backup::Saved& saved, const std::string& folder, bool compare, const Deadline& deadline);
+
+/// Opens sealed files below `folder` with the keys of this machine (see `secrets::Keyring`). Errors: exit 11 without a key.
+Result<Back> sealed(engine::Engine& engine, backup::Repository& repository, const backup::Saved& saved, const std::string& folder, const Deadline& deadline);
+
+/// Fills the volumes of a container that does not run, by a throw-away container of the same image that mounts them; for servers that
+/// read their data when they start. `label` ("name=value") marks the throw-away one.
+Result<Back> offline(engine::Engine& engine, backup::Repository& repository, const std::vector<const backup::Saved*>& saved, const std::string& container, const std::string& label,
+                     const backup::OnProgress& progress, const Deadline& deadline);
+
+/// Into the running server of `container`. What has the same names there is replaced. Another major version may be there.
+Result<Back> live(engine::Engine& engine, backup::Repository& repository, const std::vector<const backup::Saved*>& saved, const std::string& container, const backup::OnProgress& progress,
+                  const Deadline& deadline);
+
+/// Moves what is in a local volume into a new volume `kept`, within one file system. Gives how many entries moved. Errors: `denied` where
+/// we may not write there, `unsupported` for volumes of other drivers.
+Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
+/// The other way round: what is in `volume` is removed, and what `kept` holds is moved back; `kept` stays, empty.
+Result<void> put_back(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
+
+}  // namespace dm::recover
