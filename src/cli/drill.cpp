@@ -10,6 +10,7 @@
 
 #include "base/json.hpp"
 #include "cli/backup.hpp"
+#include "cli/drill_stack.hpp"
 #include "state/journal.hpp"
 
 namespace dm::cli {
@@ -94,6 +95,10 @@ int drill(Args& args) {
   if (!args.words.empty() && args.words.front() == "restore") {
     args.words.erase(args.words.begin());
     return restore_drill(args);
+  }
+  if (!args.words.empty() && args.words.front() == "stack") {
+    args.words.erase(args.words.begin());
+    return drill_stack(args);
   }
   fmt::print(stderr, "datamancy: drill does not know '{}'; see 'datamancy drill --help'\n", args.words.empty() ? "" : args.words.front());
   return kUsage;

@@ -39,7 +39,7 @@ Result<void> make_room(const Rebuild& rebuild, const std::string& folder) {
 /// A session for the rebuilt project; messages of its loading go to standard error.
 Result<void> open_rebuilt(Args& args, Session& session, std::vector<std::string> names, bool dependencies) {
   int exit = kFailed;
-  if (!open_session(args, std::move(names), session, exit, dependencies)) return fail(Errc::failed, "the rebuilt project cannot be loaded; see above");
+  if (!open_session(args, std::move(names), session, exit, dependencies)) return fail(Errc::failed, "the project cannot be loaded; see above");
   return {};
 }
 
@@ -157,22 +157,25 @@ Result<void> write_isolation(const Args& args, Rebuild& rebuild) {
   return write_atomic(rebuild.override_file, isolated.yaml, 0600);
 }
 
-Result<deploy::UpOutcome> start_all(const Args& args, Rebuild& rebuild, std::vector<std::string> names, bool dependencies) {
-  auto now = args_of(args, rebuild);
+Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std::string> names, bool dependencies, std::vector<std::string> force) {
   Session session;
   DM_CHECK(open_rebuilt(now, session, names, dependencies));
   Planned planned;
   planned.accept_difference = true;
   planned.content = false;
+  planned.force = std::move(force);
   int exit = kFailed;
   if (!make_plan(session, now, planned, exit)) return fail(Errc::failed, "the start could not be planned; see above");
   deploy::UpOptions options;
   options.pull = "missing";
-  const auto span = std::chrono::minutes(20);
-  options.deadline = Clock::now() + span;
+  options.deadline = Clock::now() + std::chrono::minutes(20);
   options.deadline_text = "20m";
-  const auto progress = deploy::make_progress(rebuild.backup.quiet || rebuild.backup.json ? deploy::ProgressForm::quiet : deploy::ProgressForm::automatic, false);
+  const auto progress = deploy::make_progress(quiet ? deploy::ProgressForm::quiet : deploy::ProgressForm::automatic, false);
   return deploy::bring_up(*session.engine, *session.compose, planned.plan, options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
+}
+
+Result<deploy::UpOutcome> start_all(const Args& args, Rebuild& rebuild, std::vector<std::string> names, bool dependencies) {
+  return bring_up_project(args_of(args, rebuild), rebuild.backup.quiet || rebuild.backup.json, std::move(names), dependencies);
 }
 
 Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {

@@ -50,6 +50,8 @@ Result<void> rebuild_files(Rebuild& rebuild);
 Result<void> write_isolation(const Args& args, Rebuild& rebuild);
 /// Creates everything with Compose, fills volumes and datastores, each compared. Where one fails, the error is in `done` too.
 Result<void> rebuild_data(const Args& args, Rebuild& rebuild);
+/// `up` of `names` (empty = all) without records, gated as ever; `force` recreates these whatever happens.
+Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std::string> names, bool dependencies, std::vector<std::string> force = {});
 /// Starts what is left and waits until all is well.
 Result<deploy::UpOutcome> start_all(const Args& args, Rebuild& rebuild, std::vector<std::string> names = {}, bool dependencies = true);
 

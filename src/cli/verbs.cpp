@@ -84,7 +84,14 @@ constexpr std::array kVerbs{
          "       --key: the age key of the sealed secrets; --overwrite keeps what is in the way under another name;\n"
          "       --after-compromise: cut off from all networks, then every secret is changed (docs/recover.md)\n"
          "       exit status: 0 recovered, 1 not all of it, 2 could not, 11 no password or key", recover},
-    Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] (docs/drill.md)\n"
+    Verb{"outdated", "newer images than those in use, and what is known to bite on the way", "outdated [SERVICE...] [--json]\n"
+         "       exit status: 0 all up to date, 1 there are newer ones, 2 some are unknown (docs/upgrade.md)", outdated},
+    Verb{"upgrade", "a newer image for a service: backed up, gated, and back again with its data where it fails",
+         "upgrade SERVICE [--to TAG] [--dry-run] [--yes] [--quiet] [--repository NAME] [--password-file FILE]\n"
+         "       a major version of PostgreSQL goes through dump and restore; the old data is kept aside (docs/upgrade.md)\n"
+         "       exit status: 0 upgraded, 1 it failed and went back, 2 nothing was changed", upgrade},
+    Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] | stack [--run RUN] [--keep] (docs/drill.md)\n"
+         "       stack: the whole project out of the repository, in a second one beside it that nothing reaches (docs/recover.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify", drill},
 };
 

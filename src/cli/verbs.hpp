@@ -50,6 +50,8 @@ int secrets(Args& args);
 std::string secrets_help(std::string_view name);
 int drill(Args& args);
 int recover(Args& args);
+int outdated(Args& args);
+int upgrade(Args& args);
 int preflight(Args& args);
 int plan(Args& args);
 int up(Args& args);

@@ -22,7 +22,9 @@ constexpr std::size_t kMaxAnswer = 64U << 20U;
 constexpr std::size_t kMaxIdle = 4;
 
 std::string head_of(const HttpRequest& request, const std::string& host) {
-  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: datamancy\r\n", request.method, request.target, host);
+  std::string text = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: datamancy\r\n", request.method, request.target, request.headers.contains("Host") ? request.headers.at("Host") : host);
+  for (const auto& [name, value] : request.headers)
+    if (name != "Host") text += fmt::format("{}: {}\r\n", name, value);
   if (request.upgrade) text += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
   if (!request.content_type.empty()) text += fmt::format("Content-Type: {}\r\n", request.content_type);
   if (request.upload) {

@@ -15,6 +15,7 @@ struct HttpRequest {
   std::string target{};           ///< path and query, escaped
   std::string body{};
   std::string content_type{};
+  std::map<std::string, std::string> headers{};  ///< further ones; may hold a secret
   Source upload{};                ///< instead of `body`: sent in chunks
   bool upgrade = false;           ///< ask for a raw stream
 };

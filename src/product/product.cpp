@@ -129,6 +129,16 @@ bool read_kernel(const YamlNode& node, Product& product) {
   return is_list(node);
 }
 
+bool read_upgrades(const YamlNode& node, Product& product) {
+  for (const auto& item : node.items) {
+    if (!has_only(item, {"step", "data", "one_at_a_time", "why"})) return false;
+    UpgradeFact fact{text_of(item, "step"), text_of(item, "data"), text_of(item, "one_at_a_time") == "true", text_of(item, "why")};
+    if ((fact.step != "major" && fact.step != "minor" && fact.step != "older" && fact.step != "any") || (!fact.data.empty() && fact.data != "dump" && fact.data != "migrates") || fact.why.empty()) return false;
+    product.upgrades.push_back(std::move(fact));
+  }
+  return is_list(node);
+}
+
 constexpr Field kFields[] = {
     {"name", string_field<&Product::name>},
     {"images", list_field<&Product::images>},
@@ -156,6 +166,7 @@ constexpr Field kFields[] = {
     {"backup_method", string_field<&Product::backup_method>},
     {"risk", string_field<&Product::risk>},
     {"versions_together", list_field<&Product::versions_together>},
+    {"upgrades", read_upgrades},
     {"notes", list_field<&Product::notes>},
     {"sources", list_field<&Product::sources>},
 };

@@ -42,6 +42,14 @@ struct KernelFact {
   std::string why;              ///< what happens otherwise
 };
 
+/// What happens to the data between two versions.
+struct UpgradeFact {
+  std::string step;             ///< "major", "minor" (and major), "older", "any"
+  std::string data;             ///< "dump": unreadable for the new one; "migrates": changed on the first start; "" = stays
+  bool one_at_a_time = false;   ///< no major version may be left out
+  std::string why;
+};
+
 /// A product: an image or a family of images of one upstream.
 struct Product {
   std::string id;                          ///< "postgres": the file's name
@@ -73,6 +81,7 @@ struct Product {
   std::string backup_method;
   std::string risk;                        ///< why it may exhaust the host, "" = no known reason
   std::vector<std::string> versions_together;  ///< other products that must run the same version
+  std::vector<UpgradeFact> upgrades;
   std::vector<std::string> notes;          ///< what bites, one sentence each
   std::vector<std::string> sources;        ///< where the facts come from
 };

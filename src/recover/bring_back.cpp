@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <thread>
+#include <utility>
 
 #include "backup/inside.hpp"
 #include "backup/pipe.hpp"
@@ -32,6 +34,26 @@ backup::Item item_of(const Saved& saved) {
 Result<void> feed(engine::Engine& engine, backup::Repository& repository, const backup::Driver& driver, const backup::Target& target, const Saved& saved, const Deadline& deadline) {
   return backup::stream_between([&](const Sink& out) { return backup::read_back(repository, saved, out, deadline); }, [] { return Result<void>(); },
                                 [&](const Source& in) { return driver.restore(engine, target, item_of(saved), in, {.name = {}, .replace = true}, deadline); });
+}
+
+/// The accounts of a MariaDB without those by which we are in: to make them anew takes our own rights away half-way. The new server has
+/// made them itself, with the password of its environment.
+Result<void> feed_users(engine::Engine& engine, backup::Repository& repository, const backup::Driver& driver, const backup::Target& target, const Saved& saved, const Deadline& deadline) {
+  std::string text;
+  DM_CHECK(backup::read_back(repository, saved, [&](std::string_view piece) -> Result<void> {
+    text.append(piece);
+    return text.size() < (64U << 20U) ? Result<void>() : fail(Errc::invalid_input, "the accounts are larger than 64 MiB");
+  }, deadline));
+  std::string kept;
+  for (std::string_view rest = text; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size() - 1);
+    const auto line = rest.substr(0, end + 1);
+    rest.remove_prefix(end + 1);
+    const bool statement = line.starts_with("CREATE ") || line.starts_with("GRANT ") || line.starts_with("/*!50701 DROP USER") || line.starts_with("/*M!100005 SET DEFAULT ROLE") || line.starts_with("/*!80001 ALTER USER");
+    if (!statement || (line.find("`root`@`") == std::string_view::npos && line.find("'root'@'") == std::string_view::npos)) kept += line;
+  }
+  bool given = false;
+  return driver.restore(engine, target, item_of(saved), [&]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : kept; }, {.name = {}, .replace = true}, deadline);
 }
 
 /// What is there now against what was saved.
@@ -91,6 +113,25 @@ Result<std::size_t> move_all(const std::string& from, const std::string& to) {
   struct stat info {};
   if (::stat(from.c_str(), &info) == 0 && (::chown(to.c_str(), info.st_uid, info.st_gid) != 0 || ::chmod(to.c_str(), info.st_mode & 07777U) != 0)) return fail(errno_error("set the owner of " + to, errno));
   return count;
+}
+
+/// Until the real server takes commands: images run a first one for their own set-up, under their entrypoint's shell.
+Result<void> await_server(engine::Engine& engine, const backup::Driver& driver, backup::Target& target, const Deadline& deadline) {
+  if (driver.kind() == "postgres") {
+    DM_CHECK(driver.await(engine, target, deadline));
+    return driver.examine(engine, target, deadline);
+  }
+  constexpr std::string_view kSettled = "read -r name </proc/1/comm; case $name in sh|bash|dash|ash|docker-entrypoi) exit 1;; esac";
+  int good = 0;
+  while (true) {
+    const bool settled = static_cast<bool>(backup::run_inside(engine, target.container, {.name = "looking at process 1", .script = kSettled}, deadline.at_most(std::chrono::seconds(20))));
+    auto seen = settled ? driver.examine(engine, target, deadline) : Result<void>(fail(Errc::unavailable, "it still sets itself up"));
+    good = seen ? good + 1 : 0;
+    if (good >= 2) return {};
+    if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+    if (!seen && deadline.passed()) return seen;
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
 }
 
 }  // namespace
@@ -184,12 +225,13 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
   if (driver == nullptr) return fail(Errc::unsupported, fmt::format("no driver for {}", kind));
   backup::Target target = saved.front()->target;
   target.container = container;
-  DM_CHECK(driver->examine(engine, target, deadline));
+  DM_CHECK(during("waiting for the server", await_server(engine, *driver, target, deadline.at_most(std::chrono::minutes(15)))));
   std::uint64_t rows = 0, bytes = 0;
   std::size_t compared = 0;
   for (const auto* one : saved) {
     const auto begin = Clock::now();
-    DM_CHECK(during(fmt::format("restoring {}", one->item), feed(engine, repository, *driver, target, *one, deadline)));
+    const bool accounts = kind == "mariadb" && one->item.starts_with('(');
+    DM_CHECK(during(fmt::format("restoring {}", one->item), accounts ? feed_users(engine, repository, *driver, target, *one, deadline) : feed(engine, repository, *driver, target, *one, deadline)));
     bytes += one->bytes;
     if (progress) progress({fmt::format("{}/{} restored", one->subject, one->item), one->bytes, one->bytes, since(begin), true});
   }

@@ -1,0 +1,372 @@
+/// upgrade SERVICE: a newer image, with a verified backup before and the way back behind.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/files.hpp"
+#include "base/process.hpp"
+#include "cli/recovering.hpp"
+#include "recover/bring_back.hpp"
+#include "state/journal.hpp"
+#include "upgrade/edit.hpp"
+#include "upgrade/judge.hpp"
+#include "upgrade/registry.hpp"
+
+namespace dm::cli {
+namespace {
+
+using upgrade::Data;
+
+void say(std::string_view text) {
+  fmt::print("{}\n", text);
+  std::fflush(stdout);
+}
+
+class Upgrade {
+ public:
+  Upgrade(Args& args, BackupSession& backup, std::string name, std::string to) : args_(args), backup_(backup), name_(std::move(name)), to_(std::move(to)) {}
+
+  int run(bool dry_run) {
+    auto loading = args_;
+    int exit = kFailed;
+    if (!open_session(loading, {name_}, session_, exit, false)) return exit;
+    auto planned = plan();
+    if (!planned) return complain(planned.error());
+    print_plan();
+    if (!judgement_.refusal.empty()) return complain({Errc::conflict, judgement_.refusal, {}});
+    if (from_ == image_) {
+      if (!pull_always_) {
+        say("nothing to do: that is the image that it has");
+        return kClean;
+      }
+    }
+    if (dry_run) return kClean;
+    if (!agreed(backup_, fmt::format("Upgrade '{}' to {}?", name_, image_))) return kFailed;
+    auto lock = state::lock_store(backup_.store, "upgrade of " + name_, backup_.within(std::chrono::seconds(10)));
+    if (!lock) return complain(lock.error());
+    entry_ = state::begin(*backup_.db, {.at = backup::unix_now(), .who = who(), .verb = "upgrade", .subject = name_, .action = fmt::format("{} to {}", from_, image_)});
+    auto done = act();
+    if (done) {
+      state::finish(*backup_.db, entry_, "upgraded");
+      say(fmt::format("'{}' runs {}", name_, image_));
+      if (!kept_.empty()) say(fmt::format("the data of before is kept in {}; remove it when all is well", kept_));
+      return kClean;
+    }
+    complain(done.error());
+    return back(done.error());
+  }
+
+ private:
+  Deadline limit() const { return backup_.within(std::chrono::hours(24)); }
+
+  Result<void> plan() {
+    const auto* service = session_.project().service(name_);
+    if (service == nullptr) return fail(Errc::not_found, fmt::format("no service '{}'", name_));
+    from_ = deploy::image_of(session_.project(), *service);
+    const auto parts = product::split_image(from_);
+    if (!parts.digest.empty()) return fail(Errc::unsupported, fmt::format("'{}' is pinned to a digest: put the new digest into the file, then 'datamancy up'", name_));
+    const auto id = session_.wiring.id_of(name_);
+    const auto* product = session_.wiring.product_of[id];
+    tag_ = parts.tag.empty() ? "latest" : std::string(parts.tag);
+    if (to_.empty()) {
+      DM_TRY(const auto image, upgrade::parse_image(from_));
+      const auto tag = upgrade::parse_tag(tag_);
+      if (!tag) return fail(Errc::invalid_input, fmt::format("'{}' is no version: say which one by --to TAG", tag_));
+      upgrade::Registry registry(args_.project.environment);
+      DM_TRY(const auto tags, during("looking for a newer one (--to TAG says which)", registry.tags(image, backup_.within(std::chrono::minutes(1)))));
+      to_ = upgrade::candidates(*tag, tags).within;
+      if (to_.empty()) return fail(Errc::not_found, fmt::format("there is no newer {} within its version; 'datamancy outdated {}' lists others, --to TAG takes one", from_, name_));
+    }
+    const auto repository = parts.tag.empty() ? from_ : from_.substr(0, from_.size() - parts.tag.size() - 1);
+    image_ = to_.find('/') != std::string::npos || to_.find(':') != std::string::npos ? to_ : repository + ":" + to_;
+    pull_always_ = image_ == from_;
+    DM_TRY(inventory_, backup_.inventory());
+    // Its own data, and the datastores that it needs: an application migrates its database.
+    for (const auto& subject : inventory_.subjects)
+      if (subject.what != backup::Subject::What::project && std::ranges::find(subject.services, name_) != subject.services.end()) {
+        own_.push_back(subject.id);
+        if (subject.what == backup::Subject::What::datastore) datastore_ = true;
+        else trees_.push_back(subject.id);
+      }
+    for (const auto other : session_.wiring.dependencies[id]) {
+      const std::string needed(session_.project().services[other].name);
+      if (const auto* subject = inventory_.find(needed); subject != nullptr && subject->what == backup::Subject::What::datastore) needed_.push_back(needed);
+    }
+    // A copy of a known image under another name is known by what runs in it.
+    if (const auto* subject = inventory_.find(name_); product == nullptr && subject != nullptr) product = session_.products.by_id(subject->target.kind);
+    judgement_ = upgrade::judge(product, tag_, product::split_image(image_).tag, !own_.empty() || !needed_.empty());
+    if (judgement_.data == Data::dump && !datastore_) judgement_.refusal = "its data has to go through a dump, and there is no driver for it";
+    if (judgement_.data == Data::dump && judgement_.refusal.empty()) {
+      DM_TRY(place_, find_place());
+    }
+    for (const auto client : session_.wiring.blast_radius(id)) clients_.emplace_back(session_.project().services[client].name);
+    if (product != nullptr && judgement_.data != Data::stays) hints_ = product->notes;
+    if (from_ != image_) {
+      auto edited = upgrade::edit_image(session_.project(), *service, image_);
+      if (!edited) return fail(edited.error());
+      edit_ = *std::move(edited);
+    }
+    return {};
+  }
+
+  void print_plan() const {
+    fmt::print("{}: {} -> {} ({} step; data: {})\n", name_, from_, image_, upgrade::to_string(judgement_.step), upgrade::to_string(judgement_.data));
+    for (const auto& trap : judgement_.traps) fmt::print("  trap: {}\n", trap);
+    for (const auto& hint : hints_) fmt::print("  known: {}\n", hint);
+    int number = 0;
+    fmt::print("  {}. pull {}\n", ++number, image_);
+    if (judgement_.data != Data::stays && !clients_.empty()) fmt::print("  {}. stop {}{}\n", ++number, fmt::format("{}", fmt::join(clients_, ", ")), judgement_.data == Data::dump ? ", and take the server off its networks" : "");
+    std::vector<std::string> saved = own_;
+    saved.insert(saved.end(), needed_.begin(), needed_.end());
+    if (!saved.empty()) fmt::print("  {}. back up {}, verified and read back\n", ++number, fmt::join(saved, ", "));
+    if (judgement_.data == Data::dump) fmt::print("  {}. keep the data of {} aside, start the new server empty, restore, compare every fingerprint\n", ++number, place_.name);
+    if (!edit_.path.empty()) fmt::print("  {}. {}: image {}\n", ++number, edit_.place, image_);
+    fmt::print("  {}. start it, wait until it and what needs it are stable; else back to {}{}\n", ++number, from_, judgement_.data == Data::stays ? "" : ", with the data of before");
+    std::fflush(stdout);
+  }
+
+  /// Where the server keeps its data.
+  Result<engine::Mount> find_place() const {
+    const auto* subject = inventory_.find(name_);
+    DM_TRY(const auto container, backup_.engine->container(subject->target.container, limit()));
+    engine::Mount best;
+    for (const auto& mount : container.mounts) {
+      const bool holds = subject->target.data_path == mount.target || (subject->target.data_path.starts_with(mount.target) && subject->target.data_path[mount.target.size()] == '/');
+      if (holds && mount.type == "volume" && mount.target.size() > best.target.size()) best = mount;
+    }
+    if (best.name.empty()) return fail(Errc::unsupported, fmt::format("the data of '{}' ({}) is in no volume with a name: only those are changed here", name_, subject->target.data_path));
+    return best;
+  }
+
+  Result<std::vector<engine::ContainerSummary>> containers_of(const std::string& service) const {
+    return backup_.engine->containers({.labels = {"com.docker.compose.project=" + backup_.project, "com.docker.compose.service=" + service}}, limit());
+  }
+  Result<void> stop(const std::string& service) {
+    DM_TRY(const auto containers, containers_of(service));
+    for (const auto& container : containers) DM_CHECK(during("stopping " + service, backup_.engine->stop(container.id, -1, limit())));
+    return {};
+  }
+  Result<void> remove(const std::string& service) {
+    DM_TRY(const auto containers, containers_of(service));
+    for (const auto& container : containers) {
+      DM_CHECK(backup_.engine->stop(container.id, -1, limit()));
+      DM_CHECK(backup_.engine->remove(container.id, /*force=*/false, /*volumes=*/false, limit()));
+    }
+    return {};
+  }
+
+  Result<void> pull() {
+    if (!pull_always_ && backup_.engine->image(image_, limit())) return {};
+    say("pulling " + image_);
+    Command command{{"docker"}};
+    if (!args_.host.empty()) command.argv.insert(command.argv.end(), {"-H", args_.host});
+    if (!args_.context.empty()) command.argv.insert(command.argv.end(), {"--context", args_.context});
+    command.argv.insert(command.argv.end(), {"pull", "--quiet", image_});
+    DM_TRY(const auto finished, during("pulling " + image_, run_fine(command, {}, backup_.within(std::chrono::hours(2)))));
+    (void)finished;
+    return {};
+  }
+
+  Result<void> save() {
+    backup::RunOptions options;
+    options.only = own_;
+    options.only.insert(options.only.end(), needed_.begin(), needed_.end());
+    if (options.only.empty()) return {};
+    options.progress = progress_of(backup_);
+    DM_TRY(run_, backup::run_backup(*backup_.engine, inventory_, *backup_.repository, options, limit()));
+    state::add(*backup_.db, state::BackupRecord{run_.run, backup_.repository->location().name, run_.started, run_.finished, run_.outcome(), run_.bytes(), run_.added(), 0, run_.json()});
+    if (run_.outcome() != state::Outcome::verified) {
+      for (const auto& saved : run_.saved)
+        if (saved.outcome != state::Outcome::verified) return fail(Errc::conflict, fmt::format("nothing was changed: the backup of {}/{} is not verified: {}", saved.subject, saved.item, saved.trouble));
+    }
+    for (const auto& saved : run_.saved) DM_CHECK(during(fmt::format("reading {}/{} back", saved.subject, saved.item), backup::read_back(*backup_.repository, saved, {}, limit())));
+    say(fmt::format("backup {}: {} in {} streams, verified and read back", run_.run, human_bytes(run_.bytes()), run_.saved.size()));
+    return {};
+  }
+
+  std::vector<const backup::Saved*> saved_of(std::string_view subject) const {
+    std::vector<const backup::Saved*> out;
+    for (const auto& saved : run_.saved)
+      if (saved.subject == subject) out.push_back(&saved);
+    return out;
+  }
+
+  /// Starts services, gated; an error where one is not well.
+  Result<void> start(std::vector<std::string> names, std::vector<std::string> force = {}) {
+    DM_TRY(const auto up, bring_up_project(args_, backup_.quiet, std::move(names), false, std::move(force)));
+    if (up.interrupted) return fail(Errc::conflict, "interrupted");
+    if (up.fine) return {};
+    fmt::print(stderr, "{}", deploy::outcome_text(up, backup_.project));
+    return fail(Errc::failed, up.services.empty() ? up.creation_error : fmt::format("'{}' is not well: {}", up.services.front().service, up.services.front().view.why));
+  }
+
+  /// What ran before, and is to run again.
+  std::vector<std::string> all() const {
+    std::vector<std::string> out{name_};
+    out.insert(out.end(), running_.begin(), running_.end());
+    return out;
+  }
+
+  Result<void> restore_datastore(const std::string& service) {
+    const auto saved = saved_of(service);
+    if (saved.empty()) return {};
+    DM_TRY(const auto containers, containers_of(service));
+    if (containers.empty()) return fail(Errc::not_found, fmt::format("'{}' has no container", service));
+    DM_TRY(const auto restored, recover::live(*backup_.engine, *backup_.repository, saved, containers.front().id, progress_of(backup_), limit()));
+    say(fmt::format("{}: {}", service, restored.detail));
+    return {};
+  }
+
+  Result<void> act() {
+    DM_CHECK(pull());
+    for (const auto& client : clients_) {
+      DM_TRY(const auto containers, containers_of(client));
+      if (std::ranges::any_of(containers, [](const auto& container) { return container.state == "running"; })) running_.push_back(client);
+    }
+    if (judgement_.data != Data::stays) {
+      touched_ = true;
+      for (const auto& client : running_) DM_CHECK(stop(client));
+      if (judgement_.data == Data::dump) {
+        // Nobody may write after the dump: the server loses its networks, its own socket stays.
+        DM_TRY(const auto containers, containers_of(name_));
+        for (const auto& container : containers)
+          for (const auto& [network, endpoint] : container.networks) DM_CHECK(during("taking it off " + network, backup_.engine->disconnect(endpoint.network_id, container.id, true, limit())));
+        say("no client reaches it any more");
+      } else if (!datastore_) {
+        DM_CHECK(stop(name_));
+      }
+    }
+    DM_CHECK(save());
+    touched_ = true;
+    if (judgement_.data == Data::dump) {
+      DM_CHECK(remove(name_));
+      const auto kept = fmt::format("{}.before-{}", place_.name, product::split_image(image_).tag);
+      DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place_.name, kept, limit()));
+      kept_ = kept;
+      say(fmt::format("{} entries of volume {} are kept in volume {}", moved, place_.name, kept_));
+    }
+    if (!edit_.path.empty()) {
+      DM_CHECK(make_folders(backup_.store, 0700));
+      DM_CHECK(write_atomic(fmt::format("{}/before-upgrade-{}", backup_.store, sources::file_name(edit_.path)), edit_.before, 0600));
+      DM_CHECK(write_atomic(edit_.path, edit_.after));
+      edited_ = true;
+    }
+    started_ = true;
+    if (judgement_.data == Data::dump) {
+      DM_CHECK(start({name_}));
+      DM_CHECK(restore_datastore(name_));
+    }
+    return start(all(), pull_always_ ? std::vector<std::string>{name_} : std::vector<std::string>{});
+  }
+
+  /// Back to the old image, and to the data of before where the new one may have changed it.
+  int back(const Error& cause) {
+    if (!touched_) {
+      state::finish(*backup_.db, entry_, "failed, nothing was changed: " + cause.message);
+      return kFailed;
+    }
+    const bool data = started_ && judgement_.data != Data::stays;
+    if (data && !agreed(backup_, fmt::format("Go back to {}, with the data of before? What the new version has written since is lost.", from_))) {
+      state::finish(*backup_.db, entry_, "failed, and left as it is");
+      say(fmt::format("left as it is; backup {} has the data of before{}", run_.run, kept_.empty() ? "" : ", and volume " + kept_));
+      return kFindings;
+    }
+    const auto went = go_back(data);
+    state::finish(*backup_.db, entry_, went ? "failed, went back" : "failed, and could not go back");
+    if (went) say(fmt::format("'{}' runs {} again{}", name_, from_, data ? ", with the data of before" : ""));
+    else {
+      complain(went.error());
+      say(fmt::format("backup {} has the data of before{}; the file of before is {}/before-upgrade-{}", run_.run, kept_.empty() ? "" : ", volume " + kept_ + " too", backup_.store, sources::file_name(edit_.path)));
+    }
+    return kFindings;
+  }
+
+  Result<void> go_back(bool data) {
+    if (edited_) DM_CHECK(write_atomic(edit_.path, edit_.before));
+    if (judgement_.data != Data::stays)
+      for (const auto& client : running_) DM_CHECK(stop(client));
+    if (!kept_.empty()) {
+      DM_CHECK(remove(name_));
+      DM_CHECK(recover::put_back(*backup_.engine, place_.name, kept_, limit()));
+      DM_CHECK(backup_.engine->remove_volume(kept_, false, limit()));
+      kept_.clear();
+      return start(all());
+    }
+    if (data && judgement_.data == Data::migrates) {
+      DM_CHECK(remove(name_));
+      if (datastore_) {
+        DM_TRY(const auto place, find_volume());
+        DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place, fmt::format("{}.failed-{}", place, product::split_image(image_).tag), limit()));
+        say(fmt::format("{} entries that the new version wrote are in volume {}.failed-{}", moved, place, product::split_image(image_).tag));
+        DM_CHECK(start({name_}));
+        DM_CHECK(restore_datastore(name_));
+      }
+      for (const auto& tree : trees_) DM_CHECK(restore_tree(tree));
+      for (const auto& needed : needed_) {
+        if (session_.wiring.dependents[session_.wiring.id_of(needed)].size() == 1) DM_CHECK(restore_datastore(needed));
+        else say(fmt::format("{} serves others too: 'datamancy backup restore {} DATABASE --in-place --run {}' gives the database of '{}' back", needed, needed, run_.run, name_));
+      }
+    }
+    return start(all(), {name_});  // a server without networks is made anew
+  }
+
+  Result<std::string> find_volume() const {
+    const auto* subject = inventory_.find(name_);
+    for (const auto& skipped : inventory_.skipped)
+      if (skipped.id.starts_with("volume:") && std::ranges::find(skipped.services, name_) != skipped.services.end()) return skipped.id.substr(7);
+    return fail(Errc::unsupported, fmt::format("the data of '{}' is in no volume with a name", subject == nullptr ? name_ : subject->id));
+  }
+
+  Result<void> restore_tree(const std::string& id) {
+    const auto saved = saved_of(id);
+    if (saved.empty()) return {};
+    const auto found = saved.front()->target.facts.find("path");
+    const auto path = found == saved.front()->target.facts.end() ? std::string() : found->second;
+    const auto aside = fmt::format("{}.failed-upgrade", path);
+    if (::mkdir(aside.c_str(), 0700) != 0) return fail(errno_error("make " + aside, errno));
+    for (const auto& name : sources::disk().list(path))
+      if (::rename((path + "/" + name).c_str(), (aside + "/" + name).c_str()) != 0) return fail(errno_error("move " + path + "/" + name, errno));
+    DM_TRY(const auto restored, recover::tree(*backup_.repository, *saved.front(), path, true, limit()));
+    say(fmt::format("{}: {}; what the new version wrote is in {}", id, restored.detail, aside));
+    return {};
+  }
+
+  Args& args_;
+  BackupSession& backup_;
+  Session session_;
+  std::string name_, to_, from_, image_, tag_;
+  bool pull_always_ = false, datastore_ = false;
+  upgrade::Judgement judgement_;
+  upgrade::ImageEdit edit_;
+  backup::Inventory inventory_;
+  engine::Mount place_;
+  std::vector<std::string> own_, trees_, needed_, clients_, running_, hints_;
+  backup::Manifest run_;
+  std::string kept_;
+  std::int64_t entry_ = 0;
+  bool touched_ = false, edited_ = false, started_ = false;
+};
+
+}  // namespace
+
+int upgrade(Args& args) {
+  BackupSession session;
+  std::string to;
+  const bool dry_run = args.has("--dry-run");
+  args.option("--to", to);
+  auto plain = args;
+  if (auto opened = open_backup(args, dry_run ? Needs::engine : Needs::engine_and_repository, true, session); !opened) return complain(opened.error());
+  if (args.words.size() != 1 || args.words[0].starts_with('-')) {
+    fmt::print(stderr, "usage: datamancy upgrade SERVICE [--to TAG] [--dry-run] [--yes]\n");
+    return kUsage;
+  }
+  plain.words.clear();
+  Upgrade one(plain, session, args.words[0], to);
+  return one.run(dry_run);
+}
+
+}  // namespace dm::cli

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Newer images are found in a real registry, and PostgreSQL goes from one major version to another through dump and restore: equal, the
+old data kept, and back again where the new version does not come up."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from labtest import ENV, LABEL, docker, engine, eventually, run, skip, that
+from labkit.common import BIN, CannotDo
+import backup_stack
+import older_postgres
+
+os.environ["PATH"] = ENV["PATH"] = f"{BIN}:{os.environ['PATH']}"
+DATAMANCY = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY).resolve())
+REGISTRY = shutil.which("docker-registry")
+if not shutil.which("restic"):
+    skip("restic is not installed: lab/lab programs restic")
+if not REGISTRY:
+    skip("no image registry: apt-get install docker-registry")
+if os.geteuid() != 0:
+    skip("needs root, for volumes")
+KEY, VALUE = LABEL.split("=")
+NAME = f"dmtest-upgrade-{os.getpid()}"
+WORK = pathlib.Path(tempfile.mkdtemp(prefix="dmtest-upgrade-"))
+PROJECT = WORK / "project"
+PORT = 21000 + os.getpid() % 8000
+HUB = f"127.0.0.1:{PORT}"
+PLUGINS = WORK / "docker/cli-plugins"
+COMPOSE = f"""# the tag below is what changes
+name: {NAME}
+x-mark: &mark {{labels: {{{KEY}: {VALUE}}}}}
+services:
+  db:
+    <<: *mark
+    image: "{HUB}/club/postgres:15"   # PostgreSQL
+    environment: {{POSTGRES_USER: shop, POSTGRES_PASSWORD: geheim, POSTGRES_DB: shop}}
+    healthcheck: {{test: [CMD-SHELL, "pg_isready -h 127.0.0.1 -U shop"], interval: 1s, retries: 60}}
+    volumes: [data:/var/lib/postgresql/data]
+  app:
+    <<: *mark
+    image: {HUB}/club/app:1.0
+    init: true
+    environment: {{PGPASSWORD: geheim}}
+    command: [sh, -c, "while :; do psql -h db -U shop -c 'insert into ticks default values' shop >/dev/null 2>&1; sleep 0.2; done"]
+    depends_on: {{db: {{condition: service_healthy}}}}
+volumes: {{data: *mark}}
+networks: {{default: *mark}}
+"""
+SUM = "select count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) from orders t"
+
+
+def env():
+    return {**ENV, "DATAMANCY_STATE": str(WORK / "state"), "DOCKER_CONFIG": str(PLUGINS.parent)}
+
+
+def dm(*argv, status=None):
+    done = subprocess.run([DATAMANCY, *map(str, argv)], cwd=PROJECT, env=env(), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if status is not None:
+        that(done.returncode == status, f"datamancy {' '.join(map(str, argv))}: status {done.returncode}, not {status}\n{done.stdout[-4000:]}{done.stderr[-3000:]}")
+    return done
+
+
+def upgrade(*argv, status=0):
+    return dm("upgrade", *argv, "--repository", WORK / "repository", "--password-file", WORK / "key", "--quiet", status=status)
+
+
+def psql(sql, database="shop"):
+    return docker("exec", "-i", f"{NAME}-db-1", "psql", "-U", "shop", "-XAtq", "-v", "ON_ERROR_STOP=1", database, data=sql)
+
+
+def push(source, name):
+    docker("tag", source, f"{HUB}/club/{name}")
+    docker("push", f"{HUB}/club/{name}")
+
+
+def version():
+    return psql("show server_version").split(".")[0]
+
+
+def lines():
+    return {s["service"]: s for s in json.loads(dm("outdated", "--json").stdout)["services"]}
+
+
+def test_newer_images_are_found_with_their_traps():
+    found = lines()
+    that(found["db"]["state"] == "newer" and found["db"]["newest"] == "17" and found["db"]["step"] == "major", found["db"])
+    that(found["db"]["data"] == "dump and restore" and "major version" in found["db"]["traps"][0], found["db"])
+    that(found["app"]["state"] == "newer" and found["app"]["within"] == found["app"]["newest"] == "1.10", found["app"])
+    that(dm("outdated").returncode == 1, "a newer one is a finding")
+
+
+def test_a_tag_that_has_moved_is_found():
+    docker("build", "-q", "-t", f"{HUB}/club/app:1.0", "--label", LABEL, "-", data="FROM datamancy-lab/postgres:17\nLABEL moved=yes\n")
+    docker("push", f"{HUB}/club/app:1.0")
+    old = docker("images", "-q", "datamancy-lab/postgres:17")
+    docker("tag", old, f"{HUB}/club/app:1.0")
+    that(lines()["app"]["tag_moved"], lines()["app"])
+
+
+def test_without_the_registry_nothing_is_up_to_date():
+    text = (PROJECT / "compose.yaml").read_text()
+    (PROJECT / "compose.yaml").write_text(text.replace(HUB, "127.0.0.1:9"))
+    try:
+        done = dm("outdated", "--json", status=2)
+        that({s["state"] for s in json.loads(done.stdout)["services"]} == {"unknown"} and "up to date" not in dm("outdated").stdout, done.stdout)
+    finally:
+        (PROJECT / "compose.yaml").write_text(text)
+
+
+def test_the_plan_touches_nothing():
+    text = (PROJECT / "compose.yaml").read_text()
+    done = upgrade("db", "--to", "17", "--dry-run")
+    that("trap:" in done.stdout and "keep the data" in done.stdout and "stop app" in done.stdout, done.stdout)
+    that(upgrade("db", "--to", "17", status=2).returncode == 2, "nobody agreed")
+    that((PROJECT / "compose.yaml").read_text() == text and version() == "15", "nothing changed")
+
+
+def test_a_tag_that_is_not_there_changes_nothing():
+    done = upgrade("db", "--to", "16", "--yes", status=2)
+    that("pulling" in done.stderr and version() == "15" and docker("inspect", "-f", "{{.State.Running}}", f"{NAME}-app-1") == "true", done.stderr)
+
+
+def test_a_new_version_that_does_not_start_goes_back_with_its_data():
+    before, text = psql(SUM), (PROJECT / "compose.yaml").read_text()
+    done = upgrade("db", "--to", "17-broken", "--yes", status=1)
+    that("runs " + f"{HUB}/club/postgres:15 again" in done.stdout, done.stdout + done.stderr)
+    that(version() == "15" and psql(SUM) == before and (PROJECT / "compose.yaml").read_text() == text, "as it was")
+    that([v for v in docker("volume", "ls", "-q").split() if v.startswith(NAME)] == [f"{NAME}_data"], "no volume more")
+    ticks = int(psql("select count(*) from ticks"))
+    eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
+
+
+def test_postgresql_15_becomes_17_with_all_its_data():
+    before, roles = psql(SUM), psql("select string_agg(rolname, ',' order by rolname) from pg_roles where rolname !~ '^pg_'")
+    done = upgrade("db", "--to", "17", "--yes")
+    that(version() == "17", "the new version runs")
+    that(psql(SUM) == before and psql("select string_agg(rolname, ',' order by rolname) from pg_roles where rolname !~ '^pg_'") == roles, "the data is equal")
+    that(psql("select count(*) from pg_largeobject_metadata") == "20", "large objects too")
+    that(int(psql("select count(*) from ticks")) > 0 and "equal" in done.stdout, done.stdout)
+    text = (PROJECT / "compose.yaml").read_text()
+    that(text == COMPOSE.replace("postgres:15", "postgres:17"), "one tag changed, nothing else")
+    kept = pathlib.Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", f"{NAME}_data.before-17"))
+    that((kept / "PG_VERSION").read_text().strip() == "15", "the old data is kept")
+    ticks = int(psql("select count(*) from ticks"))
+    eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
+    that(lines()["db"]["state"] == "up to date", lines()["db"])
+
+
+def test_a_plain_step_is_gated():
+    done = upgrade("app", "--to", "1.10", "--yes")
+    that(docker("inspect", "-f", "{{.Config.Image}}", f"{NAME}-app-1") == f"{HUB}/club/app:1.10", done.stdout)
+
+
+if __name__ == "__main__":
+    if not engine.find()[1]:
+        skip("no engine answers")
+    server = None
+    try:
+        try:
+            older = older_postgres.make()
+        except (CannotDo, subprocess.CalledProcessError) as error:
+            skip(f"no image of PostgreSQL 15: {error}")
+        PROJECT.mkdir()
+        PLUGINS.mkdir(parents=True)
+        (PLUGINS / "docker-compose").symlink_to(engine.compose())
+        (WORK / "key").write_text("repository password\n")
+        (WORK / "registry.yml").write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {WORK}/registry}}}}\nhttp: {{addr: '{HUB}'}}\nlog: {{level: error}}\n")
+        server = subprocess.Popen([REGISTRY, "serve", str(WORK / "registry.yml")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually("the registry answers", lambda: subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}"], stderr=subprocess.DEVNULL).returncode == 0, 20)
+        new = "datamancy-lab/postgres:17"
+        for source, name in ((older, "postgres:15"), (new, "postgres:17"), (new, "app:1.0"), (new, "app:1.9"), (new, "app:1.10"), (new, "app:2.0-rc1"), (new, "app:latest")):
+            push(source, name)
+        docker("build", "-q", "-t", f"{HUB}/club/postgres:17-broken", "--label", LABEL, "-", data=f"FROM {new}\nENTRYPOINT [\"sh\", \"-c\", \"echo broken; exit 1\"]\n")
+        docker("push", f"{HUB}/club/postgres:17-broken")
+        for name in ("postgres:17", "postgres:17-broken", "app:1.10"):
+            docker("rmi", f"{HUB}/club/{name}")  # they have to be pulled
+        (PROJECT / "compose.yaml").write_text(COMPOSE)
+        subprocess.run([str(engine.compose()), "-f", str(PROJECT / "compose.yaml"), "up", "-d"], env=env(), check=True, capture_output=True)
+        eventually("PostgreSQL answers", lambda: subprocess.run([engine.docker(), "exec", f"{NAME}-db-1", "pg_isready", "-h", "127.0.0.1", "-U", "shop"], env=ENV, capture_output=True).returncode == 0, 90)
+        psql(backup_stack.POSTGRES.replace("ROWS", "5000") + "\ncreate table ticks(at timestamptz default now());")
+        run(globals(), needs=("postgres", "base"))
+    finally:
+        if (PROJECT / "compose.yaml").exists():
+            subprocess.run([str(engine.compose()), "-f", str(PROJECT / "compose.yaml"), "down", "-v", "-t", "0"], env=env(), capture_output=True)
+        for volume in docker("volume", "ls", "-q", check=False).split():
+            if volume.startswith(NAME):
+                docker("volume", "rm", "-f", volume, check=False)
+        for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}", check=False).split():
+            if image.startswith(HUB):
+                docker("rmi", "-f", image, check=False)
+        if server:
+            server.kill()
+            server.wait()
+        shutil.rmtree(WORK, ignore_errors=True)
