@@ -108,6 +108,8 @@ class Stack:
         (self.project / "pg.password").chmod(0o644)
         (self.work / "key").write_text("repository password\n")
         self.repository = self.work / "repository"
+        self.age_key = self.work / "age.txt"  # pg.password is sealed for it
+        subprocess.run([datamancy, "secrets", "init"], cwd=self.work, env={**ENV, "SOPS_AGE_KEY_FILE": str(self.age_key)}, check=True, capture_output=True)
 
     def __enter__(self):
         self.compose("up", "-d", *self.services)
@@ -143,7 +145,7 @@ class Stack:
         return [self.datamancy, *argv, "--repository", str(repository or self.repository), "--password-file", str(key or self.work / "key")]
 
     def env(self, more=None):
-        return {**ENV, "DATAMANCY_STATE": str(self.work / "state"), **(more or {})}
+        return {**ENV, "DATAMANCY_STATE": str(self.work / "state"), "SOPS_AGE_KEY_FILE": str(self.age_key), **(more or {})}
 
     def json(self, *argv, status=None, **more):
         return json.loads(self.dm(*argv, "--json", status=status, **more)[1])
