@@ -164,6 +164,66 @@ def test_what_exists_is_kept_where_it_is_overwritten():
     shutil.rmtree(kept[0])
 
 
+CLUB = """
+name: NAME
+services:
+  db:
+    image: postgres:17-NAME
+    environment: {POSTGRES_PASSWORD: "${DB_PASSWORD:?}", POSTGRES_USER: shop}
+    ports: ["127.0.0.1:PORT:5432"]
+    volumes: [data:/var/lib/postgresql/data]
+    labels: {datamancy.test: lab}
+  app:
+    image: datamancy-lab/postgres:17
+    command: [sleep, infinity]
+    init: true
+    environment: {DATABASE_URL: "postgres://shop:${DB_PASSWORD}@db/shop", SESSION_KEY: "${SESSION_KEY:?}"}
+    depends_on: [db]
+    labels: {datamancy.test: lab, datamancy.backup: "false"}
+volumes: {data: {labels: {datamancy.test: lab}}}
+networks: {default: {labels: {datamancy.test: lab}}}
+"""
+
+
+def test_after_a_compromise_it_is_cut_off_and_its_passwords_are_new():
+    name, port = f"dmtest-club-{os.getpid()}", 31000 + os.getpid() % 9000
+    club, store = S.work / "club", S.work / "club-repository"
+    club.mkdir()
+    (club / "compose.yaml").write_text(CLUB.replace("NAME", name).replace("PORT", str(port)))
+    docker("tag", "datamancy-lab/postgres:17", f"postgres:17-{name}")
+    first = "Zj4-first-Pw-09"
+    plain = {**S.env(MORE), "DB_PASSWORD": first, "SESSION_KEY": "q" * 32}
+
+    def compose(*argv):
+        return subprocess.run([str(engine.compose()), "-f", str(club / "compose.yaml"), *argv], env=plain, capture_output=True, text=True)
+
+    def enters(password):
+        return subprocess.run([engine.docker(), "exec", "-e", f"PGPASSWORD={password}", f"{name}-app-1", "psql", "-h", "db", "-U", "shop", "-XAtc", "select count(*) from t", "shop"], env=ENV, capture_output=True, text=True)
+
+    try:
+        for secret in ("DB_PASSWORD", "SESSION_KEY"):
+            subprocess.run([DATAMANCY, "secrets", "set", secret], cwd=club, env=S.env(MORE), input=plain[secret], text=True, check=True, capture_output=True)
+        that(compose("up", "-d").returncode == 0, "it starts")
+        eventually("it takes the first password", lambda: enters(first).returncode in (0, 1) and "does not exist" in enters(first).stderr, 60)
+        docker("exec", "-i", f"{name}-db-1", "psql", "-U", "shop", "-q", data="create table t as select generate_series(1, 500)")
+        dm("backup", "run", "--repository", store, "--password-file", S.work / "key", cwd=club, status=0)
+        compose("down", "-v", "-t", "0")
+        shutil.rmtree(club)
+        done = dm("recover", store, "--password-file", S.work / "key", "--key", KEY, "--after-compromise", "--yes", key=None, cwd="/", status=0)
+        that(docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", f"{name}-db-1") in ("{}", '{"5432/tcp":null}'), "nothing is published")
+        that(docker("network", "inspect", "-f", "{{.Internal}}", f"{name}_default") == "true", "there is no way out")
+        that(enters(first).returncode == 2, "the password that may be known does not work any more")
+        now = subprocess.run([DATAMANCY, "secrets", "get", "DB_PASSWORD"], cwd=club, env=S.env(MORE), capture_output=True, text=True, check=True).stdout.strip()
+        that(now != first and enters(now).stdout.strip() == "500", f"the new one does, and the data is there: {enters(now).stderr}")
+        that("1 secrets changed" in done.stdout and "SESSION_KEY" in done.stdout and "age key" in done.stdout, done.stdout)
+        that(now not in done.stdout + done.stderr and first not in done.stdout + done.stderr, "no password is shown")
+    finally:
+        for kind in ("container", "volume", "network"):
+            for one in docker(kind, "ls", *(["-a"] if kind == "container" else []), "-q", "--filter", f"label=com.docker.compose.project={name}", check=False).split():
+                docker(kind, "rm", *(["-f"] if kind != "network" else []), one, check=False)
+        docker("rmi", f"postgres:17-{name}", check=False)
+
+
 if __name__ == "__main__":
     if not engine.find()[1]:
         skip("no engine answers")
