@@ -171,7 +171,7 @@ Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std
   options.deadline = Clock::now() + std::chrono::minutes(20);
   options.deadline_text = "20m";
   const auto progress = deploy::make_progress(quiet ? deploy::ProgressForm::quiet : deploy::ProgressForm::automatic, false);
-  return deploy::bring_up(*session.engine, *session.compose, planned.plan, options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
+  return deploy::bring_up(*session.engine, *session.compose, planned.plan, planned.containers, options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
 }
 
 Result<deploy::UpOutcome> start_all(const Args& args, Rebuild& rebuild, std::vector<std::string> names, bool dependencies) {
