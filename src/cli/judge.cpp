@@ -66,6 +66,7 @@ bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptio
   read_stdin(args.project);
   // Sealed variables are known by name; their values are placeholders, so that no finding can show one.
   const auto folder = project_folder(args);
+  const auto given = args.project;  // what Compose is asked with, where a look is wanted
   out.sealed = secrets::placeholders_for(folder, {args.project.environment, {}, true});
   add_to(args.project, out.sealed, folder);
   out.files = std::make_unique<secrets::UnsealedFiles>(out.sealed, secrets::UnsealedFiles::Show::placeholders);
@@ -77,7 +78,7 @@ bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptio
   out.wiring = wiring::wire(*out.loaded.project, out.products);
   const auto input = out.input();
   out.findings = audit::audit(input);
-  auto facts = get_facts(args, live, *out.loaded.project);
+  auto facts = get_facts(args, given, live, *out.loaded.project);
   if (!facts) {
     complain(facts.error());
     return false;

@@ -4,27 +4,27 @@
 
 #include "base/files.hpp"
 #include "cli/engine.hpp"
+#include "cli/secrets.hpp"
+#include "deploy/compose_cli.hpp"
 #include "facts/json.hpp"
-#include "observe/compose_hashes.hpp"
 #include "observe/observe.hpp"
 
 namespace dm::cli {
 namespace {
 
-/// The options by which Compose finds the same project.
-std::vector<std::string> compose_options(const Args& args, const compose::Project& project) {
-  std::vector<std::string> out;
-  if (!args.host.empty()) out = {"--host", args.host};
-  if (!args.context.empty()) out = {"--context", args.context};
-  out.insert(out.end(), {"--project-directory", project.folder});
-  for (const auto& file : args.project.files) out.insert(out.end(), {"-f", sources::clean_path(file, args.project.working_directory)});
-  for (const auto& file : args.project.env_files) out.insert(out.end(), {"--env-file", sources::clean_path(file, args.project.working_directory)});
-  for (const auto& profile : args.project.profiles) out.insert(out.end(), {"--profile", profile});
-  out.insert(out.end(), {"-p", project.name});
-  return out;
+/// Compose's own hashes of the services as the files and the sealed variables are now; the latter are opened as `up` opens them.
+Result<std::map<std::string, std::string>> present_hashes(const Args& args, compose::Options given, const compose::Project& project) {
+  given.lenient = false;
+  DM_TRY(const auto handover, secrets::Handover::open(project_folder(args), key_sources(args)));
+  const product::Catalogue products;
+  DM_TRY(const auto loaded, handover->load(given, products));
+  if (!loaded.ok) return fail(Errc::invalid_input, "the project does not load with its values; 'datamancy config -q' says why");
+  deploy::ComposeCli compose(given, project.name, handover.get());
+  compose.reach(args.host, args.context);
+  return compose.hashes(Deadline::in(std::chrono::seconds(30)));
 }
 
-Result<facts::Facts> look(const Args& args, const compose::Project& project) {
+Result<facts::Facts> look(const Args& args, const compose::Options& given, const compose::Project& project) {
   DM_TRY(const engine::Place place, engine::find_engine({args.host, args.context}, args.project.environment, sources::disk()));
   DM_TRY(const auto engine, engine::open_engine(place));
   observe::Wanted wanted;
@@ -37,7 +37,7 @@ Result<facts::Facts> look(const Args& args, const compose::Project& project) {
   }
   if (const auto host = engine::parse_host(place.host, place.tls.has_value())) wanted.socket = host->path;
   DM_TRY(auto facts, observe::observe(*engine, wanted, Deadline::in(std::chrono::seconds(60))));
-  auto hashes = observe::compose_hashes(compose_options(args, project), args.project.working_directory, Deadline::in(std::chrono::seconds(30)));
+  auto hashes = present_hashes(args, given, project);
   if (hashes) facts.config_hashes = *std::move(hashes);
   else facts.unknown.push_back("whether containers are of the present configuration: " + hashes.error().describe().substr(0, 300));
   return facts;
@@ -60,11 +60,11 @@ bool take_live(Args& args, LiveOptions& out) {
   return true;
 }
 
-Result<std::optional<facts::Facts>> get_facts(const Args& args, const LiveOptions& options, const compose::Project& project) {
+Result<std::optional<facts::Facts>> get_facts(const Args& args, const compose::Options& given, const LiveOptions& options, const compose::Project& project) {
   if (!options.wanted()) return std::optional<facts::Facts>();
   facts::Facts facts;
   if (options.live) {
-    DM_TRY(facts, look(args, project));
+    DM_TRY(facts, look(args, given, project));
     if (!options.save_file.empty()) DM_CHECK(write_atomic(options.save_file, facts::to_json(facts)));
   } else {
     DM_TRY(const std::string text, sources::disk().read(options.facts_file));

@@ -18,7 +18,7 @@ struct LiveOptions {
 
 /// Takes the options out of `args`. False after saying which of them exclude each other.
 bool take_live(Args& args, LiveOptions& out);
-/// Observes `project` or reads the file; saves where asked to. Nothing where none is wanted. The error says how to mend it.
-Result<std::optional<facts::Facts>> get_facts(const Args& args, const LiveOptions& options, const compose::Project& project);
+/// Observes `project` (of the options `given`) or reads the file; saves where asked to. Nothing where none is wanted. The error says how to mend it.
+Result<std::optional<facts::Facts>> get_facts(const Args& args, const compose::Options& given, const LiveOptions& options, const compose::Project& project);
 
 }  // namespace dm::cli

@@ -4,7 +4,6 @@
 
 #include "engine/fake.hpp"
 #include "facts/json.hpp"
-#include "observe/compose_hashes.hpp"
 
 namespace dm::observe {
 namespace {
@@ -43,11 +42,6 @@ TEST(Observe, AnEngineThatDoesNotAnswerIsAnErrorAndNotAnEmptyProject) {
   engine::FakeEngine engine;
   engine.fail_next("containers", Error{Errc::unavailable, "gone", {}});
   EXPECT_EQ(observe(engine, {"shop", {}, {}, ""}, soon()).error().code, Errc::unavailable);
-}
-
-TEST(ComposeHashes, OnlyLinesOfNameAndHashCount) {
-  const std::string hash(64, 'a');
-  EXPECT_EQ(parse_hashes("web " + hash + "\nwarning: something is " + hash + "\ndb short\n").size(), 1U);
 }
 
 }  // namespace
