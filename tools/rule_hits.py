@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """docs/rules-hits.md: for each rule a hit on a project that its author did not write: rule_hits.py BINARY FOLDER... > docs/rules-hits.md
 
-FOLDER holds checkouts as OWNER__REPOSITORY. Nothing is read from the network."""
+FOLDER holds checkouts as OWNER__REPOSITORY. Nothing is read from the network. Hits that were looked for by hand are kept in
+docs/rules-hits-searched.tsv (rule, place, finding), what was judged in docs/rules-hits-judged.tsv; both are appended."""
 import json
 import os
 import pathlib
@@ -9,7 +10,7 @@ import re
 import subprocess
 import sys
 
-binary, roots = sys.argv[1], [pathlib.Path(p) for p in sys.argv[2:]]
+binary, roots = str(pathlib.Path(sys.argv[1]).resolve()), [pathlib.Path(p) for p in sys.argv[2:]]
 NOT_REAL = ("compose-spec__", "docker__compose/", "tmatens__", "zavoloklom__")  # test data of tools
 hits, count = {}, 0
 for root in roots:
@@ -41,3 +42,28 @@ for rule in rules:
         print(f"| {rule['id']} {rule['name']} | {len(found)} | {where}:{line} | {message[:180]} |")
     else:
         print(f"| {rule['id']} {rule['name']} | 0 | - | none yet |")
+
+docs = pathlib.Path(__file__).resolve().parent.parent / "docs"
+
+
+def rows(name):
+    """The rows of a table in docs/, without the line of its heads and without comments."""
+    lines = (docs / name).read_text().splitlines()
+    return [line.split("\t") for line in lines[1:] if line and not line.startswith("#")]
+
+
+names = {rule["id"]: rule["name"] for rule in rules}
+print("\n## Looked for by hand\n")
+print("Public projects that have the defect, found by a search for it and read with the files that they mount. Not part of the folders\n"
+      "above, so their hits are not counted there. Kept in [rules-hits-searched.tsv](rules-hits-searched.tsv).\n")
+print("| rule | place | finding |\n|---|---|---|")
+for rule, place, finding in sorted(rows("rules-hits-searched.tsv")):
+    print(f"| {rule} {names[rule]} | {place} | {finding} |")
+print("\n## Judged\n")
+print("Every finding of severity critical or high on the projects above that were looked for, read beside the file and judged true or\n"
+      "false. False means: the reader of the project would not mend anything. What was false is mended in the rule, with a\n"
+      "look-alike; the number counts it as it was found. Kept in [rules-hits-judged.tsv](rules-hits-judged.tsv).\n")
+print("| date | severity | judged | true | false | precision | what was false |\n|---|---|---|---|---|---|---|")
+for date, severity, true, false, what in rows("rules-hits-judged.tsv"):
+    total = int(true) + int(false)
+    print(f"| {date} | {severity} | {total} | {true} | {false} | {100 * int(true) / total:.1f} % | {what} |")

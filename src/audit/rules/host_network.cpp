@@ -1,8 +1,19 @@
 #include <fmt/format.h>
 
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
+#include "product/product.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// Media relays use thousands of ports, agents count what passes the host's own interfaces.
+bool needs_host_network(const compose::Service& service) {
+  const auto repository = product::split_image(service.image.value).repository;
+  return repository == "coturn/coturn" || repository == "livekit/livekit-server" || repository.ends_with("processone/eturnal") || watches_host(service);
+}
+
+}  // namespace
 
 constinit const Rule host_network{
     .id = "DM0617",
@@ -38,7 +49,10 @@ constinit const Rule host_network{
           for (ServiceId id = 0; id < services.size(); ++id) {
             const auto* node = services[id].node->find("network_mode");
             if (node == nullptr || node->string() != "host") continue;
-            report.add(node->where, id, fmt::format("service '{}' sets network_mode: host", services[id].name));
+            auto& finding = report.add(node->where, id, fmt::format("service '{}' sets network_mode: host", services[id].name));
+            if (!needs_host_network(services[id])) continue;
+            finding.severity = Severity::medium;
+            finding.hint = "Its own documentation advises it: keep it, and keep what else listens on the host behind a firewall.";
           }
         },
 };

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <tuple>
+
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
+#include "product/product.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -38,6 +40,14 @@ bool together(const Input& input, ServiceId a, ServiceId b) {
   return std::ranges::any_of(left, [&](const auto& profile) {
     return std::ranges::any_of(right, [&](const auto& other) { return other.value == profile.value; });
   });
+}
+
+/// One program in two versions, one of them behind a profile: they are started by their names, one at a time.
+bool versions(const Input& input, ServiceId a, ServiceId b) {
+  const auto& left = input.project.services[a];
+  const auto& right = input.project.services[b];
+  if (left.profiles.empty() == right.profiles.empty()) return false;
+  return !left.image.value.empty() && product::split_image(left.image.value).repository == product::split_image(right.image.value).repository;
 }
 
 }  // namespace
@@ -95,9 +105,12 @@ constinit const Rule host_port_twice{
             for (auto j = i + 1; j < claims.size() && claims[j].first <= claims[i].last; ++j) {
               const auto& [earlier, later] = claims[i].service <= claims[j].service ? std::tie(claims[i], claims[j]) : std::tie(claims[j], claims[i]);
               if (earlier.service == later.service || !same_address(*earlier.port, *later.port) || !together(input, earlier.service, later.service)) continue;
-              report.add(later.port->where, later.service,
-                         fmt::format("'{}' publishes port {} of the host, which '{}' publishes too", input.project.services[later.service].name,
-                                     later.port->published, input.project.services[earlier.service].name));
+              auto& finding = report.add(later.port->where, later.service,
+                                         fmt::format("'{}' publishes port {} of the host, which '{}' publishes too", input.project.services[later.service].name,
+                                                     later.port->published, input.project.services[earlier.service].name));
+              if (!versions(input, earlier.service, later.service)) continue;
+              finding.severity = Severity::medium;
+              finding.hint = "`docker compose up NAME` starts one of them; with `--profile` both start and one fails. Give each a profile of its own.";
             }
         },
 };

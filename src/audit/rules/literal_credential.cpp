@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "audit/rules/helpers.hpp"
@@ -8,6 +9,28 @@
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// A client that insists on a key for a server that asks for none is given such a word.
+bool stands_for_none(std::string_view name, std::string_view value) {
+  if (!name.ends_with("KEY") && !name.ends_with("TOKEN")) return false;
+  static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a"};
+  std::string lower(value);
+  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == '_' ? '-' : c; });
+  return std::ranges::find(kWords, lower) != kWords.end();
+}
+
+/// S3 calls the name of a user its access key; what must be kept is the secret key beside it.
+bool names_user(const compose::Service& service, std::string_view name) {
+  constexpr std::string_view kEnd = "ACCESS_KEY";
+  if (!name.ends_with(kEnd) || name.ends_with("SECRET_ACCESS_KEY")) return false;
+  const auto prefix = std::string(name.substr(0, name.size() - kEnd.size()));
+  return std::ranges::any_of(service.environment, [&](const auto& other) {
+    return other.name == prefix + "SECRET_KEY" || other.name == prefix + "SECRET_ACCESS_KEY" || other.name == prefix + "ACCESS_SECRET" || other.name == prefix + "ACCESS_KEY_SECRET";
+  });
+}
+
+}  // namespace
 
 constinit const Rule literal_credential{
     .id = "DM0510",
@@ -40,6 +63,9 @@ constinit const Rule literal_credential{
       DB_PASSWORD_FILE: /run/secrets/db
       OAUTH_TOKEN_URL: https://id.example.org/token
       PASSWORD: ""
+      OPENAI_API_KEY: none
+      S3_ACCESS_KEY: shop
+      S3_SECRET_KEY: ${S3_SECRET_KEY:?}
 )",
     .minutes = 5,
     .check =
@@ -57,6 +83,7 @@ constinit const Rule literal_credential{
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               if (!is_literal(*value.node) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
               if (placeholder(value.value)) continue;  // DM0505 says it
+              if (stands_for_none(variable.name, value.value) || names_user(service, variable.name)) continue;
               const auto [at, fresh] = known.emplace(value.value, groups.size());
               if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}});
               auto& group = groups[at->second].second;
