@@ -60,9 +60,11 @@ print("| rule | place | finding |\n|---|---|---|")
 for rule, place, finding in sorted(rows("rules-hits-searched.tsv")):
     print(f"| {rule} {names[rule]} | {place} | {finding} |")
 print("\n## Judged\n")
-print("Every finding of severity critical or high on the projects above that were looked for, read beside the file and judged true or\n"
-      "false. False means: the reader of the project would not mend anything. What was false is mended in the rule, with a\n"
-      "look-alike; the number counts it as it was found. Kept in [rules-hits-judged.tsv](rules-hits-judged.tsv).\n")
+print("The findings of severity critical or high on 47 compose files of 31 public projects (28 of the files are those that Go modules\n"
+      "carry, the others were looked for), judged true or false by one reader: beside the files where there was doubt, else by the\n"
+      "message alone. False means: who runs the project would not mend anything. What was false is mended in the rule since; the\n"
+      "number counts it as it was found. Left out: seven findings of DM0105, since the copies had lost their mode bits. Kept in\n"
+      "[rules-hits-judged.tsv](rules-hits-judged.tsv).\n")
 print("| date | severity | judged | true | false | precision | what was false |\n|---|---|---|---|---|---|---|")
 for date, severity, true, false, what in rows("rules-hits-judged.tsv"):
     total = int(true) + int(false)
