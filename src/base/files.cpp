@@ -92,7 +92,7 @@ Result<Fd> lock_file(const std::string& path, std::string_view what, const Deadl
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   const auto text = fmt::format("pid {} ({})", ::getpid(), what);
-  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), text.data(), text.size(), 0) < 0) return fail(errno_error("write lock", errno));
+  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), text.data(), text.size(), 0) < 0) return fail(errno_error(fmt::format("write lock '{}'", path), errno));
   return file;
 }
 

@@ -58,7 +58,12 @@ void make_proofs(const Args& args, Session& session) {
   std::vector<std::string> base;
   for (const auto& file : args.project.files) base.insert(base.end(), {"-f", file});
   if (!args.project.project_name.empty()) base.insert(base.end(), {"-p", args.project.project_name});
-  const std::vector<std::vector<std::string>> steps{{"backup", "run"}, {"backup", "verify"}, {"drill", "restore", "--random", "--yes"}};
+  if (!args.project.project_directory.empty()) base.insert(base.end(), {"--project-directory", args.project.project_directory});
+  for (const auto& profile : args.project.profiles) base.insert(base.end(), {"--profile", profile});
+  for (const auto& file : args.project.env_files) base.insert(base.end(), {"--env-file", file});
+  if (!args.host.empty()) base.insert(base.end(), {"-H", args.host});
+  if (!args.context.empty()) base.insert(base.end(), {"--context", args.context});
+  const std::vector<std::vector<std::string>> steps{{"backup", "run"}, {"backup", "verify"}, {"drill", "restore", "--all"}};
   for (const auto& step : steps) {
     Command command;
     command.argv = {"/proc/self/exe"};

@@ -30,14 +30,32 @@ bool take_plan_options(Args& args, std::string_view verb, Planned& out) {
   return true;
 }
 
+/// Whether Compose and we read the same in the files; says where not.
+static bool agree(const Result<std::string>& theirs, const compose::Project& project, bool accept, int& exit) {
+  const auto differ = theirs ? deploy::differences(*theirs, compose::to_json(project)) : Result<std::vector<std::string>>(fail(theirs.error()));
+  if (!differ) {
+    exit = complain(differ.error());
+    return false;
+  }
+  if (differ->empty()) return true;
+  fmt::print(stderr, "{}: docker compose and datamancy read these files differently, at:\n", accept ? "warning" : "datamancy");
+  for (const auto& path : *differ) fmt::print(stderr, "  {}\n", path);
+  if (!accept) fmt::print(stderr, "nothing was touched; --accept-model-difference goes on with what Compose reads (and please report it)\n");
+  return accept;
+}
+
 bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
   const auto& project = session.project();
   exit = kFailed;
-  // Three questions at once: what Compose makes of the files, its hashes, and what runs.
+  // Questions at once: Compose's hashes, what runs, and what Compose makes of the files, which only matters where something will be
+  // touched: where every service has a container that waits for the plan.
   const auto limit = session.within(60s);
-  auto model = std::async(std::launch::async, [&] { return session.compose->model(limit); });
+  const auto ask_model = [&] { return session.compose->model(limit); };
+  std::future<Result<std::string>> model;
   auto hashes = std::async(std::launch::async, [&] { return session.compose->hashes(limit); });
   auto containers = deploy::look(*session.engine, project.name, limit);
+  if (!containers || std::ranges::any_of(session.services, [&](const auto& name) { return std::ranges::find(*containers, name, &deploy::Container::service) == containers->end(); }))
+    model = std::async(std::launch::async, ask_model);
   if (planned.repair) {
     // After a power loss the engine starts everything at once: what is still on its way is given its own time, at most five minutes.
     const auto until = Clock::now() + 5min;
@@ -63,26 +81,12 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
     }
     images[name] = image ? image->id : "";
   }
-  const auto theirs = model.get();
   const auto hashed = hashes.get();
-  for (const Error* trouble : std::initializer_list<const Error*>{theirs ? nullptr : &theirs.error(), hashed ? nullptr : &hashed.error(), containers ? nullptr : &containers.error()})
+  for (const Error* trouble : std::initializer_list<const Error*>{hashed ? nullptr : &hashed.error(), containers ? nullptr : &containers.error()})
     if (trouble != nullptr) {
       exit = complain(*trouble);
       return false;
     }
-  const auto differ = deploy::differences(*theirs, compose::to_json(project));
-  if (!differ) {
-    exit = complain(differ.error());
-    return false;
-  }
-  if (!differ->empty()) {
-    fmt::print(stderr, "{}: docker compose and datamancy read these files differently, at:\n", planned.accept_difference ? "warning" : "datamancy");
-    for (const auto& path : *differ) fmt::print(stderr, "  {}\n", path);
-    if (!planned.accept_difference) {
-      fmt::print(stderr, "nothing was touched; --accept-model-difference goes on with what Compose reads (and please report it)\n");
-      return false;
-    }
-  }
   for (const auto& name : planned.force)
     if (project.service(name) == nullptr) {
       exit = complain({Errc::not_found, fmt::format("--recreate: no service '{}'", name), {}});
@@ -115,6 +119,9 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
   }
   planned.plan = deploy::plan(input);
   planned.containers = *std::move(containers);
+  const bool same_services = std::ranges::all_of(project.services, [&](const auto& service) { return service.enabled == hashed->contains(std::string(service.name)); });
+  if (planned.plan.changes() || !same_services || model.valid())
+    if (!agree(model.valid() ? model.get() : ask_model(), project, planned.accept_difference, exit)) return false;
   (void)args;
   return true;
 }

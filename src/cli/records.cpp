@@ -44,7 +44,6 @@ Result<state::Revision> describe(const Session& session, const deploy::Plan& pla
     if (step.change != deploy::Change::none && step.change != deploy::Change::start)
       out.note += fmt::format("{}{} {} ({})", out.note.empty() ? "" : "; ", deploy::to_string(step.change), step.service, step.why);
   if (out.note.size() > 500) out.note = out.note.substr(0, 497) + "...";
-  if (const auto version = deploy::ComposeCli::version(session.within(std::chrono::seconds(20)))) out.compose = *version;
   out.folder = project.folder;
   out.model = std::move(made.model);
   out.holes = std::move(made.holes);
@@ -230,6 +229,7 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   const auto values = request.atomic && last ? running_values(session) : std::vector<std::string>();
   std::int64_t id = 0, entry = 0;
   if (records) {
+    if (const auto version = deploy::ComposeCli::version(session.within(std::chrono::seconds(20)))) described->compose = *version;
     id = state::begin_revision(db, *described);
     entry = state::begin(db, {.at = described->at, .who = described->who, .verb = verb, .subject = session.project().name, .action = described->note});
   }

@@ -241,12 +241,14 @@ class Run {
     know(container);
     if (fresh) start_waiting(container.service);
     if (container.state.status == Snapshot::Status::created && container.state.error.empty()) return;
-    if (const auto before = before_.find(container.id); before != before_.end() && step->second->job.start && before->second == container.started_at &&
-                                                        step->second->change != Change::restart)
-      return;  // as it was before the start that we asked for
-    if (step->second->change == Change::restart && before_[container.id] == container.started_at) return;
+    const auto before = before_.find(container.id);
+    const bool as_before = before != before_.end() && before->second == container.started_at;
+    const bool runs = container.state.status == Snapshot::Status::running;
+    if (as_before && step->second->change == Change::restart) return;
+    // How it had ended before the start that we asked for says nothing; a replica that went on running beside it counts.
+    if (as_before && step->second->job.start && !runs) return;
     if (container.state.status == Snapshot::Status::created) return;  // the answer to the start says why
-    gate_.seen(container.service, container.id, container.state, Clock::now());
+    gate_.seen(container.service, container.id, container.state, Clock::now(), as_before);
   }
 
   void handle(Message& message) {

@@ -64,12 +64,12 @@ std::size_t Gate::index(std::string_view service) const {
 
 const View& Gate::view(std::string_view service) const { return states_[index(service)].view; }
 
-void Gate::seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now) {
+void Gate::seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now, bool ran_before) {
   const auto i = index(service);
   auto& state = states_[i];
   auto found = state.containers.find(id);
   if (found == state.containers.end())
-    found = state.containers.emplace(std::string(id), One{.last = {}, .first_restarts = jobs_[i].start ? 0 : snapshot.restarts, .running_since = {}}).first;
+    found = state.containers.emplace(std::string(id), One{.last = {}, .first_restarts = jobs_[i].start && !ran_before ? 0 : snapshot.restarts, .running_since = {}}).first;
   auto& one = found->second;
   const bool runs = snapshot.status == Status::running || snapshot.status == Status::paused;
   if (runs && one.last.status != Status::running && one.last.status != Status::paused) one.running_since = now - snapshot.running_for;

@@ -96,7 +96,8 @@ class Gate {
 
   /// Container `id` of `service` looks like this now. An unknown id is a new container. Of a service that is started, only what
   /// was seen after the start counts: what it was before (exited) must not be given.
-  void seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now);
+  /// `ran_before` = a replica that runs since before this run: its earlier restarts are no failure of this one.
+  void seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now, bool ran_before = false);
   /// What the created container says: its image may bring a healthcheck that the files do not have.
   void learn(std::string_view service, bool has_check, milliseconds budget, Clock::time_point now);
   /// The start of a service did not work. `why` is the engine's answer.

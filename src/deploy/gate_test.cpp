@@ -170,6 +170,18 @@ TEST(Gate, AllReplicasHaveToBeReady) {
   EXPECT_EQ(gate.view("web").phase, Phase::ready);
 }
 
+TEST(Gate, EarlierRestartsOfAReplicaThatRunsAlreadyAreNoFailure) {
+  Gate gate({{.name = "web", .containers = 2, .has_check = false}}, {});
+  auto old = running();
+  old.restarts = 5;
+  gate.seen("web", "1", old, kStart, /*ran_before=*/true);
+  gate.seen("web", "2", running(), kStart);
+  EXPECT_EQ(gate.view("web").phase, Phase::ready);
+  old.restarts = 6;
+  gate.seen("web", "1", old, kStart + 1s, true);
+  EXPECT_EQ(gate.view("web").phase, Phase::failed);
+}
+
 TEST(Gate, TheDeadlineEndsEverythingThatIsNotReady) {
   Gate gate(stack(), {.deadline = kStart + 10s, .deadline_text = "10s"});
   gate.seen("db", "1", running(Health::starting), kStart);

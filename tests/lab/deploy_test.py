@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_a_known_state():
         p.gone()
 
 
-def test_kill_9_at_random_moments(rounds=int(os.environ.get("DEPLOY_KILLS", "6"))):
+def test_kill_9_at_random_moments(rounds=6):
     p = Project("kill", THREE + service("x", SERVER, OK + "    depends_on: {app: {condition: service_healthy}}\n"))
     try:
         for i in range(rounds):
@@ -337,17 +337,17 @@ def test_restart_cascade_follows_dependents():
         p.gone()
 
 
-def main():
+def main(module=None):
     if subprocess.run(["docker", "info"], capture_output=True).returncode != 0:
         print("no engine")
         return 77
     if subprocess.run(["docker", "image", "inspect", IMAGE], capture_output=True).returncode != 0:
-        base = next((i for i in ("lab/debian:trixie", "datamancy-lab/base:1", "busybox:latest") if subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode == 0), None)
+        base = next((i for i in ("datamancy-lab/base:13", "datamancy-lab/debian:trixie", "busybox:latest") if subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode == 0), None)
         if base is None:
             print("no image to build from")
             return 77
         sh("docker", "build", "--network", "none", "-t", IMAGE, "-", input=f"FROM {base}\nLABEL datamancy.test=deploy\nCMD [\"sleep\",\"3600\"]\n")
-    tests = {name: body for name, body in globals().items() if name.startswith("test_")}
+    tests = {name: body for name, body in (module or globals()).items() if name.startswith("test_")}
     wanted = sys.argv[3:] or list(tests)
     failed = 0
     for name, body in tests.items():

@@ -1,0 +1,46 @@
+#include "deploy/check.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "wiring/testing.hpp"
+
+namespace dm::deploy {
+namespace {
+
+using ::testing::HasSubstr;
+
+CheckItem item(const std::vector<CheckItem>& items, std::string_view id) {
+  const auto found = std::ranges::find(items, id, &CheckItem::id);
+  return found == items.end() ? CheckItem{} : *found;
+}
+
+state::Proof proof(const char* control, const char* subject, state::Outcome result = state::Outcome::verified) {
+  return {.control = control, .subject = subject, .result = result, .evidence = "run 7", .made = 100, .expires = 1000};
+}
+
+TEST(Check, EveryDatastoreHasToBeProvenToComeBack) {
+  const wiring::testing::Wired wired("name: p\nservices:\n  db: {image: 'postgres:17', volumes: ['d:/var/lib/postgresql/data']}\n  shop: {image: 'mariadb:11', volumes: ['m:/var/lib/mysql']}\n"
+                                     "volumes: {d: {}, m: {}}\n");
+  const std::set<std::string, std::less<>> services{"db", "shop"};
+  CheckInput input{.wiring = wired.wiring, .services = services};
+  input.now = 200;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::unknown);
+  input.proofs = {proof("backup.verify", ""), proof("drill.restore", "db")};
+  auto o34 = item(check(input), "O34");
+  EXPECT_EQ(o34.answer, Answer::unknown);
+  EXPECT_THAT(o34.evidence, HasSubstr("1 of 2 datastores"));
+  EXPECT_THAT(o34.details, ::testing::ElementsAre("shop: restore never done"));
+  input.proofs.push_back(proof("drill.restore", "shop"));
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::pass);
+  input.proofs.back().result = state::Outcome::failed;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::fail);
+  input.proofs.back() = proof("drill.restore", "shop");
+  input.now = 2000;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::unknown) << "proofs that have run out";
+}
+
+}  // namespace
+}  // namespace dm::deploy
