@@ -107,7 +107,8 @@ void usage(std::FILE* to) {
   fmt::print(to, "usage: datamancy [-f FILE]... [-p NAME] [--profile NAME]... [--env-file FILE]... [--project-directory DIR]\n"
                  "                 [-H HOST|--context NAME] VERB [options]\n\nverbs:\n");
   for (const Verb& verb : kVerbs) fmt::print(to, "  {:10} {}\n", verb.name, verb.summary);
-  fmt::print(to, "\nexit status: 0 clean, 1 findings, 2 could not, 64 wrong use, 70 our own fault\n'datamancy VERB --help' says more\n");
+  fmt::print(to, "\nexit status: 0 clean, 1 findings, 2 could not, 10 a program is missing, 11 no key that fits, 12 cannot be decrypted,\n"
+             "             13 no secrets where some are needed, 64 wrong use, 70 our own fault, 130 interrupted\n'datamancy VERB --help' says more\n");
 }
 
 }  // namespace

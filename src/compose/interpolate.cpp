@@ -290,11 +290,13 @@ class Walker {
     const bool fine = expander.expand(0, value.text.size(), out, 0);
     std::string joined;
     for (const auto part : path_) {
+      if (uses.empty()) break;
       if (!joined.empty()) joined += '.';
       joined += part;
     }
+    const auto path = uses.empty() ? std::string_view() : context_.project.arena.keep(joined);
     for (VariableUse& use : uses) {
-      use.path = joined;
+      use.path = path;
       if (path_.size() > 1 && path_[0] == "services") use.service = path_[1];
       context_.project.variables.push_back(std::move(use));
     }

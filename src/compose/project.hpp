@@ -144,7 +144,7 @@ struct VariableUse {
   bool defined = false;
   Location where;                          ///< the reference as written
   std::string_view service;                ///< the service it stands in, "" elsewhere
-  std::string path;                        ///< "services.db.environment.POSTGRES_PASSWORD"
+  std::string_view path;                   ///< "services.db.environment.POSTGRES_PASSWORD"
 };
 
 /// Where a variable got its value for interpolation.

@@ -38,7 +38,8 @@ constinit const Rule health_budget{
                  "longer. The other way round, without `start_period` the first check comes only after one whole `interval`, and "
                  "every dependent waits for it.",
     .fix = "Give a `start_period` as long as the slowest start (failures in it do not count) and a `start_interval: 5s` (a success "
-           "in it counts at once).",
+           "in it counts at once; needs Docker Engine 25 or newer: on an older one Compose refuses to start the service, so write a shorter "
+           "`interval` there).",
     .checks = "113 O1 O31",
     .bad = R"(services:
   app:
@@ -116,7 +117,7 @@ constinit const Rule health_budget{
             if (first < kLongWait) return;
             report.add(place(service, "healthcheck"), id,
                        fmt::format("the first check of '{}' comes {} after its start, and others wait for it", service.name, compose::format_duration(first)),
-                       fmt::format("waiting for it: {}", join_names(input, waits[id])), "write `start_period: 60s` and `start_interval: 5s` beside the interval");
+                       fmt::format("waiting for it: {}", join_names(input, waits[id])), "write `start_period: 60s` and `start_interval: 5s` beside the interval (Docker Engine 25 or newer); before that, a shorter interval");
           });
         },
 };
