@@ -13,13 +13,14 @@ struct Part {
   int (*run)(Args& args);
 };
 constexpr Part kParts[] = {
-    {"run", "save everything, or what is named: run [SUBJECT...] [--keep]", backup_run},
+    {"run", "save everything, or what is named: run [SUBJECT...] [--no-forget]", backup_run},
     {"list", "the runs that the repository holds", backup_list},
     {"show", "what one run saved: show [RUN]", backup_show},
     {"verify", "read the newest backup to its end: verify [RUN] [--depth structure|sample|everything]", backup_verify},
     {"coverage", "what is saved, how, when it was proven, and what is not", backup_coverage},
     {"restore", "bring back: restore SUBJECT [ITEM] --to FOLDER | --as NAME | --in-place  [--run RUN] [--before DATE]", backup_restore},
     {"forget", "drop what the retention does not keep, after a verified run only: forget [--prune]", backup_forget},
+    {"prune", "free the space of what was forgotten; nothing that is listed goes", backup_prune},
     {"replicate", "copy a verified repository off-site: replicate [--to NAME]", backup_replicate},
     {"schedule", "when what runs; --systemd prints timers", backup_schedule},
     {"doctor", "are the programs good enough, is there a copy elsewhere, does the key lie apart", backup_doctor},

@@ -71,6 +71,7 @@ int backup_verify(Args& args);
 int backup_coverage(Args& args);
 int backup_restore(Args& args);
 int backup_forget(Args& args);
+int backup_prune(Args& args);
 int backup_replicate(Args& args);
 int backup_schedule(Args& args);
 int backup_doctor(Args& args);

@@ -1,4 +1,4 @@
-/// backup forget, replicate, unlock, password, doctor, schedule.
+/// backup forget, prune, replicate, unlock, password, doctor, schedule.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -56,6 +56,23 @@ int backup_forget(Args& args) {
   if (!count) return complain(count.error());
   if (session.json) fmt::print("{{\"forgotten\": {}}}\n", *count);
   else fmt::print("{} snapshots forgotten\n", *count);
+  return kClean;
+}
+
+int backup_prune(Args& args) {
+  BackupSession session;
+  if (auto opened = open_backup(args, Needs::repository, false, session); !opened) return complain(opened.error());
+  if (!args.words.empty()) return leftover("prune", args);
+  const auto& location = session.repository->location();
+  if (const auto* settings = settings_of(session); settings != nullptr && settings->append_only)
+    return complain({Errc::conflict, fmt::format("repository '{}' is append-only for this host: prune it with other credentials, from another machine", location.name), {}});
+  const auto entry = journal(session, "backup prune", "free what was forgotten in " + location.name);
+  const auto done = session.repository->remove({}, true, session.within(std::chrono::hours(12)));
+  state::finish(*session.db, entry, done ? "freed" : done.error().message);
+  if (!done) return complain(done.error());
+  const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
+  if (session.json) fmt::print("{{\"pruned\": true, \"stored\": {}}}\n", usage ? usage->stored : 0);
+  else fmt::print("what was forgotten is freed{}\n", usage ? fmt::format("; {} are stored", human_bytes(usage->stored)) : "");
   return kClean;
 }
 

@@ -122,7 +122,8 @@ class Kopia final : public Repository {
       snapshot.path = text_of(source, "path");
       const auto root = item.value("rootEntry", Json::object());
       snapshot.bytes = root.value("summ", Json::object()).value("size", std::uint64_t{0});
-      for (const auto& [key, value] : item.value("tags", Json::object()).items()) {
+      const auto tags = item.value("tags", Json::object());  // by name: the loop would outlive a temporary
+      for (const auto& [key, value] : tags.items()) {
         const auto name = key.starts_with("tag:") ? key.substr(4) : key;
         const auto content = value.is_string() ? value.get<std::string>() : std::string();
         snapshot.tags.push_back(content == "yes" ? name : name + "=" + content);

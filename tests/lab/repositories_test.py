@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Repositories on real servers of this machine's loopback: restic by S3, SFTP and REST, and Kopia as the second engine in a folder and by
+S3; each through run, list, verify, restore, drill, retention, and damage."""
+import getpass
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from labtest import engine, eventually, run, skip, that
+import backup_stack
+
+DATAMANCY = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY).resolve())
+if not shutil.which("restic"):
+    skip("restic is not installed")
+if os.geteuid() != 0:
+    skip("needs root, for volumes")
+S = backup_stack.Stack(DATAMANCY, rows=500, services=("db", "app"))
+PORT = 20000 + os.getpid() % 10000
+MOTO = os.environ.get("MOTO_SERVER") or shutil.which("moto_server")  # PyPI's moto[server]
+
+
+def listens(port):
+    return subprocess.run(["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def server(port, *argv, **more):
+    child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **more)
+    eventually(f"{argv[0]} listens", lambda: listens(port), 40)
+    return child
+
+
+def settings(text):
+    (S.project / ".datamancy.yml").write_text(text)
+
+
+def dm(*argv, status=None, env=None):
+    """With the repositories of .datamancy.yml."""
+    done = subprocess.run([DATAMANCY, *argv], cwd=S.project, env=S.env(env), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if status is not None:
+        that(done.returncode == status, f"datamancy {' '.join(argv)}: status {done.returncode}, not {status}\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def whole_life(name):
+    """What every repository must be able to do."""
+    first = json.loads(dm("backup", "run", "--json", status=0))
+    second = json.loads(dm("backup", "run", "--json", status=0))
+    that(first["outcome"] == second["outcome"] == "verified", f"{name}: both runs are verified")
+    listed = json.loads(dm("backup", "list", "--json", status=0))
+    that([r["run"] for r in listed["runs"]] == [second["run"], first["run"]], f"{name}: the list has both, the newest first: {listed}")
+    dm("backup", "verify", "--read-data", status=0)
+    dm("backup", "restore", "--all", "--to", str(S.work / f"out-{name}"), status=0)
+    that((S.work / f"out-{name}" / "db" / "db-shop.sql").stat().st_size == next(s["bytes"] for s in second["saved"] if s["item"] == "shop"), f"{name}: the dump comes back whole")
+    that(json.loads(dm("drill", "restore", "--all", "--json", status=0))["outcome"] == "verified", f"{name}: every drill is equal")
+    gone = json.loads(dm("backup", "forget", "--yes", "--json", status=0))["forgotten"]
+    that(gone > 0, f"{name}: retention forgets the first run ({gone} snapshots)")
+    that([r["run"] for r in json.loads(dm("backup", "list", "--json", status=0))["runs"]] == [second["run"]], f"{name}: one run is left")
+    that(json.loads(dm("backup", "prune", "--json", status=0))["pruned"], f"{name}: the space is freed")
+    dm("backup", "verify", "--read-data", status=0)
+
+
+KEEP = "  keep: {latest: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0, annual: 0}\n"
+
+
+def repository(url, kind="restic", more=""):
+    return f"backup:\n  repositories:\n    main: {{url: '{url}', kind: {kind}, password_file: {S.work}/key{more}}}\n{KEEP}"
+
+
+def test_restic_by_s3():
+    if not MOTO:
+        return
+    child = server(PORT, MOTO, "-p", str(PORT), "-H", "127.0.0.1")
+    try:
+        (S.work / "s3.env").write_text("AWS_ACCESS_KEY_ID=test\nAWS_SECRET_ACCESS_KEY=secret-of-the-bucket\nAWS_DEFAULT_REGION=us-east-1\n")
+        settings(repository(f"s3:http://127.0.0.1:{PORT}/bucket/shop", more=f", env_file: {S.work}/s3.env"))
+        whole_life("s3")
+        child.kill()
+        child.wait()
+        done = subprocess.run([DATAMANCY, "backup", "run"], cwd=S.project, env=S.env(), capture_output=True, text=True, timeout=600)
+        that(done.returncode != 0 and "secret-of-the-bucket" not in done.stdout + done.stderr, f"a server that is gone is a failure: {done.returncode}")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_restic_by_sftp():
+    sshd = shutil.which("sshd") or "/usr/sbin/sshd"
+    if not os.path.exists(sshd):
+        return
+    port, home = PORT + 1, S.work / "ssh"
+    home.mkdir(mode=0o700)
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
+    shutil.copy(home / "user.pub", home / "authorized_keys")
+    key = (home / "host.pub").read_text().split()
+    (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {key[0]} {key[1]}\n")
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)
+    child = server(port, sshd, "-D", "-f", "/dev/null", "-p", str(port), "-h", str(home / "host"), "-o", "ListenAddress=127.0.0.1", "-o", f"AuthorizedKeysFile={home}/authorized_keys", "-o", "StrictModes=no",
+                   "-o", "PasswordAuthentication=no", "-o", "UsePAM=no", "-o", f"PidFile={home}/pid", "-o", "Subsystem=sftp internal-sftp", "-o", "PermitRootLogin=yes")
+    try:
+        options = f", options: ['sftp.args=-p {port} -i {home}/user -o UserKnownHostsFile={home}/known_hosts -o StrictHostKeyChecking=yes']"
+        settings(repository(f"sftp:{getpass.getuser()}@127.0.0.1:{S.work}/far", more=options))
+        whole_life("sftp")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_restic_by_rest():
+    if not shutil.which("rclone"):
+        return
+    port, store = PORT + 2, S.work / "rest"
+    store.mkdir()
+    child = server(port, "rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(store), env={**os.environ, "RCLONE_CONFIG": "/dev/null"})
+    try:
+        settings(repository(f"rest:http://127.0.0.1:{port}/"))
+        whole_life("rest")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_kopia_in_a_folder():
+    if not shutil.which("kopia"):
+        return
+    settings(repository(f"{S.work}/kopia", kind="kopia"))
+    whole_life("kopia")
+    packs = sorted((p for p in (S.work / "kopia").rglob("*") if p.is_file() and p.name.startswith("p")), key=lambda p: p.stat().st_size)
+    with open(packs[-1], "r+b") as file:
+        file.seek(packs[-1].stat().st_size // 2)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 1]))
+    shutil.rmtree(S.work / "state", ignore_errors=True)  # with it Kopia's cache, which still has the whole pack
+    done = subprocess.run([DATAMANCY, "backup", "verify", "--read-data"], cwd=S.project, env=S.env(), capture_output=True, text=True)
+    that(done.returncode == 1, f"one flipped bit is found: {done.returncode} {done.stdout}{done.stderr}")
+    (S.work / "wrong").write_text("not it\n")
+    done = subprocess.run([DATAMANCY, "backup", "run", "--password-file", str(S.work / "wrong")], cwd=S.project, env=S.env(), capture_output=True, text=True)
+    that(done.returncode == 2 and "wrong password" in done.stderr, f"a wrong password is said: {done.returncode} {done.stderr}")
+
+
+def test_kopia_keeps_nothing_of_a_failed_dump():
+    if not shutil.which("kopia"):
+        return
+    settings(repository(f"{S.work}/kopia2", kind="kopia"))
+    S.psql("create table if not exists big(a text); insert into big select repeat(md5(i::text), 20) from generate_series(1, 200000) i")
+    child = subprocess.Popen([DATAMANCY, "backup", "run", "--json"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually("pg_dump copies", lambda: child.poll() is not None or S.psql("select 1 from pg_stat_activity where application_name = 'pg_dump' and query like 'COPY public.big%'"), 60)
+    S.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg_dump'")
+    child.communicate()
+    that(child.returncode == 1, f"status {child.returncode}")
+    shop = next(s for s in json.loads(dm("backup", "show", "--json"))["saved"] if s["item"] == "shop")
+    that(shop["snapshot"] == "" and shop["outcome"] == "failed", f"nothing of it is kept: {shop['outcome']}")
+    that(json.loads(dm("backup", "run", "--json", status=0))["outcome"] == "verified", "the next run works")
+
+
+if __name__ == "__main__":
+    if not engine.find()[1]:
+        skip("no engine answers")
+    try:
+        S.__enter__()
+        run(globals(), needs=("postgres", "base"))
+    finally:
+        S.__exit__()
