@@ -128,7 +128,7 @@ def test_kopia_in_a_folder():
         return
     settings(repository(f"{S.work}/kopia", kind="kopia"))
     whole_life("kopia")
-    packs = sorted((p for p in (S.work / "kopia").rglob("*") if p.is_file() and p.name.startswith("p")), key=lambda p: p.stat().st_size)
+    packs = sorted((p for p in (S.work / "kopia").glob("p*/**/*") if p.is_file()), key=lambda p: p.stat().st_size)
     with open(packs[-1], "r+b") as file:
         file.seek(packs[-1].stat().st_size // 2)
         byte = file.read(1)
