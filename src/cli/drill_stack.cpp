@@ -87,6 +87,15 @@ int drill_stack(Args& args) {
   places.override_file = session.store + "/stack-drill.yaml";
   places.clear();
   clear_memory(memory_prefix);
+  const auto clear_secrets = [&] {  // the files that rebuilt projects got; nobody else drills this one now
+    const std::filesystem::path all = std::filesystem::path(secrets::runtime_folder(session.project, args.project.environment)).parent_path();
+    std::error_code ignored;
+    std::vector<std::filesystem::path> gone;
+    for (const auto& one : std::filesystem::directory_iterator(all, ignored))
+      if (one.path().filename().string().starts_with(session.project + "-drill-")) gone.push_back(one.path());
+    for (const auto& one : gone) std::filesystem::remove_all(one, ignored);
+  };
+  clear_secrets();
   if (const auto left = remove_all(*session.engine, session.project); !left) return complain(left.error());
   else if (*left > 0) fmt::print(stderr, "datamancy: removed {} things that an interrupted drill had left\n", *left);
   auto history = backup::history(*session.repository, session.project, run_name.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
@@ -137,6 +146,7 @@ int drill_stack(Args& args) {
   } else if (const auto gone = remove_all(*session.engine, session.project); !gone) {
     left = "not everything could be removed: " + gone.error().describe();
   }
+  if (!keep) clear_secrets();
   // The rebuilt project had a store of its own.
   const auto root = state::root_folder(plain_environment(args), ::geteuid() == 0);
   if (const auto store = state::store_folder(root, session.engine_id, rebuild.name)) {

@@ -157,6 +157,17 @@ Result<void> write_isolation(const Args& args, Rebuild& rebuild) {
   return write_atomic(rebuild.override_file, isolated.yaml, 0600);
 }
 
+namespace {
+
+/// Secret files into memory, before containers that mount them are made.
+Result<void> hand_over(const Session& session) {
+  DM_TRY(const auto changed, during("handing secrets to the containers as files", session.handover->write()));
+  (void)changed;
+  return {};
+}
+
+}  // namespace
+
 Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std::string> names, bool dependencies, std::vector<std::string> force) {
   Session session;
   DM_CHECK(open_rebuilt(now, session, names, dependencies));
@@ -166,6 +177,7 @@ Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std
   planned.force = std::move(force);
   int exit = kFailed;
   if (!make_plan(session, now, planned, exit)) return fail(Errc::failed, "the start could not be planned; see above");
+  DM_CHECK(hand_over(session));
   deploy::UpOptions options;
   options.pull = "missing";
   options.deadline = Clock::now() + std::chrono::minutes(20);
@@ -196,6 +208,7 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
       if (moved > 0) rebuild.notes.push_back(fmt::format("what volume {} held is kept in volume {}.{}", name, name, rebuild.keep_suffix));
     }
   DM_CHECK(nothing_in_the_way(rebuild, project, deadline));
+  DM_CHECK(hand_over(session));
   {
     deploy::ComposeCli::Create create;
     create.services.assign(session.services.begin(), session.services.end());
