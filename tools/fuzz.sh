@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # tools/fuzz.sh [SECONDS [TARGET...]]: builds the fuzz targets with clang and runs each for SECONDS (default 3600), one after the
-# other (DM_FUZZ_JOBS at a time, default 1; DM_FUZZ_TIMEOUT: seconds that one input may take, default 120). Seeds lie under fuzz/corpus/TARGET; what is found grows in DM_FUZZ_HOME (default
-# build-fuzz/home), which is kept between runs. Each run adds a line with the CPU time that it really got to
+# other (DM_FUZZ_JOBS at a time, default 1; DM_FUZZ_TIMEOUT: seconds that one input may take, default 120). Seeds are what earlier runs
+# found, packed small: fuzz/corpus/TARGET.tar.xz. What is found grows in DM_FUZZ_HOME (default build-fuzz/home), which is kept between
+# runs; `tools/fuzz.sh pack` makes the seeds from it. Each run adds a line with the CPU time that it really got to
 # docs/proofs/fuzz.tsv; docs/proofs/fuzz.md is the sum of these lines. `tools/fuzz.sh 0` only writes that page again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,12 +16,13 @@ mkdir -p "$home"
 
 one() { # TARGET: runs it and adds its line to the ledger
   local name=$1 log=$home/$1.log result=ok cpu runs edges
-  mkdir -p "$home/$name" "$here/fuzz/corpus/$name"
+  [ -d "$home/$name" ] || [ ! -f "$here/fuzz/corpus/$name.tar.xz" ] || tar -C "$home" -xJf "$here/fuzz/corpus/$name.tar.xz"
+  mkdir -p "$home/$name"
   local dictionary=()
   [ ! -f "$here/fuzz/$name.dict" ] || dictionary=("-dict=$here/fuzz/$name.dict")
   TIMEFORMAT='cpu: %U'
   { time "$build/fuzz_$name" -max_total_time="$seconds" -timeout="${DM_FUZZ_TIMEOUT:-120}" -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
-    -artifact_prefix="$home/found-$name-" "${dictionary[@]}" "$home/$name" "$here/fuzz/corpus/$name" >"$log" 2>&1; } 2>"$home/$name.cpu" || result=FAILED
+    -artifact_prefix="$home/found-$name-" "${dictionary[@]}" "$home/$name" >"$log" 2>&1; } 2>"$home/$name.cpu" || result=FAILED
   cpu=$(sed -n 's/^cpu: \([0-9]*\).*/\1/p' "$home/$name.cpu")
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   edges=$(grep -o 'cov: [0-9]*' "$log" | tail -n 1 | cut -d' ' -f2)
@@ -44,6 +46,18 @@ page() {
   echo "Before CPU time was measured (2026-11-23, not in the sums): 1,200 s of wall time for each of caddyfile, compose_load, dotenv,"
   echo "interpolation and settings; units stopped at its first finding."
 }
+
+if [ "$seconds" = pack ]; then
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  for folder in "$home"/*/; do
+    name=$(basename "$folder")
+    mkdir "$scratch/$name"
+    "$build/fuzz_$name" -merge=1 -max_len=4096 "$scratch/$name" "$folder" >/dev/null 2>&1
+    tar -C "$scratch" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - "$name" | xz -9e >"$here/fuzz/corpus/$name.tar.xz"
+  done
+  exit 0
+fi
 
 status=0
 if [ "$seconds" != 0 ]; then
