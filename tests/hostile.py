@@ -102,6 +102,17 @@ with tempfile.TemporaryDirectory() as folder:
         elif len(said) > 20 * MIB:
             faults.append(f"{name}: {len(said)} bytes of messages")
 
+    def survives(name, verb, seconds=1, mib=512):
+        """Whatever the verdict: an answer in bounded time and memory."""
+        try:
+            done = subprocess.run([binary, "-f", f"{name}.yaml", verb], cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
+                                  preexec_fn=limit(seconds * 2 + 2, mib * 2, None), timeout=300)
+        except subprocess.TimeoutExpired:
+            faults.append(f"{name}: {verb} hangs")
+            return
+        if done.returncode not in (0, 1, 2) or not (done.stdout or done.stderr or done.returncode == 0):
+            faults.append(f"{name}: {verb} exit {done.returncode}; said: {done.stderr.decode(errors='replace')[:300]}")
+
     for name, (content, *_) in texts.items():
         (root / f"{name}.yaml").write_bytes(content)
     os.mkfifo(root / "fifo.yaml")
@@ -117,6 +128,8 @@ with tempfile.TemporaryDirectory() as folder:
     count = len(texts)
     for name, (_, wanted, status, *limits) in texts.items():
         run(name, ["-f", f"{name}.yaml"], wanted, status, *limits)
+        for verb in ("audit", "report", "graph"):
+            survives(name, verb, *limits[:2])
     # name: (arguments, message, status, seconds, MiB)
     for name, (arguments, wanted, status, *limits) in {
         "fifo": (["-f", "fifo.yaml"], "not a regular file", 2),

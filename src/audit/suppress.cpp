@@ -122,7 +122,7 @@ class Pass {
   std::string inline_reason(const Rule& rule, const Location& where) {
     if (!where) return {};
     const auto& lines = texts_.lines(where.file);
-    const auto number = texts_.position(where).line;
+    const auto number = texts_.lines(where.file).number(where.span.begin);
     const auto text_of = [&](std::size_t line) {
       const auto span = lines.line(line);
       return std::string_view(texts_.at(where.file).content).substr(span.begin, span.size());
@@ -130,7 +130,10 @@ class Pass {
     for (auto line = number; line >= 1; --line) {
       const auto text = text_of(line);
       if (line != number && !comment_only(text)) break;  // only comments directly above belong to the line
-      const auto found = directive(text);
+      // Read once: thousands of findings may lie on one line of megabytes.
+      auto known = directives_.find({where.file, line});
+      if (known == directives_.end()) known = directives_.emplace(std::pair(where.file, line), directive(text)).first;
+      const auto& found = known->second;
       if (!found) continue;
       const auto place = fmt::format("{}:{}", sources::relative_to(texts_.at(where.file).path, input_.project.folder), line);
       if (found->rules.empty() || found->reason.empty()) {
@@ -148,6 +151,7 @@ class Pass {
   Suppressions& given_;
   std::vector<bool> used_;
   std::set<std::string> warnings_;
+  std::map<std::pair<sources::FileId, std::size_t>, decltype(directive(std::string_view()))> directives_;
 };
 
 }  // namespace

@@ -97,7 +97,9 @@ int rotate_all(const Args& args, Rebuild& rebuild) {
   std::vector<std::string> by_hand;
   for (const auto& name : names) {
     if (name.ends_with("__PREVIOUS")) continue;
-    const auto found = rotate::find_target(session.project(), name, "", "");
+    // As the files say it: with its secrets handed over as files, the project names no password any more.
+    const auto* written = session.handover->written();
+    const auto found = rotate::find_target(written != nullptr ? *written : session.project(), name, "", "");
     if (!found.target || !found.refusal.empty()) {
       if (!found.refusal.empty() || !found.users.empty()) by_hand.push_back(fmt::format("{}: {}", name, found.refusal.empty() ? fmt::format("used by {}; make it anew where it comes from, then 'datamancy secrets set {}'", fmt::join(found.users, ", "), name) : found.refusal));
       continue;

@@ -24,6 +24,10 @@ Position LineIndex::position(std::string_view text, std::uint32_t offset) const 
   return {line, 1 + static_cast<std::size_t>(std::count_if(head.begin(), head.end(), is_start))};
 }
 
+std::size_t LineIndex::number(std::uint32_t offset) const {
+  return static_cast<std::size_t>(std::upper_bound(begins_.begin(), begins_.end(), offset) - begins_.begin());
+}
+
 Span LineIndex::line(std::size_t number) const {
   if (number == 0 || number > begins_.size()) return {};
   return {begins_[number - 1], ends_[number - 1]};

@@ -29,6 +29,8 @@ class LineIndex {
   explicit LineIndex(std::string_view text);
   /// An offset past the end is the place just after the last byte. `text` is the text the index was built from.
   Position position(std::string_view text, std::uint32_t offset) const;
+  /// The 1-based line alone: unlike the column it costs the same on a line of megabytes.
+  std::size_t number(std::uint32_t offset) const;
   /// Bytes of a 1-based line without its line end; empty past the last line.
   Span line(std::size_t number) const;
   std::size_t lines() const { return begins_.size(); }

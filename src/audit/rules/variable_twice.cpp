@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
@@ -60,33 +61,41 @@ constinit const Rule variable_twice{
     .check =
         [](const Input& input, Report& report) {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
-            // The winner is known; the same list holds what it replaced, which the model has dropped.
-            for (const auto& variable : service.environment) {
-              if (variable.from_env_file || !variable.where) continue;
-              const auto& texts = input.project.texts;
-              const auto& lines = texts.lines(variable.where.file);
-              const std::string_view content = texts.at(variable.where.file).content;
-              auto number = texts.position(variable.where).line;
+            // The winners are known; the same list holds above each what it replaced, which the model has dropped.
+            std::map<std::pair<sources::FileId, std::size_t>, std::string_view> winners;
+            for (const auto& variable : service.environment)
+              if (!variable.from_env_file && variable.where) winners.emplace(std::pair(variable.where.file, input.project.texts.lines(variable.where.file).number(variable.where.span.begin)), variable.name);
+            std::pair<sources::FileId, std::size_t> read{sources::kNoFile, 0};  // the list was read up from below to this line
+            for (auto winner = winners.rbegin(); winner != winners.rend(); ++winner) {
+              const auto file = winner->first.first;
+              if (read.first == file && winner->first.second >= read.second) continue;
+              const auto& lines = input.project.texts.lines(file);
+              const std::string_view content = input.project.texts.at(file).content;
               const auto row = [&](std::size_t line) {
                 const auto span = lines.line(line);
                 return content.substr(span.begin, span.size());
               };
-              const auto own = item_name(row(number));
-              if (own == 0) continue;
+              auto number = winner->first.second;
+              read = winner->first;
+              if (item_name(row(number)) == 0) continue;
               const auto indent = row(number).find('-');
-              while (--number > 0) {
+              std::set<std::string_view> below;
+              for (; number > 0; read.second = number--) {
                 const auto line = row(number);
                 const auto first = line.find_first_not_of(' ');
                 if (first == std::string_view::npos || line[first] == '#') continue;
                 if (first < indent || (first == indent && line[first] != '-')) break;
                 const auto at = item_name(line);
-                if (first != indent || at == 0 || !line.substr(at).starts_with(variable.name)) continue;
-                if (line.substr(at + variable.name.size()).substr(0, 1) != "=") continue;
+                if (first != indent || at == 0) continue;
+                if (const auto known = winners.find({file, number}); known != winners.end()) {
+                  below.insert(known->second);
+                  continue;
+                }
+                const auto name = line.substr(at, line.find('=', at) - at);
+                if (!below.contains(name) || at + name.size() >= line.size()) continue;
                 const auto begin = lines.line(number).begin + static_cast<std::uint32_t>(at);
-                const auto end = begin + static_cast<std::uint32_t>(variable.name.size());
-                report.add({variable.where.file, {begin, end}}, id,
-                           fmt::format("{} of '{}' is set again below; only the last counts", variable.name,
-                                       service.name));
+                report.add({file, {begin, begin + static_cast<std::uint32_t>(name.size())}}, id,
+                           fmt::format("{} of '{}' is set again below; only the last counts", name, service.name));
               }
             }
           });
