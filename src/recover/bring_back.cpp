@@ -118,8 +118,14 @@ Result<std::size_t> move_all(const std::string& from, const std::string& to) {
 /// Until the real server takes commands: images run a first one for their own set-up, under their entrypoint's shell.
 Result<void> await_server(engine::Engine& engine, const backup::Driver& driver, backup::Target& target, const Deadline& deadline) {
   if (driver.kind() == "postgres") {
-    DM_CHECK(driver.await(engine, target, deadline));
-    return driver.examine(engine, target, deadline);
+    // An answer may still come from the image's first server, which is about to stop: asked again until the real one answers.
+    while (true) {
+      DM_CHECK(driver.await(engine, target, deadline));
+      const auto seen = driver.examine(engine, target, deadline);
+      if (seen || deadline.passed()) return seen;
+      if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    }
   }
   constexpr std::string_view kSettled = "read -r name </proc/1/comm; case $name in sh|bash|dash|ash|docker-entrypoi) exit 1;; esac";
   int good = 0;
