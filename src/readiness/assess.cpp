@@ -114,12 +114,6 @@ struct Also {
 };
 constexpr Also kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore", true}, {"R76", "drill.restore", true}, {"R74", "backup.offsite"}, {"R59", "drill.crash"}};
 
-bool exists(const wiring::Wiring& wiring, std::string_view service) {
-  for (ServiceId id = 0; id < wiring.product_of.size(); ++id)
-    if (wiring.service(id).name == service) return true;
-  return false;
-}
-
 /// What proofs say beyond the files: all of them verified, fresh and bound, or one that failed.
 void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) {
   if (out.state != State::configured && out.state != State::unknown) return;
@@ -133,7 +127,7 @@ void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) 
     const bool in_force = proof.control == kApplied && out.control->evidence == Evidence::applied && out.state == State::configured;
     if (!own && !in_force && (also == nullptr || also->proof != proof.control)) continue;
     // What was proven of a service that is gone says nothing any more.
-    if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && !exists(wiring, proof.subject)) continue;
+    if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && wiring.id_of(proof.subject) == wiring::kNone) continue;
     if (const auto why = state::why_void(proof, proofs.present.of(proof.subject), proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
       void_reason = why.empty() ? "it could not be verified" : why;
     } else if (proof.result == state::Outcome::failed) {

@@ -65,17 +65,11 @@ constinit const Rule admin_port_public{
             const bool socket = product != nullptr && product->kind == "socket-proxy";
             const bool admin = product != nullptr && product->kind == "admin";
             if (!socket && !admin && !is_admin_image(service.image.value)) return;
-            std::vector<Location> where;
-            std::string ports;
-            for (const auto& port : service.ports) {
-              if (!every_interface(port)) continue;
-              where.push_back(port.where);
-              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "(random)" : port.published);
-            }
-            if (where.empty()) return;
-            const auto size = where.size();
-            auto& finding = report.add_all(std::move(where), {id}, fmt::format("'{}' manages others and is open on every interface at port{} {}",
-                                                                                service.name, size == 1 ? "" : "s", ports));
+            auto open = published_to_all(service, "(random)");
+            if (open.where.empty()) return;
+            const auto size = open.where.size();
+            auto& finding = report.add_all(std::move(open.where), {id}, fmt::format("'{}' manages others and is open on every interface at port{} {}",
+                                                                                service.name, size == 1 ? "" : "s", open.list));
             if (socket) finding.severity = Severity::critical;  // no login at all before the engine
           });
         },

@@ -43,16 +43,10 @@ constinit const Rule datastore_port_public{
         [](const Input& input, Report& report) {
           for (const auto& store : input.wiring.datastores) {
             const auto& service = input.wiring.service(store.service);
-            std::vector<Location> where;
-            std::string ports;
-            for (const auto& port : service.ports) {
-              if (!every_interface(port)) continue;
-              where.push_back(port.where);
-              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "(random)" : port.published);
-            }
-            if (where.empty()) continue;
-            const auto size = where.size();
-            report.add_all(std::move(where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", ports));
+            auto open = published_to_all(service, "(random)");
+            if (open.where.empty()) continue;
+            const auto size = open.where.size();
+            report.add_all(std::move(open.where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", open.list));
           }
         },
 };

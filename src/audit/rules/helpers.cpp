@@ -55,6 +55,19 @@ std::vector<MissingEnvFile> missing_env_files(const Input& input) {
   return out;
 }
 
+void OpenPorts::add(const compose::Port& port, std::string_view random) {
+  where.push_back(port.where);
+  if (!list.empty()) list += ", ";
+  list += port.published.empty() ? random : std::string_view(port.published);
+}
+
+OpenPorts published_to_all(const compose::Service& service, std::string_view random) {
+  OpenPorts out;
+  for (const auto& port : service.ports)
+    if (every_interface(port)) out.add(port, random);
+  return out;
+}
+
 std::string quoted_names(const Input& input, const std::vector<ServiceId>& services) {
   constexpr std::size_t kMost = 3;
   std::string out;

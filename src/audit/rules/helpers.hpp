@@ -20,6 +20,14 @@ std::string join_names(const Input& input, const std::vector<ServiceId>& service
 std::string quoted_names(const Input& input, const std::vector<ServiceId>& services);
 /// Published on all of the host's addresses.
 bool every_interface(const compose::Port& port);
+/// Ports of a service that stand open: their places, and their numbers as "8080, 9090" with `random` for one that the engine chooses.
+struct OpenPorts {
+  std::vector<Location> where;
+  std::string list;
+  void add(const compose::Port& port, std::string_view random);
+};
+/// Those that are published on all of the host's addresses.
+OpenPorts published_to_all(const compose::Service& service, std::string_view random);
 /// An env file that Compose refuses to start without, and who names it where.
 struct MissingEnvFile {
   std::string path;

@@ -111,15 +111,9 @@ alerts.example.org {
         [](const Input& input, Report& report) {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (!asks_nobody(input, id)) return;
-            std::vector<Location> where;
-            std::string ports;
-            for (const auto& port : service.ports) {
-              if (!every_interface(port)) continue;
-              where.push_back(port.where);
-              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
-            }
-            if (!where.empty())
-              report.add_all(std::move(where), {id}, fmt::format("'{}' is open at port {}, and {} asks nobody who he is", service.name, ports, input.wiring.product_of[id]->name));
+            auto open = published_to_all(service, "a random one");
+            if (!open.where.empty())
+              report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at port {}, and {} asks nobody who he is", service.name, open.list, input.wiring.product_of[id]->name));
           });
           for (const auto& file : caddyfiles(input)) {
             const auto& edge = input.wiring.service(file.service);

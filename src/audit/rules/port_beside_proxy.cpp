@@ -81,16 +81,14 @@ forge.example.org {
             const auto found = routed.find(id);
             if (found == routed.end()) return;
             const auto& [targets, proxy] = found->second;
-            std::vector<Location> where;
-            std::string ports;
+            OpenPorts open;
             for (const auto& port : service.ports) {
               if (!every_interface(port) || port.protocol == "udp" || std::ranges::find(targets, port.target) == targets.end()) continue;
               if (port.published == "80" || port.published == "443") continue;  // it is an edge itself
-              where.push_back(port.where);
-              ports += fmt::format("{}{}", ports.empty() ? "" : ", ", port.published.empty() ? "a random one" : port.published);
+              open.add(port, "a random one");
             }
-            if (where.empty()) return;
-            report.add_all(std::move(where), {id}, fmt::format("'{}' is open at port {} beside the proxy that routes to it", service.name, ports),
+            if (open.where.empty()) return;
+            report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at port {} beside the proxy that routes to it", service.name, open.list),
                            proxy.empty() ? "a label routes to the same port" : fmt::format("'{}' routes to the same port", proxy));
           });
         },
