@@ -84,12 +84,11 @@ CheckItem disk(const CheckInput& input) {
   return item;
 }
 
-/// A stored proof that counts now, or why none does.
-/// The newest proof of a control that counts today; with `subject` only of that one. Else `why` says what is wrong with it.
-const state::Proof* counting(const CheckInput& input, std::string_view control, std::string& why, const std::string* subject = nullptr) {
+/// The newest proof of a control that counts today. Else `why` says what is wrong with it.
+const state::Proof* counting(const CheckInput& input, std::string_view control, std::string& why) {
   why = "never done";
   for (const auto& proof : input.proofs) {
-    if (proof.control != control || (subject != nullptr && proof.subject != *subject)) continue;
+    if (proof.control != control) continue;
     const auto trouble = proof.result == state::Outcome::verified ? state::why_void(proof, input.present.of(proof.subject), input.now) : std::string(to_string(proof.result));
     if (trouble.empty()) return &proof;
     why = trouble;
@@ -99,11 +98,8 @@ const state::Proof* counting(const CheckInput& input, std::string_view control, 
 
 CheckItem backup(const CheckInput& input) {
   CheckItem item{.id = "O34", .title = "backup and restore work", .prove = "datamancy backup run, datamancy backup verify, datamancy drill restore --all", .control = ""};
-  std::vector<std::string> stores;
-  for (const auto& store : input.wiring.datastores) {
-    const std::string name(input.wiring.service(store.service).name);
-    if (!store.ephemeral && input.services.contains(name) && std::ranges::find(stores, name) == stores.end()) stores.push_back(name);
-  }
+  auto stores = input.wiring.lasting_datastores();
+  std::erase_if(stores, [&](const std::string& name) { return !input.services.contains(name); });
   bool data = !stores.empty();
   for (const auto* service : chosen(input))
     for (const auto& mount : service->mounts) data = data || (mount.type == compose::Mount::Type::volume && !mount.read_only);
@@ -122,19 +118,12 @@ CheckItem backup(const CheckInput& input) {
   const auto failed = [&](std::string_view control) {
     return std::ranges::any_of(input.proofs, [&](const auto& p) { return p.control == control && p.result == state::Outcome::failed; });
   };
-  // Each datastore has to come back: one that does says nothing about the next. R73 is about all of them.
-  std::size_t back = 0;
-  std::string no_whole;
-  const bool whole = counting(input, "R73", no_whole) != nullptr;
-  for (const auto& name : stores) {
-    std::string why;
-    if (whole || counting(input, "drill.restore", why, &name) != nullptr) ++back;
-    else item.details.push_back(fmt::format("{}: restore {}", name, why));
-  }
-  if (saved != nullptr && restored != nullptr && back == stores.size()) item.answer = Answer::pass;
+  const auto back = state::came_back(input.proofs, stores, input.present, input.now);
+  for (const auto& [name, why] : back.lacking) item.details.push_back(fmt::format("{}: restore {}", name, why));
+  if (saved != nullptr && restored != nullptr && back.lacking.empty()) item.answer = Answer::pass;
   else if (failed("R72") || failed("backup.verify") || failed("R73") || failed("drill.restore")) item.answer = Answer::fail;
   item.evidence = fmt::format("backup: {}; restore: {}", saved != nullptr ? saved->evidence : no_backup, restored != nullptr ? restored->evidence : no_restore);
-  if (!stores.empty()) item.evidence += fmt::format("; {} of {} datastores proven to come back", back, stores.size());
+  if (!stores.empty()) item.evidence += fmt::format("; {} of {} datastores proven to come back", back.proven.size(), stores.size());
   return item;
 }
 

@@ -107,29 +107,33 @@ void judge(Assessment& out, const Stack& stack) {
 /// The rule that looks for backups in the files.
 constexpr std::string_view kCoverage = "DM0403";
 
-/// Proofs of other modules that are about the same thing. `each`: one for every datastore, or the control is not proven.
+/// Proofs of other modules that are about the same thing; where a control has two, either of them will do. `each`: one for every
+/// datastore, or the control is not proven.
 struct Also {
   std::string_view control, proof;
   bool each = false;
 };
-constexpr Also kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore", true}, {"R76", "drill.restore", true}, {"R74", "backup.offsite"}, {"R59", "drill.crash"}};
+constexpr Also kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore", true}, {"R76", "drill.restore", true}, {"R76", "drill.stack"}, {"R74", "backup.offsite"}, {"R59", "drill.crash"}};
 
-/// What proofs say beyond the files: all of them verified, fresh and bound, or one that failed.
+/// What proofs say beyond the files: all of one kind verified, fresh and bound, or one that failed.
 void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) {
   if (out.state != State::configured && out.state != State::unknown) return;
-  const auto* also = std::ranges::find(kAlso, out.control->id, &Also::control);
-  if (also == std::end(kAlso)) also = nullptr;
-  const state::Proof* good = nullptr;
-  std::set<std::string_view> proven;
-  std::string void_reason;
+  struct Support {
+    bool each = false;
+    const state::Proof* good = nullptr;
+    std::string void_reason{};
+  };
+  std::vector<std::pair<std::string_view, Support>> kinds{{out.control->id, {}}};
+  if (out.control->evidence == Evidence::applied && out.state == State::configured) kinds.push_back({kApplied, {}});
+  for (const auto& also : kAlso)
+    if (also.control == out.control->id) kinds.push_back({also.proof, {.each = also.each}});
   for (const auto& proof : proofs.newest) {
-    const bool own = proof.control == out.control->id;
-    const bool in_force = proof.control == kApplied && out.control->evidence == Evidence::applied && out.state == State::configured;
-    if (!own && !in_force && (also == nullptr || also->proof != proof.control)) continue;
+    const auto kind = std::ranges::find(kinds, proof.control, &std::pair<std::string_view, Support>::first);
+    if (kind == kinds.end()) continue;
     // What was proven of a service that is gone says nothing any more.
     if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && wiring.id_of(proof.subject) == wiring::kNone) continue;
     if (const auto why = state::why_void(proof, proofs.present.of(proof.subject), proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
-      void_reason = why.empty() ? "it could not be verified" : why;
+      kind->second.void_reason = why.empty() ? "it could not be verified" : why;
     } else if (proof.result == state::Outcome::failed) {
       out.state = State::failing;
       out.earned = 0;
@@ -137,25 +141,29 @@ void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) 
       out.reason = fmt::format("{} failed on the running stack: {}", proof.command, proof.evidence);
       return;
     } else {
-      good = &proof;
-      if (!own) proven.insert(proof.subject);
+      kind->second.good = &proof;
     }
   }
-  std::vector<std::string_view> lacking;
-  if (good != nullptr && also != nullptr && also->each)
-    for (const auto& store : wiring.datastores) {
-      const auto& name = wiring.service(store.service).name;
-      if (!store.ephemeral && !proven.contains(name) && std::ranges::find(lacking, name) == lacking.end()) lacking.push_back(name);
+  std::string why_not;
+  for (const auto& [name, support] : kinds) {
+    if (!support.void_reason.empty()) {
+      why_not = fmt::format("{}; a proof is on record, but {}", out.reason, support.void_reason);
+      continue;
     }
-  if (good != nullptr && void_reason.empty() && lacking.empty()) {
+    if (support.good == nullptr) continue;
+    const auto back = support.each ? state::came_back(proofs.newest, wiring.lasting_datastores(), proofs.present, proofs.now) : state::CameBack{};
+    if (!back.lacking.empty()) {
+      std::vector<std::string_view> lacking;
+      for (const auto& [store, why] : back.lacking) lacking.push_back(store);
+      why_not = fmt::format("proven for {}, not for {}", back.proven.empty() ? support.good->subject : fmt::format("{}", fmt::join(back.proven, ", ")), fmt::join(lacking, ", "));
+      continue;
+    }
     out.state = State::proven;
     out.earned = out.control->weight;
-    out.reason = fmt::format("proven by {}: {}", good->command, good->evidence);
-  } else if (!void_reason.empty()) {
-    out.reason += fmt::format("; a proof is on record, but {}", void_reason);
-  } else if (!lacking.empty()) {
-    out.reason = fmt::format("proven for {}, not for {}", fmt::join(proven, ", "), fmt::join(lacking, ", "));
+    out.reason = fmt::format("proven by {}: {}", support.good->command, support.good->evidence);
+    return;
   }
+  if (!why_not.empty()) out.reason = why_not;
 }
 
 /// Services whose data came back equal in a drill that still counts: their database, or each volume that they write to.

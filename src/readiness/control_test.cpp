@@ -147,6 +147,20 @@ TEST(Readiness, a_restore_is_proven_only_when_every_datastore_came_back) {
   EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::failing);
 }
 
+TEST(Readiness, a_drill_of_the_whole_stack_measures_recovery) {
+  Bench bench("services:\n  db: {image: 'postgres:16', volumes: ['pg:/var/lib/postgresql/data']}\nvolumes: {pg: }\n");
+  Proofs proofs;
+  proofs.now = 1000;
+  proofs.newest = {{.control = "drill.stack", .subject = "", .result = state::Outcome::verified, .evidence = "run 1: back in 40 s", .made = 900, .expires = 2000, .binding = {}, .command = "datamancy drill stack"}};
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R76")->state, State::proven);
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R73")->state, State::unknown) << "a datastore may have come since";
+  proofs.newest[0].result = state::Outcome::failed;
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R76")->state, State::failing);
+  proofs.newest[0].result = state::Outcome::verified;
+  proofs.newest[0].expires = 950;
+  EXPECT_EQ(readiness::assess(bench.input(), bench.findings, &proofs).find("R76")->state, State::unknown);
+}
+
 TEST(Readiness, what_came_back_in_a_drill_is_covered_whatever_the_files_show) {
   Bench bench("services:\n  db: {image: 'postgres:16', volumes: ['pg:/var/lib/postgresql/data']}\n  wiki: {image: example/wiki:1, volumes: ['pages:/data']}\n"
               "volumes: {pg: {name: x_pg}, pages: {name: x_pages}}\n");

@@ -69,4 +69,21 @@ std::string why_void(const Proof& proof, const Binding& present, std::int64_t no
   return "";
 }
 
+CameBack came_back(const std::vector<Proof>& proofs, const std::vector<std::string>& stores, const Present& present, std::int64_t now) {
+  const auto trouble = [&](const Proof& proof) { return proof.result == Outcome::verified ? why_void(proof, present.of(proof.subject), now) : std::string(to_string(proof.result)); };
+  bool all = false;
+  std::map<std::string_view, std::string> drilled;
+  for (const auto& proof : proofs) {
+    if (proof.control == "R73") all = all || trouble(proof).empty();
+    if (proof.control == "drill.restore") drilled[proof.subject] = trouble(proof);
+  }
+  CameBack out;
+  for (const auto& store : stores) {
+    const auto found = drilled.find(store);
+    if (all || (found != drilled.end() && found->second.empty())) out.proven.push_back(store);
+    else out.lacking.emplace_back(store, found == drilled.end() ? "never done" : found->second);
+  }
+  return out;
+}
+
 }  // namespace dm::state

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "state/db.hpp"
@@ -53,5 +54,13 @@ std::optional<Proof> newest_proof(Db& db, std::string_view control, std::string_
 
 /// Why `proof` does not count at `now` with the present `binding`: "" = it counts. Fields that either side leaves empty do not void it.
 std::string why_void(const Proof& proof, const Binding& present, std::int64_t now);
+
+/// Which datastores came back equal in a restore drill that counts at `now`.
+struct CameBack {
+  std::vector<std::string> proven{};
+  std::vector<std::pair<std::string, std::string>> lacking{};  ///< and why: "never done", "failed", "expired" ...
+};
+/// One that came back says nothing about the next; only a proof of R73 stands for all. `proofs`: the newest of each.
+CameBack came_back(const std::vector<Proof>& proofs, const std::vector<std::string>& stores, const Present& present, std::int64_t now);
 
 }  // namespace dm::state

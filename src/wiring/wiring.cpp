@@ -1,5 +1,7 @@
 #include "wiring/wiring.hpp"
 
+#include <algorithm>
+
 #include "wiring/steps.hpp"
 
 namespace dm::wiring {
@@ -26,6 +28,15 @@ const Service& Wiring::service(ServiceId id) const { return project->services.at
 ServiceId Wiring::id_of(std::string_view name) const {
   const auto found = project->service_index.find(name);
   return found != project->service_index.end() ? static_cast<ServiceId>(found->second) : kNone;
+}
+
+std::vector<std::string> Wiring::lasting_datastores() const {
+  std::vector<std::string> out;
+  for (const auto& store : datastores) {
+    std::string name(service(store.service).name);
+    if (!store.ephemeral && std::ranges::find(out, name) == out.end()) out.push_back(std::move(name));
+  }
+  return out;
 }
 
 std::vector<std::string_view> Wiring::common_networks(ServiceId a, ServiceId b) const {

@@ -139,6 +139,8 @@ struct Wiring {
   /// Everything that fails when `id` fails, transitively; without itself.
   std::vector<ServiceId> blast_radius(ServiceId id) const;
   const Datastore* datastore(ServiceId id) const;
+  /// Services whose datastore is to outlive its container, each once.
+  std::vector<std::string> lasting_datastores() const;
   /// Known to listen on `port`: yes, no (the product's ports are known and it is none of them), or unknown.
   std::optional<bool> listens(ServiceId id, std::uint16_t port) const;
 };
