@@ -97,7 +97,10 @@ Result<Inspected> inspect(const Source& in) {
   out.outcome = print ? Outcome::verified : module ? Outcome::could_not_verify : Outcome::failed;
   if (print) {
     out.detail = fmt::format("whole: {} rows in {} parts{}{}", print->rows(), print->parts.size(), print->producer.empty() ? "" : ", written by ", print->producer);
-    if (out.kind == "LDIF") out.detail += "; LDIF has no end mark: entries that are missing at its end cannot be noticed";
+    if (out.kind == "LDIF" && print->producer.empty()) {
+      out.outcome = Outcome::could_not_verify;
+      out.detail = fmt::format("every entry is whole ({}), but LDIF has no end mark: entries that are missing at its end cannot be noticed", print->rows());
+    }
     out.fingerprint = *std::move(print);
   } else {
     out.detail = print.error().message;

@@ -26,7 +26,11 @@ Result<void> LdifStream::end_entry() {
 Result<void> LdifStream::line(std::string_view text) {
   if (text.ends_with('\r')) text.remove_suffix(1);
   if (text.empty()) return end_entry();
-  if (text.starts_with('#')) return {};
+  if (text.starts_with('#')) {
+    ended_ = lines_.empty() && text == kLdifEnd;
+    return {};
+  }
+  ended_ = false;
   size_ += text.size();
   if (size_ > (64U << 20U)) return fail(Errc::corrupt, "an entry is larger than 64 MiB");
   if (text.starts_with(' ')) {
@@ -66,6 +70,7 @@ Result<Fingerprint> LdifStream::finish() {
   Fingerprint out;
   out.format = "ldif";
   part_.name = "entries";
+  if (ended_) out.producer = "slapcat, datamancy";
   if (part_.rows > 0) out.parts.push_back(part_);
   return out;
 }

@@ -5,9 +5,13 @@
 
 namespace dm::backup {
 
+/// Written behind the last entry once slapcat has ended well.
+constexpr std::string_view kLdifEnd = "# end of the dump, written by datamancy";
+
 /// One part "entries", a row per entry: the order of entries and of the attributes in one does not matter, lines may be wrapped.
-/// LDIF has no end mark: that all entries came is known from the program's exit code and, later, from the count. Errors: `corrupt`
-/// where the text ends inside an entry or is no LDIF. Holds one entry (at most 64 MiB).
+/// LDIF has no end mark. Ours ends in a comment, `kLdifEnd`: the fingerprint's producer says so. Of one without it nobody can tell
+/// whether the last entries are missing. Errors: `corrupt` where the text ends inside an entry or is no LDIF. Holds one entry (at
+/// most 64 MiB).
 class LdifStream final : public DumpReader {
  public:
   Result<void> take(std::string_view bytes) override;
@@ -20,7 +24,7 @@ class LdifStream final : public DumpReader {
   std::vector<std::string> lines_;     ///< of the entry in hand
   std::uint64_t size_ = 0;
   Part part_{};
-  bool version_ = false;
+  bool ended_ = false;                 ///< the end mark was seen, and nothing behind it
 };
 
 }  // namespace dm::backup

@@ -70,7 +70,8 @@ struct PgDumpStream::State {
   std::size_t matched = 0;   // bytes of the tag seen at the end of what was read
   bool backslash = false;
   bool cut = false;          // the statement's head is not all of it
-  std::string line;          // a comment, at most 200 bytes
+  std::string line;          // a comment or a line of psql, at most 200 bytes
+  std::string restricted;    // the token of a \restrict that is still in force
   // COPY
   Part* table = nullptr;
   Hasher row;
@@ -92,6 +93,7 @@ struct PgDumpStream::State {
     length += bytes.size();
   }
   void comment();
+  void meta();
   void statement();
   std::string_view copy(std::string_view bytes);
   std::string_view sql(std::string_view bytes);
@@ -111,6 +113,14 @@ void PgDumpStream::State::comment() {
   const auto word = [](std::string_view rest) { return rest.substr(0, std::min(rest.find(' '), rest.size())); };
   if (text.starts_with(kServer)) out.producer = fmt::format("PostgreSQL {}", word(text.substr(kServer.size())));
   if (text.starts_with(kProgram)) out.producer += fmt::format(", pg_dump {}", word(text.substr(kProgram.size())));
+}
+
+/// Programs of 2025-08 and later lock psql with a token at the beginning, and open it behind the end mark.
+void PgDumpStream::State::meta() {
+  while (line.ends_with('\r')) line.pop_back();
+  constexpr std::string_view kLock = "\\restrict ", kOpen = "\\unrestrict ";
+  if (line.starts_with(kLock)) restricted = line.substr(kLock.size());
+  else if (line.starts_with(kOpen) && line.substr(kOpen.size()) == restricted) restricted.clear();
 }
 
 /// A statement ended, with its semicolon.
@@ -191,6 +201,7 @@ std::string_view PgDumpStream::State::sql(std::string_view bytes) {
           ++at;
         } else if (c == '\\') {
           mode = Mode::meta;
+          line.clear();
         } else {
           mode = Mode::statement;
           kept = at;
@@ -209,6 +220,7 @@ std::string_view PgDumpStream::State::sql(std::string_view bytes) {
         at = end == std::string_view::npos ? bytes.size() : end + 1;
         if (end == std::string_view::npos) break;
         if (mode == Mode::comment) comment();
+        else meta();
         line.clear();
         mode = Mode::between;
         break;
@@ -322,10 +334,12 @@ Result<void> PgDumpStream::take(std::string_view bytes) {
 Result<Fingerprint> PgDumpStream::finish() {
   State& state = *state_;
   if (state.mode == Mode::comment) state.comment();  // the last line has no end
+  if (state.mode == Mode::meta) state.meta();
   if (state.mode == Mode::copy || state.mode == Mode::copy_line) return fail(Errc::corrupt, fmt::format("the dump ends inside the rows of {}", state.table->name));
   if (in_statement(state.mode)) return fail(Errc::corrupt, "the dump ends inside a statement");
   if (!state.begun) return fail(Errc::corrupt, "this is no plain dump of pg_dump: its first line is missing");
   if (!state.complete) return fail(Errc::corrupt, "the dump is cut off: its last line, 'PostgreSQL database dump complete', is missing");
+  if (!state.restricted.empty()) return fail(Errc::corrupt, "the dump is cut off: it begins with \\restrict, and its last line, \\unrestrict, is missing");
   state.out.parts = state.parts.take();
   return std::move(state.out);
 }

@@ -119,14 +119,17 @@ TEST(PgDumpStream, gives_the_same_for_any_cut_into_pieces) {
 }
 
 TEST(PgDumpStream, takes_no_dump_that_is_cut_anywhere) {
-  const auto end = kDump.find("dump complete");
-  for (std::size_t size = 0; size < end + 13; ++size) EXPECT_FALSE(read(std::string_view(kDump).substr(0, size))) << size;
+  const auto end = kDump.rfind("1fK0sXc") + 7;  // behind it are two ends of lines
+  for (std::size_t size = 0; size < end; ++size) EXPECT_FALSE(read(std::string_view(kDump).substr(0, size))) << size;
+  EXPECT_TRUE(read(std::string_view(kDump).substr(0, end)));
   EXPECT_THAT(read(kDump.substr(0, kDump.find("3\tsecond"))).error().message, HasSubstr("inside the rows of public.orders"));
+  EXPECT_THAT(read(kDump.substr(0, end - 1)).error().message, HasSubstr("unrestrict"));
 }
 
 TEST(PgDumpStream, does_not_mind_the_order_of_rows_comments_and_tokens) {
   auto other = replaced(kDump, "1\tfirst\n2\t\\\\.\n", "2\t\\\\.\n1\tfirst\n");
   other = replaced(other, "\\restrict 1fK0sXc\n\n-- Dumped", "\\restrict other\n-- A note\n-- Dumped");
+  other = replaced(other, "\\unrestrict 1fK0sXc", "\\unrestrict other");
   EXPECT_THAT(differences(*read(kDump), *read(other), Compare::everything), ElementsAre());
 }
 

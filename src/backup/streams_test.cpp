@@ -148,6 +148,18 @@ TEST(LdifStream, minds_neither_wrapping_nor_order) {
   EXPECT_FALSE(read<LdifStream>("hello\n\n"));
 }
 
+TEST(LdifStream, only_our_end_mark_makes_it_whole) {
+  const auto judge = [](std::string text) {
+    bool given = false;
+    return inspect([&]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : text; })->outcome;
+  };
+  const std::string dump = "dn: dc=x\ncn: a\n\ndn: uid=a,dc=x\nuid: a\n\n" + std::string(kLdifEnd) + "\n";
+  EXPECT_EQ(judge(dump), Outcome::verified);
+  for (std::size_t size = 0; size + 1 < dump.size(); ++size) EXPECT_NE(judge(dump.substr(0, size)), Outcome::verified) << size;
+  EXPECT_EQ(judge(dump.substr(0, dump.find('#'))), Outcome::could_not_verify);
+  EXPECT_NE(judge(dump + "dn: uid=b,dc=x\nuid: b\n\n"), Outcome::verified) << "something was put behind it";
+}
+
 TEST(Tree, comes_back_equal_with_links_holes_attributes_and_times) {
   namespace fs = std::filesystem;
   std::string base = testing::TempDir() + "tree-XXXXXX";

@@ -91,7 +91,7 @@ class Openldap final : public Driver {
     if (target.facts.contains("stand_in")) inside.env = {"DATAMANCY_SLAPD_D=" + folder(target)};
     inside.out = out;
     DM_CHECK(run_inside(engine, target.container, std::move(inside), deadline));
-    return {};
+    return out(fmt::format("{}\n", kLdifEnd));
   }
 
   std::unique_ptr<DumpReader> reader(const Item&) const override { return std::make_unique<LdifStream>(); }
