@@ -111,20 +111,29 @@ class Ahead {
   /// The reader has ended by itself: it failed.
   bool over() const { return over_; }
 
-  /// As `stream_between`, once.
+  /// As `stream_between`, once, up to where the reader has been told the end: it may still be busy with it.
+  template <class Produce, class Approve>
+  void feed(Produce&& produce, Approve&& approve) {
+    produced_ = produce(Sink([this](std::string_view bytes) { return pipe_.push(bytes); }));
+    if (produced_) produced_ = approve();
+    if (produced_) pipe_.finish();
+    else pipe_.fail_with(produced_.error());
+  }
+  /// Waits for the reader's answer to what it was fed.
+  Given answer() {
+    thread_.join();
+    if (!produced_ && (*given_ || produced_.error().message != kNobodyReads)) return fail(produced_.error());
+    return *std::move(given_);
+  }
   template <class Produce, class Approve>
   Given stream(Produce&& produce, Approve&& approve) {
-    Result<void> produced = produce(Sink([this](std::string_view bytes) { return pipe_.push(bytes); }));
-    if (produced) produced = approve();
-    if (produced) pipe_.finish();
-    else pipe_.fail_with(produced.error());
-    thread_.join();
-    if (!produced && (*given_ || produced.error().message != kNobodyReads)) return fail(produced.error());
-    return *std::move(given_);
+    feed(produce, approve);
+    return answer();
   }
 
  private:
   Pipe pipe_;
+  Result<void> produced_;
   std::optional<Given> given_;
   std::atomic<bool> over_{false};
   std::thread thread_;  // last: it uses the others

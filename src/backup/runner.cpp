@@ -4,32 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
-#include <random>
+#include <deque>
+#include <optional>
 #include <set>
 
-#include "backup/pipe.hpp"
+#include "backup/places.hpp"
 
 namespace dm::backup {
 namespace {
-
-std::string new_run_id(std::int64_t now) {
-  std::random_device random;
-  const std::time_t seconds = now;
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}Z-{:08x}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, random());
-}
-
-/// A part of a path in the repository: no slash, nothing odd.
-std::string path_part(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '%';
-    out += plain ? c : '_';
-  }
-  return out == "." || out == ".." ? "_" : out;
-}
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
@@ -45,18 +27,12 @@ struct Meter {
   }
 };
 
-/// A place in the repository that takes a stream as soon as there is one: opening a repository costs most of a second of CPU, which
-/// passes while the stream before it is under way.
-using Ready = Ahead<Result<Stored>>;
-std::unique_ptr<Ready> ready(Repository& repository, StoreRequest request, const Deadline& deadline) {
-  return std::make_unique<Ready>([&repository, request = std::move(request), &deadline](const Source& in) { return repository.store(request, in, deadline); });
-}
-
 class Run {
  public:
-  Run(engine::Engine& engine, Repository& repository, const RunOptions& options, Manifest& manifest) : engine_(engine), repository_(repository), options_(options), manifest_(manifest) {}
+  Run(engine::Engine& engine, Places& places, const RunOptions& options, Manifest& manifest) : engine_(engine), places_(places), options_(options), manifest_(manifest) {}
 
-  Result<void> subject(const Subject& subject, const Deadline& deadline) {
+  /// `before_last` is called before the last stream of the subject begins.
+  Result<void> subject(const Subject& subject, const std::function<void()>& before_last, const Deadline& deadline) {
     const auto* driver = driver_of(subject.target.kind);
     Target target = subject.target;
     Saved blank;
@@ -65,47 +41,63 @@ class Run {
     blank.target = target;
     blank.config_hash = subject.config_hash;
     blank.at = unix_now();
-    const auto give_up = [&](const Error& error) {
+    const auto give_up = [&](const Error& error) -> Result<void> {
+      if (deadline.stopped()) return fail(error);
+      DM_CHECK(settle(0));
       blank.outcome = Outcome::failed;
       blank.trouble = error.describe();
       blank.target.container.clear();
       manifest_.saved.push_back(blank);
+      return {};
     };
-    if (driver == nullptr) {
-      give_up({Errc::unsupported, fmt::format("no driver for {}", subject.target.kind), {}});
-      return {};
-    }
-    if (subject.what == Subject::What::datastore && !subject.running) {
-      give_up({Errc::conflict, fmt::format("service '{}' does not run, so it cannot be asked for a dump", subject.id), {}});
-      return {};
-    }
-    if (auto examined = driver->examine(engine_, target, deadline); !examined) {
-      if (deadline.stopped()) return examined;
-      give_up(examined.error());
-      return {};
-    }
+    if (driver == nullptr) return give_up({Errc::unsupported, fmt::format("no driver for {}", subject.target.kind), {}});
+    if (subject.what == Subject::What::datastore && !subject.running) return give_up({Errc::conflict, fmt::format("service '{}' does not run, so it cannot be asked for a dump", subject.id), {}});
+    if (auto examined = driver->examine(engine_, target, deadline); !examined) return give_up(examined.error());
     auto items = driver->items(engine_, target, deadline);
-    if (!items) {
-      if (deadline.stopped()) return fail(items.error());
-      give_up(items.error());
-      return {};
-    }
-    std::unique_ptr<Ready> next;
+    if (!items) return give_up(items.error());
+    std::vector<std::string> files;
+    for (const auto& item : *items) files.push_back(item.file);
+    places_.only(subject.id, files);
     for (std::size_t i = 0; i < items->size(); ++i) {
       const auto& item = (*items)[i];
-      Saved saved = blank;
-      saved.item = item.name;
-      saved.target = target;
-      saved.target.container.clear();
-      saved.notes = item.notes;
-      saved.path = path_of(subject.id, item);
-      auto here = next ? std::move(next) : ready(repository_, request(subject.id, item), deadline);
-      if (i + 1 < items->size()) next = ready(repository_, request(subject.id, (*items)[i + 1]), deadline);
-      if (auto done = save(*driver, target, item, saved, *here, deadline); !done) {
-        if (deadline.stopped()) return done;
-        saved.outcome = Outcome::failed;
-        saved.trouble = done.error().describe();
-        saved.snapshot.clear();
+      Under one{.saved = blank};
+      one.saved.item = item.name;
+      one.saved.target = target;
+      one.saved.target.container.clear();
+      one.saved.notes = item.notes;
+      one.saved.path = places_.path(subject.id, item.file);
+      one.place = places_.take(subject.id, item.file);
+      if (i + 1 < items->size()) places_.prepare(subject.id, files[i + 1]);
+      else before_last();
+      feed(*driver, target, item, one, deadline);
+      under_way_.push_back(std::move(one));
+      if (deadline.stopped()) {
+        DM_CHECK(settle(0));
+        return fail(Errc::conflict, "interrupted");
+      }
+      DM_CHECK(settle(1));
+    }
+    return {};
+  }
+
+  /// Waits for the repository's answers until only `left` streams are without one.
+  Result<void> settle(std::size_t left) {
+    while (under_way_.size() > left) {
+      Under one = std::move(under_way_.front());
+      under_way_.pop_front();
+      auto stored = one.place->answer();
+      // A repository that does not open is trouble with the whole: nobody wants to wait for the rest.
+      if (!stored && one.fed && (stored.error().code == Errc::denied || stored.error().code == Errc::conflict || stored.error().code == Errc::not_found)) return fail(std::move(stored).error());
+      auto& saved = one.saved;
+      saved.seconds = since(one.begin);
+      if (stored && stored->bytes != saved.bytes) stored = fail(Errc::corrupt, fmt::format("{} bytes were sent, the repository says that it read {}", saved.bytes, stored->bytes));
+      saved.outcome = stored ? Outcome::verified : Outcome::failed;
+      if (stored) {
+        saved.snapshot = stored->id;
+        saved.added = stored->added;
+        tell(saved, since(one.begin), true);
+      } else {
+        saved.trouble = stored.error().describe();
       }
       manifest_.saved.push_back(std::move(saved));
     }
@@ -113,57 +105,62 @@ class Run {
   }
 
  private:
-  std::string path_of(const std::string& subject, const Item& item) const { return fmt::format("/{}/{}/{}", path_part(manifest_.project), path_part(subject), path_part(item.file)); }
-  StoreRequest request(const std::string& subject, const Item& item) const {
-    return {.host = manifest_.project, .path = path_of(subject, item), .tags = {"run=" + manifest_.run, "subject=" + path_part(subject)}};
-  }
+  /// A stream that the repository has been told the end of.
+  struct Under {
+    Saved saved{};
+    std::unique_ptr<Place> place{};
+    Clock::time_point begin = Clock::now();
+    bool fed = false;  ///< whole, as far as we can tell: what fails from here on is the repository
+  };
 
-  Result<void> save(const Driver& driver, const Target& target, const Item& item, Saved& saved, Ready& place, const Deadline& deadline) {
-    const auto begin = Clock::now();
+  void feed(const Driver& driver, const Target& target, const Item& item, Under& one, const Deadline& deadline) {
+    one.begin = Clock::now();
+    auto& saved = one.saved;
     saved.at = unix_now();
     const auto reader = driver.reader(item);
     Meter meter{*reader};
-    auto told = begin;
-    const auto what = fmt::format("{}/{}", saved.subject, item.name);
-    std::uint64_t expected = 0;
-    if (options_.previous != nullptr)
-      for (const auto& old : options_.previous->saved)
-        if (old.subject == saved.subject && old.item == item.name) expected = old.bytes;
-    const auto tell = [&](bool done) {
-      if (options_.progress) options_.progress({what, meter.bytes, expected, since(begin), done});
-    };
-    auto stored = place.stream(
+    auto told = one.begin;
+    one.place->feed(
         [&](const Sink& out) {
-          return driver.dump(engine_, target, item, [&](std::string_view piece) -> Result<void> {
+          auto pushed = Result<void>();
+          auto dumped = driver.dump(engine_, target, item, [&](std::string_view piece) -> Result<void> {
             DM_CHECK(meter.take(piece));
             if (Clock::now() - told > std::chrono::milliseconds(200)) {
               told = Clock::now();
-              tell(false);
+              saved.bytes = meter.bytes;
+              tell(saved, since(one.begin), false);
             }
-            return out(piece);
+            pushed = out(piece);
+            return pushed;
           }, saved.notes, deadline);
+          one.fed = dumped || !pushed;
+          return dumped || pushed ? std::move(dumped) : std::move(pushed);
         },
         // Before the repository learns that the stream has ended: is it whole?
         [&]() -> Result<void> {
+          one.fed = false;
           DM_TRY(saved.fingerprint, reader->finish());
+          one.fed = true;
           return {};
         });
-    saved.seconds = since(begin);
     saved.bytes = meter.bytes;
-    if (!stored) return fail(std::move(stored).error());
     saved.checksum = meter.hash.take().hex();
-    saved.snapshot = stored->id;
-    saved.added = stored->added;
-    tell(true);
-    if (stored->bytes != meter.bytes) return fail(Errc::corrupt, fmt::format("{} bytes were sent, the repository says that it read {}", meter.bytes, stored->bytes));
-    saved.outcome = Outcome::verified;
-    return {};
+  }
+
+  void tell(const Saved& saved, double seconds, bool done) const {
+    if (!options_.progress) return;
+    std::uint64_t expected = 0;
+    if (options_.previous != nullptr)
+      for (const auto& old : options_.previous->saved)
+        if (old.subject == saved.subject && old.item == saved.item) expected = old.bytes;
+    options_.progress({fmt::format("{}/{}", saved.subject, saved.item), saved.bytes, expected, seconds, done});
   }
 
   engine::Engine& engine_;
-  Repository& repository_;
+  Places& places_;
   const RunOptions& options_;
   Manifest& manifest_;
+  std::deque<Under> under_way_;
 };
 
 bool chosen(const RunOptions& options, const Subject& subject) {
@@ -180,31 +177,32 @@ std::int64_t unix_now() { return std::chrono::duration_cast<std::chrono::seconds
 Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, Repository& repository, const RunOptions& options, const Deadline& deadline) {
   Manifest manifest;
   DM_TRY(const auto program, repository.program(deadline));
+  std::optional<Places> own;
+  Places& places = options.places != nullptr ? *options.places : own.emplace(repository, inventory.project, deadline);
   manifest.tool = fmt::format("{}, {}", options.tool, program);
   manifest.project = inventory.project;
   manifest.engine = inventory.engine_id;
-  manifest.started = unix_now();
+  manifest.started = places.started();
   manifest.partial = !options.only.empty();
   manifest.stack = options.stack;
-  manifest.run = new_run_id(manifest.started);
+  manifest.run = places.run();
   for (const auto& skipped : inventory.skipped)
     if (skipped.finding) manifest.uncovered.push_back(fmt::format("{}: {}", skipped.id, skipped.reason));
   for (const auto& only : options.only)
     if (std::ranges::none_of(inventory.subjects, [&](const Subject& subject) { RunOptions one; one.only = {only}; return chosen(one, subject); }))
       return fail(Errc::not_found, fmt::format("nothing to save is called '{}'; 'datamancy backup coverage' lists what there is", only));
-  const StoreRequest request{.host = manifest.project, .path = manifest_path(manifest.project), .tags = {"run=" + manifest.run, "manifest"}};
-  auto last = ready(repository, request, deadline);
-  Run run(engine, repository, options, manifest);
-  const auto nothing_left = [] { return Result<void>(); };
-  for (const auto& subject : inventory.subjects) {
-    if (!chosen(options, subject)) continue;
-    // A repository that does not open is trouble with the whole: nobody wants to wait for the rest.
-    if (last->over()) DM_CHECK(last->stream([](const Sink&) { return Result<void>(fail(Errc::conflict, std::string(kNobodyReads))); }, nothing_left));
-    DM_CHECK(run.subject(subject, deadline));
-  }
+  std::vector<const Subject*> subjects;
+  for (const auto& subject : inventory.subjects)
+    if (chosen(options, subject)) subjects.push_back(&subject);
+  std::unique_ptr<Place> last;
+  Run run(engine, places, options, manifest);
+  for (const auto* subject : subjects)
+    DM_CHECK(run.subject(*subject, [&] { if (subject == subjects.back()) last = places.manifest(); }, deadline));
+  DM_CHECK(run.settle(0));
+  if (!last) last = places.manifest();
   manifest.finished = unix_now();
   const auto text = manifest.json();
-  DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts", last->stream([&](const Sink& out) { return out(text); }, nothing_left)));
+  DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts", last->stream([&](const Sink& out) { return out(text); }, [] { return Result<void>(); })));
   if (stored.bytes != text.size()) return fail(Errc::corrupt, "the manifest was not stored whole: nothing of this run counts");
   return manifest;
 }

@@ -10,6 +10,8 @@
 
 namespace dm::backup {
 
+class Places;
+
 /// Called as work goes on, from the thread that works.
 struct Progress {
   std::string what{};          ///< "db/shop"
@@ -26,6 +28,7 @@ struct RunOptions {
   OnProgress progress{};
   std::string tool{"datamancy 0.1.0"};
   StackRecord stack{};                 ///< for the manifest of a whole run
+  Places* places = nullptr;            ///< opened beforehand; null = they are opened as they are needed
 };
 
 /// Saves every subject and writes the manifest. A trouble with one item is in its `Saved`, and the others go on; what is returned as

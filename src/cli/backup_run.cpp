@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "backup/places.hpp"
 #include "base/json.hpp"
 #include "cli/backup.hpp"
 #include "cli/judge.hpp"
@@ -61,17 +62,21 @@ int backup_run(Args& args) {
   }
   const auto lock = state::lock_store(session.store, "backup run", session.within(std::chrono::seconds(10)));
   if (!lock) return complain(lock.error());
-  const auto inventory = session.inventory();
-  if (!inventory) return complain(inventory.error());
   std::optional<backup::Manifest> previous;
   const auto record = state::newest_backup(*session.db, session.repository->location().name);
   if (record)
     if (auto parsed = backup::Manifest::parse(record->manifest)) previous = *std::move(parsed);
   options.previous = previous ? &*previous : nullptr;
+  const auto limit = session.within(std::chrono::hours(24));
+  backup::Places places(*session.repository, session.project, limit);
+  options.places = &places;
+  if (previous && options.only.empty()) places.expect(*previous);
+  const auto inventory = session.inventory();
+  if (!inventory) return complain(inventory.error());
   options.progress = progress_of(session);
   options.stack = session.record;
   const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup run", .subject = session.project, .action = "save into " + session.repository->location().name});
-  auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, session.within(std::chrono::hours(24)));
+  auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, limit);
   if (!run) {
     state::finish(*session.db, entry, "failed: " + run.error().message);
     return complain(run.error());
