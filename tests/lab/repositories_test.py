@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Repositories on real servers of this machine's loopback: restic by S3, SFTP and REST, and Kopia as the second engine in a folder and by
-S3; each through run, list, verify, restore, drill, retention, and damage."""
+"""Repositories on real servers of this machine's loopback: restic by S3, SFTP and REST, a mirror by rsync over SSH, and Kopia as the second
+engine in a folder; each through run, list, verify, restore, drill, retention, damage, and a network that is lost. LONG=1 waits until a lost
+one is given up."""
+import contextlib
 import getpass
 import json
 import os
@@ -8,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import time
 
 from labtest import engine, eventually, run, skip, that
 import backup_stack
@@ -19,6 +22,7 @@ if os.geteuid() != 0:
     skip("needs root, for volumes")
 S = backup_stack.Stack(DATAMANCY, rows=500, services=("db", "app"))
 PORT = 20000 + os.getpid() % 10000
+SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 MOTO = os.environ.get("MOTO_SERVER") or shutil.which("moto_server")  # PyPI's moto[server]
 
 
@@ -86,24 +90,112 @@ def test_restic_by_s3():
         child.wait()
 
 
-def test_restic_by_sftp():
-    sshd = shutil.which("sshd") or "/usr/sbin/sshd"
-    if not os.path.exists(sshd):
-        return
-    port, home = PORT + 1, S.work / "ssh"
+@contextlib.contextmanager
+def ssh_server(port, name):
+    """A real sshd on loopback with a key for us; gives the folder with `user` (the key) and `known_hosts`."""
+    home = S.work / name
     home.mkdir(mode=0o700)
-    for name in ("host", "user"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / key)], check=True)
     shutil.copy(home / "user.pub", home / "authorized_keys")
     key = (home / "host.pub").read_text().split()
     (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {key[0]} {key[1]}\n")
     pathlib.Path("/run/sshd").mkdir(exist_ok=True)
-    child = server(port, sshd, "-D", "-f", "/dev/null", "-p", str(port), "-h", str(home / "host"), "-o", "ListenAddress=127.0.0.1", "-o", f"AuthorizedKeysFile={home}/authorized_keys", "-o", "StrictModes=no",
+    child = server(port, SSHD, "-D", "-f", "/dev/null", "-p", str(port), "-h", str(home / "host"), "-o", "ListenAddress=127.0.0.1", "-o", f"AuthorizedKeysFile={home}/authorized_keys", "-o", "StrictModes=no",
                    "-o", "PasswordAuthentication=no", "-o", "UsePAM=no", "-o", f"PidFile={home}/pid", "-o", "Subsystem=sftp internal-sftp", "-o", "PermitRootLogin=yes")
     try:
+        yield home
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_restic_by_sftp():
+    if not os.path.exists(SSHD):
+        return
+    port = PORT + 1
+    with ssh_server(port, "ssh") as home:
         options = f", options: ['sftp.args=-p {port} -i {home}/user -o UserKnownHostsFile={home}/known_hosts -o StrictHostKeyChecking=yes']"
         settings(repository(f"sftp:{getpass.getuser()}@127.0.0.1:{S.work}/far", more=options))
         whole_life("sftp")
+
+
+def test_a_mirror_by_rsync_over_ssh():
+    """Item O15: encrypted files to a machine with nothing but rsync and SSH, and back from there."""
+    if not os.path.exists(SSHD) or not shutil.which("rsync"):
+        return
+    port, source, far = PORT + 3, S.work / "mirrored", S.work / "mirror by ssh"
+    with ssh_server(port, "ssh2") as home:
+        def settings_with(known_hosts):
+            settings(f"backup:\n  repositories:\n    main: {{url: '{source}', password_file: {S.work}/key}}\n"
+                     f"    far: {{url: 'rsync:{getpass.getuser()}@127.0.0.1:{far}', copy_of: main, options: [Port={port}, IdentityFile={home}/user, UserKnownHostsFile={known_hosts}]}}\n")
+        settings_with(home / "known_hosts")
+        dm("backup", "run", status=0)
+        dm("backup", "replicate", status=0)
+        files = {p.relative_to(source) for p in source.rglob("*") if p.is_file() and "locks" not in p.parts}
+        that(files == {p.relative_to(far) for p in far.rglob("*") if p.is_file()}, "every file is there")
+        that(all((source / p).read_bytes() == (far / p).read_bytes() for p in files), "and equal")
+        # Deletion and damage here do not follow.
+        pack = max((p for p in files if p.parts[0] == "data"), key=lambda p: (source / p).stat().st_size)
+        whole = (source / pack).read_bytes()
+        (source / pack).chmod(0o600)
+        (source / pack).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        done = subprocess.run([DATAMANCY, "backup", "replicate"], cwd=S.project, env=S.env(), capture_output=True, text=True)
+        that((far / pack).read_bytes() == whole, f"what is whole there stays whole: {done.stdout}{done.stderr}")
+        (source / pack).unlink()
+        subprocess.run([DATAMANCY, "backup", "replicate"], cwd=S.project, env=S.env(), capture_output=True, text=True)
+        that((far / pack).read_bytes() == whole, "what is gone here stays there")
+        that(S.json("drill", "restore", "db", repository=far, status=0)["outcome"] == "verified", "and comes back from there")
+        (source / pack).write_bytes(whole)
+        # Another host key is refused.
+        (home / "other").write_text(f"[127.0.0.1]:{port} {(home / 'user.pub').read_text()}")
+        settings_with(home / "other")
+        dm("backup", "run", status=0)
+        done = subprocess.run([DATAMANCY, "backup", "replicate"], cwd=S.project, env=S.env(), capture_output=True, text=True)
+        that(done.returncode == 1 and "key" in done.stdout.lower() + done.stderr.lower(), f"a host with another key gets nothing: {done.returncode} {done.stdout}{done.stderr}")
+        that(len(list((far / "snapshots").iterdir())) < len(list((source / "snapshots").iterdir())), "nothing new is there")
+        settings_with(home / "known_hosts")
+        dm("backup", "replicate", status=0)
+    done = subprocess.run([DATAMANCY, "backup", "replicate"], cwd=S.project, env=S.env(), capture_output=True, text=True)
+    that(done.returncode == 1 and "refused" in done.stdout + done.stderr, f"a host that is gone is a failure: {done.returncode} {done.stdout}{done.stderr}")
+
+
+def test_a_network_that_is_lost_half_way_and_comes_back():
+    """The off-site server goes while the dump streams there: a run waits for it, and ends verified when it is back."""
+    if not shutil.which("rclone"):
+        return
+    port, store = PORT + 4, S.work / "rest2"
+    store.mkdir()
+    start = lambda: server(port, "rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(store), env={**os.environ, "RCLONE_CONFIG": "/dev/null"})  # noqa: E731
+    child = start()
+    try:
+        settings(repository(f"rest:http://127.0.0.1:{port}/"))
+        dm("backup", "run", status=0)
+        S.psql("create table if not exists lost(a text); insert into lost select md5(random()::text) || repeat(md5(i::text), 20) from generate_series(1, 100000) i")
+        run_now = subprocess.Popen([DATAMANCY, "backup", "run", "--json"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        eventually("pg_dump copies", lambda: run_now.poll() is not None or S.psql("select 1 from pg_stat_activity where application_name = 'pg_dump' and query like 'COPY public.%'"), 60)
+        child.kill()
+        child.wait()
+        time.sleep(15)
+        that(run_now.poll() is None, f"it waits: {run_now.returncode}")
+        child = start()
+        out, err = run_now.communicate(timeout=900)
+        that(run_now.returncode == 0 and json.loads(out)["outcome"] == "verified", f"{run_now.returncode} {out[-500:]}{err[-500:]}")
+        dm("backup", "verify", "--read-data", status=0)
+        # And where it does not come back.
+        if os.environ.get("LONG"):
+            runs = json.loads(dm("backup", "list", "--json", status=0))["runs"]
+            run_now = subprocess.Popen([DATAMANCY, "backup", "run", "--json"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            eventually("pg_dump copies", lambda: run_now.poll() is not None or S.psql("select 1 from pg_stat_activity where application_name = 'pg_dump' and query like 'COPY public.%'"), 60)
+            child.kill()
+            child.wait()
+            begin = time.monotonic()
+            out, err = run_now.communicate(timeout=3600)
+            print(f"       gave up after {time.monotonic() - begin:.0f} s with {run_now.returncode}: {err.strip()[-300:]}")
+            that(run_now.returncode != 0, "it fails")
+            child = start()
+            that(json.loads(dm("backup", "list", "--json", status=0))["runs"] == runs, "no run more than before")
+            dm("backup", "run", status=0)
     finally:
         child.kill()
         child.wait()
@@ -128,7 +220,15 @@ def test_kopia_in_a_folder():
         return
     settings(repository(f"{S.work}/kopia", kind="kopia"))
     whole_life("kopia")
-    packs = sorted((p for p in (S.work / "kopia").glob("p*/**/*") if p.is_file()), key=lambda p: p.stat().st_size)
+
+
+def test_kopia_finds_damage_and_a_wrong_password():
+    if not shutil.which("kopia"):
+        return
+    # A repository with one run: of what is forgotten Kopia keeps the contents for a day, and damage there matters to nobody.
+    settings(repository(f"{S.work}/kopia1", kind="kopia"))
+    dm("backup", "run", status=0)
+    packs = sorted((p for p in (S.work / "kopia1").glob("p*/**/*") if p.is_file()), key=lambda p: p.stat().st_size)
     with open(packs[-1], "r+b") as file:
         file.seek(packs[-1].stat().st_size // 2)
         byte = file.read(1)
