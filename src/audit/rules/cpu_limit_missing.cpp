@@ -34,17 +34,11 @@ constinit const Rule cpu_limit_missing{
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
-          const auto& services = input.project.services;
-          std::vector<ServiceId> ids;
-          std::vector<Location> where;
-          for (ServiceId id = 0; id < services.size(); ++id) {
-            if (input.wiring.one_shot[id] || services[id].limits.cpus) continue;
-            ids.push_back(id);
-            where.push_back(services[id].where);
-          }
-          if (ids.empty()) return;
-          auto message = fmt::format("{} no CPU limit: {}", of_all(input, ids.size(), "has", "have"), join_names(input, ids));
-          report.add_all(std::move(where), std::move(ids), std::move(message));
+          blanket(
+              input, report, [&](ServiceId id, const compose::Service& service) { return !input.wiring.one_shot[id] && !service.limits.cpus; },
+              [&](const std::vector<ServiceId>& services) {
+                return fmt::format("{} no CPU limit: {}", of_all(input, services.size(), "has", "have"), join_names(input, services));
+              });
         },
 };
 

@@ -150,4 +150,13 @@ bool watches_host(const compose::Service& service) {
   return repository == "datadog/agent" || repository == "grafana/agent" || std::ranges::find(kAgents, name) != std::end(kAgents);
 }
 
+void shares_with_host(const Input& input, Report& report, std::string_view key, void (*soften)(const compose::Service&, Finding&)) {
+  each_service(input, [&](ServiceId id, const compose::Service& service) {
+    const auto* node = service.node->find(key);
+    if (node == nullptr || node->string() != "host") return;
+    auto& finding = report.add(node->where, id, fmt::format("service '{}' sets {}: host", service.name, key));
+    if (soften != nullptr) soften(service, finding);
+  });
+}
+
 }  // namespace dm::audit::rules

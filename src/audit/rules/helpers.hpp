@@ -54,6 +54,8 @@ template <class F>
 void each_service(const Input& input, F&& body) {
   for (ServiceId id = 0; id < input.project.services.size(); ++id) body(id, input.project.services[id]);
 }
+/// A finding for each service that sets `key` (pid, ipc, network_mode ...) to `host`; `soften` may change it.
+void shares_with_host(const Input& input, Report& report, std::string_view key, void (*soften)(const compose::Service&, Finding&) = nullptr);
 /// One finding for all services that `bad` names: the form of blanket rules.
 template <class F, class G>
 void blanket(const Input& input, Report& report, F&& bad, G&& message) {

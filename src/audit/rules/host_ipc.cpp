@@ -1,5 +1,4 @@
-#include <fmt/format.h>
-
+#include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
@@ -31,15 +30,7 @@ constinit const Rule host_ipc{
     labels: {ipc: "host"}
 )",
     .minutes = 15,
-    .check =
-        [](const Input& input, Report& report) {
-          const auto& services = input.project.services;
-          for (ServiceId id = 0; id < services.size(); ++id) {
-            const auto* node = services[id].node->find("ipc");
-            if (node == nullptr || node->string() != "host") continue;
-            report.add(node->where, id, fmt::format("service '{}' sets ipc: host", services[id].name));
-          }
-        },
+    .check = [](const Input& input, Report& report) { shares_with_host(input, report, "ipc"); },
 };
 
 }  // namespace dm::audit::rules

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/rules.hpp"
 #include "product/product.hpp"
@@ -45,15 +43,11 @@ constinit const Rule host_network{
     .minutes = 15,
     .check =
         [](const Input& input, Report& report) {
-          const auto& services = input.project.services;
-          for (ServiceId id = 0; id < services.size(); ++id) {
-            const auto* node = services[id].node->find("network_mode");
-            if (node == nullptr || node->string() != "host") continue;
-            auto& finding = report.add(node->where, id, fmt::format("service '{}' sets network_mode: host", services[id].name));
-            if (!needs_host_network(services[id])) continue;
+          shares_with_host(input, report, "network_mode", [](const compose::Service& service, Finding& finding) {
+            if (!needs_host_network(service)) return;
             finding.severity = Severity::medium;
             finding.hint = "Its own documentation advises it: keep it, and keep what else listens on the host behind a firewall.";
-          }
+          });
         },
 };
 
