@@ -43,6 +43,7 @@ Result<state::Revision> describe(const Session& session, const deploy::Plan& pla
   for (const auto& step : plan.steps)
     if (step.change != deploy::Change::none && step.change != deploy::Change::start)
       out.note += fmt::format("{}{} {} ({})", out.note.empty() ? "" : "; ", deploy::to_string(step.change), step.service, step.why);
+  for (const auto& one : plan.surplus) out.note += fmt::format("{}remove {}", out.note.empty() ? "" : "; ", one.name);
   if (out.note.size() > 500) out.note = out.note.substr(0, 497) + "...";
   out.folder = project.folder;
   out.model = std::move(made.model);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <semaphore>
 #include <set>
 #include <thread>
@@ -19,8 +20,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto kAway = 60s;  // an engine that has been away for so long is given up
+
 struct Message {
-  enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost, reconcile } kind;
+  enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost, reconcile, ended } kind;
   std::string service{}, id{}, text{};
   bool flag = false;
   std::vector<Container> containers{};
@@ -61,9 +64,10 @@ class Run {
     }
     watch();
     const bool fresh = plan_.count(Change::recreate) == 0;
-    const bool creates = plan_.count(Change::create) + plan_.count(Change::recreate) > 0;
+    const auto to_make = plan_.count(Change::create) + plan_.count(Change::recreate);
+    const bool creates = to_make > 0 || !plan_.surplus.empty();
     if (creates) {
-      progress_.stage(fmt::format("creating {}", plan_.count(Change::create) + plan_.count(Change::recreate)));
+      progress_.stage(to_make > 0 ? fmt::format("creating {}", to_make) : fmt::format("removing {}", plan_.surplus.size()));
       create();
     }
     gate_open_ = !creates || fresh;  // a container that will be replaced must not be started: then all is created first
@@ -76,6 +80,7 @@ class Run {
         outcome_.interrupted = true;
         gate_.give_up("interrupted");
       }
+      if (lost_since_ && Clock::now() - *lost_since_ > kAway) gate_.give_up(fmt::format("{} has not answered for {} s", engine_.description(), kAway / 1s));
       if (outcome_.interrupted && !creating_ && starts_under_way_ == 0) break;
       if (!creating_ && gate_.finished() && starts_under_way_ == 0) break;
       const auto now = Clock::now();
@@ -126,12 +131,14 @@ class Run {
 
   /// The containers that exist before anything is touched.
   void know_present(const std::vector<Container>& containers) {
+    for (const auto& one : plan_.surplus) replaced_.insert(one.id);
     for (const auto& container : containers) {
       if (container.one_off) continue;
       const auto found = steps_.find(container.service);
       if (found == steps_.end()) continue;
       const auto& step = *found->second;
       before_[container.id] = container.started_at;
+      if (replaced_.contains(container.id)) continue;
       if (step.change == Change::recreate) {
         replaced_.insert(container.id);
         continue;
@@ -173,8 +180,8 @@ class Run {
         what.pull = options_.pull;
         return compose_.create(what, progress, until);
       };
-      Result<void> made;
-      if (!forced.empty()) made = one(forced, true, false);
+      auto made = remove_surplus(until);
+      if (made && !forced.empty()) made = one(forced, true, false);
       again.insert(again.end(), fresh.begin(), fresh.end());
       if (made && !again.empty()) made = one(again, false, plan_.count(Change::recreate) == 0);
       Message message{.kind = Message::Kind::created, .text = made ? "" : made.error().message, .flag = made.has_value()};
@@ -192,6 +199,18 @@ class Run {
       }
       mail_.put(std::move(message));
     });
+  }
+
+  Result<void> remove_surplus(const Deadline& until) {
+    for (const auto& one : plan_.surplus) {
+      auto gone = engine_.stop(one.id, -1, until);
+      if (gone) gone = engine_.remove(one.id, false, false, until);
+      if (gone || gone.error().code == Errc::not_found) continue;
+      auto error = gone.error();
+      error.message = fmt::format("{}, which is more than its service wants, was not removed: {}", one.name, error.message);
+      return fail(std::move(error));
+    }
+    return {};
   }
 
   /// A container of which an event spoke is looked at by a worker.
@@ -248,7 +267,21 @@ class Run {
     // How it had ended before the start that we asked for says nothing; a replica that went on running beside it counts.
     if (as_before && step->second->job.start && !runs) return;
     if (container.state.status == Snapshot::Status::created) return;  // the answer to the start says why
+    const bool over = container.state.status == Snapshot::Status::exited || container.state.status == Snapshot::Status::dead;
+    if (over && !(step->second->job.one_shot && container.state.exit_code == 0) && container.state.error.empty()) {
+      ask_why(container, asked, as_before);
+      return;
+    }
     gate_.seen(container.service, container.id, container.state, Clock::now(), as_before);
+  }
+
+  /// A container that ended with its engine ended for no reason of its own: the engine is asked whether it still takes connections.
+  void ask_why(const Container& container, Clock::time_point asked, bool as_before) {
+    if (!ending_.insert(container.id).second) return;
+    lookers_.run(0, [this, container, asked, as_before] {
+      const bool lives = engine_.ping(call(5s)).has_value();
+      mail_.put({.kind = Message::Kind::ended, .text = lives ? "" : "the engine does not answer", .flag = as_before, .containers = {container}, .asked = asked});
+    });
   }
 
   void handle(Message& message) {
@@ -285,8 +318,23 @@ class Run {
         if (std::exchange(poll_again_, false)) poll();
         for (const auto& container : message.containers) feed(container, message.asked);
         return;
-      case Message::Kind::reconcile: poll(); return;
-      case Message::Kind::lost: progress_.line(fmt::format("the engine's events are lost ({}); it is asked again", message.text)); return;
+      case Message::Kind::ended: {
+        auto& container = message.containers.front();
+        ending_.erase(container.id);
+        if (asked_[container.id] > message.asked) return;
+        if (was_lost_ || !message.text.empty()) container.state.error = fmt::format("the engine at {} was stopped or restarted, and it ended with it", engine_.description());
+        gate_.seen(container.service, container.id, container.state, now, message.flag);
+        return;
+      }
+      case Message::Kind::reconcile:
+        lost_since_.reset();
+        poll();
+        return;
+      case Message::Kind::lost:
+        was_lost_ = true;
+        if (!lost_since_) lost_since_ = now;
+        progress_.line(fmt::format("the engine's events are lost ({}); it is asked again", message.text));
+        return;
     }
   }
 
@@ -411,8 +459,10 @@ class Run {
     outcome_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
     outcome_.notices = gate_.notices();
     const auto limit = Deadline::in(20s);
-    if (outcome_.containers.empty())
+    if (outcome_.containers.empty()) {
       if (auto containers = look(engine_, plan_.project, limit)) outcome_.containers = *std::move(containers);
+      else outcome_.notices.push_back(fmt::format("how the containers are now is not known: {}", containers.error().describe()));
+    }
     std::vector<Ended> causes, blocked, rest;
     std::map<std::string, std::vector<std::string>> waiting;
     for (const auto& step : plan_.steps)
@@ -458,7 +508,9 @@ class Run {
   std::map<std::string, std::set<std::string>, std::less<>> ids_;        // service -> containers to start and watch
   std::map<std::string, std::string, std::less<>> known_;                // container -> service
   std::map<std::string, std::string, std::less<>> before_;               // container -> when it had started before this run
-  std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_;
+  std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_, ending_;
+  std::optional<Clock::time_point> lost_since_;                          // without events of the engine
+  bool was_lost_ = false;
   std::map<std::string, Container, std::less<>> checks_;                 // service -> a container of it, for its healthcheck
   std::map<std::string, std::pair<Phase, std::string>, std::less<>> told_;
   std::vector<std::string> failures_;                                    // in the order in which they happened

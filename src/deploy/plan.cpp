@@ -116,6 +116,15 @@ std::vector<std::string> changed_secrets(std::string_view before, std::string_vi
   return out;
 }
 
+/// Takes what is more than `wanted` out of `have`: the highest numbers, as Compose does.
+std::vector<const Container*> take_surplus(std::vector<const Container*>& have, std::size_t wanted) {
+  std::ranges::stable_sort(have, {}, &Container::number);
+  const auto first = have.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, have.size()));
+  std::vector<const Container*> out(first, have.end());
+  have.erase(first, have.end());
+  return out;
+}
+
 /// What has to happen to one service, and why.
 void decide(Step& step, const PlanInput& input, const Service& service, const std::vector<const Container*>& have) {
   const auto& project = *input.wiring.project;
@@ -152,9 +161,8 @@ void decide(Step& step, const PlanInput& input, const Service& service, const st
     step.why = fmt::format("content of {} changed", joined(content->second));
     return;
   }
-  if (have.size() != step.containers) {
-    step.change = have.size() < step.containers ? Change::create : Change::recreate;
-    step.forced = step.change == Change::recreate;
+  if (have.size() < step.containers) {
+    step.change = Change::create;
     step.why = fmt::format("{} of {} containers", have.size(), step.containers);
     return;
   }
@@ -192,7 +200,7 @@ std::string_view to_string(Change change) {
   return "keep";
 }
 
-bool Plan::changes() const { return std::ranges::any_of(steps, [](const auto& step) { return step.change != Change::none; }); }
+bool Plan::changes() const { return !surplus.empty() || std::ranges::any_of(steps, [](const auto& step) { return step.change != Change::none; }); }
 std::size_t Plan::count(Change change) const {
   return static_cast<std::size_t>(std::ranges::count(steps, change, &Step::change));
 }
@@ -294,6 +302,8 @@ Plan plan(const PlanInput& input) {
     Step step;
     step.service = service->name;
     step.containers = replicas_of(*service);
+    auto& mine = have[service->name];
+    for (const auto* container : take_surplus(mine, step.containers)) out.surplus.push_back({container->id, container->name, step.service});
     if (step.containers == 0) continue;
     const auto id = input.wiring.id_of(service->name);
     const auto* product = id == wiring::kNone ? nullptr : input.wiring.product_of[id];
@@ -313,7 +323,6 @@ Plan plan(const PlanInput& input) {
       if (input.services.contains(dependency.service) && project.service(dependency.service) != nullptr)
         job.needs.push_back({std::string(dependency.service), condition_of(dependency.condition), dependency.required});
     step.by_compose = started_by_compose(project, *service);
-    const auto& mine = have[service->name];
     for (const auto* container : mine) step.ids.push_back(container->id);
     decide(step, input, *service, mine);
     if (input.keep && step.change == Change::recreate && !input.force.contains(step.service)) {
@@ -374,6 +383,7 @@ std::string plan_text(const Plan& plan) {
     while (text.ends_with(' ')) text.pop_back();
     text += '\n';
   }
+  for (const auto& one : plan.surplus) text += fmt::format("  {:{}}  remove    {}: more than its service wants\n", one.service, width, one.name);
   if (plan.longest_chain.size() > 1) {
     text += "longest chain: ";
     for (std::size_t i = 0; i < plan.longest_chain.size(); ++i) text += (i == 0 ? "" : " -> ") + plan.longest_chain[i];
@@ -399,6 +409,8 @@ std::string plan_json(const Plan& plan) {
   }
   json.end().key("longest_chain").begin_array();
   for (const auto& name : plan.longest_chain) json.value(name);
+  json.end().key("remove").begin_array();
+  for (const auto& one : plan.surplus) json.value(one.name);
   json.end().key("orphans").begin_array();
   for (const auto& orphan : plan.orphans) json.value(orphan);
   json.end().end();

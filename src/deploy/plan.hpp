@@ -31,9 +31,15 @@ struct Step {
   Job job{};                          ///< for the gate
 };
 
+/// A container more than its service wants: it is removed, the others stay as they are.
+struct Surplus {
+  std::string id{}, name{}, service{};
+};
+
 struct Plan {
   std::string project{};
   std::vector<Step> steps{};          ///< dependencies first
+  std::vector<Surplus> surplus{};
   std::vector<std::string> orphans{}; ///< names of containers of this project whose service is gone from the files
   bool changes() const;               ///< anything to do at all
   std::size_t count(Change change) const;

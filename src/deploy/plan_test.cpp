@@ -1,5 +1,6 @@
 #include "deploy/plan.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "deploy/check.hpp"
@@ -128,6 +129,28 @@ TEST(Plan, KeepsWhatDiffersWhereAskedTo) {
   EXPECT_THAT(made.step("db")->why, HasSubstr("kept, as asked"));
 }
 
+TEST(Plan, ScalingDownRemovesTheHighestNumbersAndKeepsTheRest) {
+  const Wired w("services:\n  web: {image: x, deploy: {replicas: 2}}\n  off: {image: x, scale: 0}\n");
+  PlanInput input{.wiring = w.wiring};
+  input.services = *choose(*w.loaded.project, {});
+  input.hashes = {{"web", "h"}, {"off", "h"}};
+  input.images["x"] = "i";
+  for (const int number : {3, 1, 2}) {
+    input.containers.push_back(running("web"));
+    input.containers.back().number = number;
+    input.containers.back().id = input.containers.back().name = fmt::format("web-{}", number);
+  }
+  input.containers.push_back(running("off"));
+  const auto made = plan(input);
+  EXPECT_TRUE(made.changes());
+  EXPECT_EQ(made.step("web")->change, Change::none);
+  EXPECT_THAT(made.step("web")->ids, ElementsAre("web-1", "web-2"));
+  ASSERT_EQ(made.surplus.size(), 2U);
+  EXPECT_EQ(made.surplus[0].name, "web-3");
+  EXPECT_EQ(made.surplus[1].service, "off");
+  EXPECT_THAT(plan_text(made), HasSubstr("remove    web-3"));
+}
+
 TEST(Plan, RepairRestartsWhatRunsButIsNotWell) {
   const Wired w(kThree);
   auto input = input_of(w);
@@ -196,6 +219,19 @@ networks: {default: {external: true, name: shared}}
   EXPECT_THAT(preflight_text(problems), HasSubstr("taken by container other-1"));
   around.compose_version = "2.17.0";
   EXPECT_THAT(preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})), HasSubstr("docker compose 2.17.0 is too old"));
+}
+
+TEST(Preflight, AKernelSettingIsNamedOnceWithAllWhoNeedIt) {
+  const Wired w("services:\n  cache: {image: \"valkey/valkey:8\"}\n  queue: {image: \"valkey/valkey:8\"}\n  old: {image: \"redis:7\"}\n");
+  Surroundings around;
+  around.engine.product = "Docker";
+  around.engine.server_version = "20.10.24";
+  around.compose_version = "2.40.3";
+  around.kernel["vm.overcommit_memory"] = 0;
+  const auto services = *choose(*w.loaded.project, {});
+  const auto text = preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around}));
+  EXPECT_EQ(text.find("vm.overcommit_memory >="), text.rfind("vm.overcommit_memory >=")) << text;
+  EXPECT_THAT(text, HasSubstr("cache, queue (Valkey), old (Redis) need vm.overcommit_memory >= 1, it is 0: a background save"));
 }
 
 TEST(Content, AChangeIsOfTheContainersThatWereMadeWithOtherContent) {

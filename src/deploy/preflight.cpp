@@ -201,8 +201,15 @@ void check_pools(const PreflightInput& input, std::vector<Problem>& out) {
                    "docker network prune, or set default-address-pools in daemon.json to smaller ones"});
 }
 
+/// One problem for each setting, however many services need it.
 void check_kernel(const PreflightInput& input, std::vector<Problem>& out) {
   if (!input.around.local) return;
+  struct Wanted {
+    std::uint64_t at_least = 0, is = 0;
+    std::vector<std::pair<const product::Product*, std::string>> services{};  // by product, in the order of the files
+    std::string why{};
+  };
+  std::map<std::string_view, Wanted> wanted;
   for (const auto* service : chosen(input)) {
     const auto id = input.wiring.id_of(service->name);
     const auto* product = id == wiring::kNone ? nullptr : input.wiring.product_of[id];
@@ -210,9 +217,23 @@ void check_kernel(const PreflightInput& input, std::vector<Problem>& out) {
     for (const auto& fact : product->kernel) {
       const auto found = input.around.kernel.find(fact.setting);
       if (found == input.around.kernel.end() || !found->second || *found->second >= fact.at_least) continue;
-      out.push_back({"kernel", false, fmt::format("{} ({}) needs {} >= {}, it is {}: {}", service->name, product->name, fact.setting, fact.at_least, *found->second, fact.why),
-                     fmt::format("sysctl -w {}={} and the same in /etc/sysctl.d/", fact.setting, fact.at_least)});
+      auto& one = wanted[fact.setting];
+      one.is = *found->second;
+      one.at_least = std::max<std::uint64_t>(one.at_least, fact.at_least);
+      if (auto group = std::ranges::find(one.services, product, [](const auto& pair) { return pair.first; }); group != one.services.end()) {
+        group->second += fmt::format(", {}", service->name);
+        continue;
+      }
+      one.services.emplace_back(product, service->name);
+      one.why += fmt::format("{}{}", one.why.empty() ? "" : "; ", fact.why);
     }
+  }
+  for (const auto& [setting, one] : wanted) {
+    std::string who;
+    for (const auto& [product, services] : one.services) who += fmt::format("{}{} ({})", who.empty() ? "" : ", ", services, product->name);
+    const bool many = one.services.size() > 1 || one.services.front().second.find(',') != std::string::npos;
+    out.push_back({"kernel", false, fmt::format("{} need{} {} >= {}, it is {}: {}", who, many ? "" : "s", setting, one.at_least, one.is, one.why),
+                   fmt::format("sysctl -w {}={} and the same in /etc/sysctl.d/", setting, one.at_least)});
   }
 }
 

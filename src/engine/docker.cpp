@@ -112,8 +112,8 @@ Result<std::unique_ptr<HttpStream>> Docker::open(const std::string& doing, HttpR
 Result<void> Docker::ping(const Deadline& deadline) {
   HttpRequest request;
   request.target = "/_ping";
-  DM_TRY(const HttpResponse response, during("reaching the engine at " + options_.description, http_.call(request, deadline)));
-  if (response.head.status != 200) return fail(answer_error("asking whether the engine lives", response.head.status, response.body));
+  DM_TRY(const auto answer, during("reaching the engine at " + options_.description, http_.open(request, deadline)));
+  if (answer->head().status != 200) return fail(answer_error("asking whether the engine lives", answer->head().status, ""));
   return {};
 }
 

@@ -88,7 +88,7 @@ class Engine {
 
   /// How we reach it, and who said so: "unix:///var/run/docker.sock (default)".
   virtual std::string description() const = 0;
-  /// Cheap; tells whether it answers.
+  /// Cheap; tells whether it takes connections: one that is shutting down still answers on those that it has.
   virtual Result<void> ping(const Deadline& deadline) = 0;
   virtual Result<Info> info(const Deadline& deadline) = 0;
 

@@ -3,38 +3,16 @@
 After each: a true message, a known state, and the next `up` works.
 
 usage: deploy_faults_test.py SOURCE_FOLDER DATAMANCY [TEST...]      exit 77 where there is no engine or no image to build from
-The engine is restarted only where DATAMANCY_TEST_OWN_ENGINE=yes says that it is the test's own."""
+What stops an engine or fills its disk does it to one of its own, and needs root for that."""
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 
 import deploy_test
-from deploy_test import ENV, IMAGE, OK, SERVER, Project, has, same, service, sh
-
-
-class SmallDisk:
-    """A file system of so many bytes in memory."""
-    def __init__(self, size):
-        self.folder = tempfile.mkdtemp(prefix="deploy-small-")
-        sh("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", self.folder)
-
-    def fill(self):
-        with open(self.folder + "/filler", "wb", buffering=0) as out:
-            try:
-                while True:
-                    out.write(b"\0" * 4096)
-            except OSError:
-                pass
-
-    def empty(self):
-        os.unlink(self.folder + "/filler")
-
-    def gone(self):
-        sh("umount", "-l", self.folder, check=False)
-        os.rmdir(self.folder)
+from deploy_test import ENV, OK, SERVER, Project, has, same, service, sh
+from own_engine import OwnEngine, SmallDisk
 
 
 def test_full_disk_under_the_programs_state_is_said_and_nothing_is_half_recorded():
@@ -75,6 +53,10 @@ def replicas(p, name):
     return [json.loads(sh("docker", "inspect", i).stdout)[0] for i in sorted(out)]
 
 
+def number(container):
+    return int(container["Config"]["Labels"]["com.docker.compose.container-number"])
+
+
 def test_three_replicas_all_have_to_be_good_before_dependents_go():
     p = Project("replicas", service("checked", SERVER, OK + "    deploy: {replicas: 3}\n") + service("plain", "exec sleep 3600", "    deploy: {replicas: 3}\n")
                 + service("app", SERVER, "    depends_on: {checked: {condition: service_healthy}, plain: {condition: service_started}}\n"))
@@ -96,10 +78,13 @@ def test_three_replicas_all_have_to_be_good_before_dependents_go():
         same(done.returncode, 0, done.stdout + done.stderr)
         same([c["State"]["Status"] for c in replicas(p, "checked")], ["running"] * 3, "a removed replica is made again")
         same(len(set(before) & {c["Id"] for c in replicas(p, "checked")}), 2, "the other two stay")
+        before = {name: [c["Id"] for c in sorted(replicas(p, name), key=number)[:2]] for name in ("checked", "plain")}
         p.write("compose.yaml", open(p.folder + "/compose.yaml").read().replace("replicas: 3", "replicas: 2"))
+        has(p.run("plan").stdout, "remove    " + sorted(replicas(p, "checked"), key=number)[-1]["Name"][1:], "0 to recreate")
         done = p.up()
         same(done.returncode, 0, done.stdout + done.stderr)
         same([len(replicas(p, name)) for name in ("checked", "plain")], [2, 2], "replicas after scaling down")
+        same({name: [c["Id"] for c in sorted(replicas(p, name), key=number)] for name in before}, before, "the surplus is removed, the others stay")
     finally:
         p.gone()
 
@@ -146,28 +131,95 @@ def test_killed_twenty_times_at_random_moments():
     deploy_test.test_kill_9_at_random_moments(int(os.environ.get("DEPLOY_KILLS", "20")))
 
 
-def test_engine_that_restarts_in_the_middle_is_noticed_and_the_next_up_works():
-    if os.environ.get("DATAMANCY_TEST_OWN_ENGINE") != "yes":
-        print("     (not this engine: it is not the test's own)")
+TWO = service("a", "sleep 6; touch /tmp/ok; exec sleep 3600", OK) + service("b", SERVER, OK + "    depends_on: {a: {condition: service_healthy}}\n")
+
+
+def engine_of_our_own():
+    return OwnEngine(deploy_test.IMAGE, os.environ, ENV)
+
+
+def up_until_a_runs(p):
+    run = p.start()
+    while "a" not in p.ids() or p.inspect("a")["State"]["Status"] != "running":
+        time.sleep(0.1)
+    return run
+
+
+def works_again(p):
+    done = p.up()
+    same(done.returncode, 0, done.stdout + done.stderr)
+    same(json.loads(p.run("status", "--json").stdout)["revision_result"], "good", "status")
+
+
+def test_engine_that_restarts_in_the_middle_is_named_and_the_next_up_works():
+    if os.geteuid() != 0:
         return
-    stop, start = os.environ["DATAMANCY_TEST_ENGINE_STOP"].split(), os.environ["DATAMANCY_TEST_ENGINE_START"].split()
-    p = Project("engine", service("a", "sleep 6; touch /tmp/ok; exec sleep 3600", OK) + service("b", SERVER, OK + "    depends_on: {a: {condition: service_healthy}}\n"))
+    engine = engine_of_our_own()
+    p = Project("engine", TWO)
     try:
-        run = p.start()
-        while "a" not in p.ids() or p.inspect("a")["State"]["Status"] != "running":
-            time.sleep(0.1)
-        sh(*stop)
+        run = up_until_a_runs(p)
+        engine.stop()
         time.sleep(1)
-        sh(*start)
+        engine.start()
         out, err = run.communicate(timeout=180)
-        if run.returncode != 0:  # a was ended with its engine: that is what is said
-            same(run.returncode, 1, out + err)
-            has(out, "a: ended with exit code", "not started because of it: b")
-        done = p.up()
-        same(done.returncode, 0, done.stdout + done.stderr)
-        same(json.loads(p.run("status", "--json").stdout)["revision_result"], "good", "status")
+        same(run.returncode, 1, out + err)
+        has(out, "a: ended with exit code", engine.host, "was stopped or restarted, and it ended with it", "not started because of it: b")
+        works_again(p)
     finally:
         p.gone()
+        engine.gone()
+
+
+def test_engine_that_stops_and_stays_away_is_named_and_ends_the_run():
+    if os.geteuid() != 0:
+        return
+    engine = engine_of_our_own()
+    p = Project("away", TWO)
+    try:
+        run = up_until_a_runs(p)
+        engine.stop()
+        out, err = run.communicate(timeout=120)
+        assert run.returncode in (1, 2), f"{run.returncode}: {out}{err}"
+        has(out + err, "engine", engine.disk.folder, "NOT up")
+        done = p.up()
+        same(done.returncode, 2, "an up without an engine")
+        has(done.stderr, engine.disk.folder)
+        engine.start()
+        works_again(p)
+    finally:
+        p.gone()
+        engine.gone()
+
+
+def test_full_disk_of_the_engine_is_said_and_the_next_up_works():
+    if os.geteuid() != 0:
+        return
+    engine = engine_of_our_own()
+    p = Project("fulldisk", TWO)
+    try:
+        engine.disk.fill()
+        done = p.up()
+        same(done.returncode, 2, done.stdout + done.stderr)
+        has(done.stderr, "stops: disk: 0 bytes free at " + engine.disk.folder, "nothing was touched")
+        done = p.up("--no-preflight")
+        assert done.returncode in (1, 2), f"{done.returncode}: {done.stdout}{done.stderr}"
+        has((done.stdout + done.stderr).lower(), "no space left on device")
+        assert not [c for c in p.ids() if p.inspect(c)["State"]["Running"]], "something runs"
+        engine.disk.empty()
+        works_again(p)
+        # And in the middle: room to create, none to start what comes later.
+        sh("docker", "compose", "-p", p.name, "down", "-t", "1")
+        run = up_until_a_runs(p)
+        engine.disk.fill()
+        out, err = run.communicate(timeout=180)
+        if run.returncode != 0:
+            same(run.returncode, 1, out + err)
+            has((out + err).lower(), "no space left on device", "not up")
+        engine.disk.empty()
+        works_again(p)
+    finally:
+        p.gone()
+        engine.gone()
 
 
 if __name__ == "__main__":
