@@ -45,6 +45,7 @@ deploy::Tried look_for_gpu(Session& session, const std::vector<deploy::Container
       exec.argv = {"nvidia-smi", "-L"};
       const auto done = session.engine->exec(container.id, exec, session.within(30s));
       if (!done) return {deploy::Answer::unknown, fmt::format("nvidia-smi cannot be run in {}: {}", service.name, done.error().message)};
+      if (done->exit_code == 126 || done->exit_code == 127) return {deploy::Answer::unknown, fmt::format("{} has no nvidia-smi to ask", service.name)};
       if (!done->fine()) return {deploy::Answer::fail, fmt::format("nvidia-smi in {} ends with {}", service.name, done->exit_code)};
       out = {deploy::Answer::pass, fmt::format("{} sees {}", service.name, done->out.substr(0, done->out.find('\n')))};
     }
@@ -161,6 +162,7 @@ int check(Args& args) {
   input.proofs = state::newest_proofs(**db);
   for (const auto& step : planned.plan.steps)
     if (step.change != deploy::Change::none) input.pending.push_back(fmt::format("{} {}: {}", deploy::to_string(step.change), step.service, step.why));
+  for (const auto& one : planned.plan.surplus) input.pending.push_back(fmt::format("remove {}: more than {} wants", one.name, one.service));
   for (const auto& problem : deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = *bytes}))
     input.obstacles.push_back(fmt::format("{}: {}", problem.check, problem.what));
   const auto items = deploy::check(input);

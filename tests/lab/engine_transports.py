@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The engine over TLS, TCP and ssh: engine_transports.py PROBE. A proxy of our own speaks TLS in front of the local socket; `ssh` is a
-script that checks its arguments as the docker CLI's helper gives them, and then runs the helper here. Exit 77 without an engine."""
-import os, pathlib, shutil, socket, ssl, subprocess, sys, tempfile, threading
+"""The engine over TLS, TCP and ssh: engine_transports.py PROBE. A proxy of our own speaks TLS in front of the local socket; `ssh` is once a
+script that checks its arguments as the docker CLI's helper gives them and runs the helper here, and once the real one against a real sshd
+(where openssh-server is installed, and as root). Exit 77 without an engine."""
+import os, pathlib, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
 
 PROBE = sys.argv[1]
 SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
@@ -73,6 +74,75 @@ def listen(context):
     return listener, listener.getsockname()[1]
 
 
+class Sshd:
+    """A real sshd on a loopback port, with keys of its own; `ssh` in `bin` is the real one with a configuration that knows them."""
+    def __init__(self, folder):
+        self.folder, self.bin = folder, folder / "bin"
+        self.bin.mkdir(parents=True)
+        with socket.create_server(("127.0.0.1", 0)) as probe_socket:
+            self.port = probe_socket.getsockname()[1]
+        for key in ("host", "user", "stranger"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+        shutil.copy(folder / "user.pub", folder / "authorized")
+        (folder / "known").write_text(f"[127.0.0.1]:{self.port} {(folder / 'host.pub').read_text()}")
+        (folder / "nobody").write_text("")
+        (folder / "sshd_config").write_text(f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\n"
+                                            f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPidFile {folder}/pid\nSetEnv PATH={os.environ['PATH']}\n")
+        self.as_client("user", "known")
+        pathlib.Path("/run/sshd").mkdir(exist_ok=True)  # where it may not write, privileges are given up
+        self.server = subprocess.Popen([shutil.which("sshd", path="/usr/sbin:/usr/local/sbin"), "-D", "-e", "-f", folder / "sshd_config"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(100):
+            with socket.socket() as probe_socket:
+                if probe_socket.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+
+    def as_client(self, key, known):
+        (self.folder / "ssh_config").write_text(f"IdentityFile {self.folder}/{key}\nIdentitiesOnly yes\nUserKnownHostsFile {self.folder}/{known}\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n")
+        (self.bin / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.folder}/ssh_config "$@"\n')
+        (self.bin / "ssh").chmod(0o755)
+
+    def sessions(self):
+        """Processes of sshd that serve a client."""
+        children = pathlib.Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children").read_text().split()
+        return [int(c) for c in children]
+
+    def gone(self):
+        self.server.terminate()
+        self.server.wait()
+
+
+def real_sshd(folder, container):
+    if os.geteuid() != 0 or not shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or not shutil.which("ssh"):
+        print("     (no sshd here, or not root: the real ssh is not tried)")
+        return
+    sshd = Sshd(folder)
+    try:
+        env = {"PATH": f"{sshd.bin}:{os.environ['PATH']}", "DOCKER_HOST": ""}
+        remote = f"ssh://root@127.0.0.1:{sshd.port}{SOCKET}"
+        got = probe("-H", remote, "info", **env)
+        expect("a real sshd", got.returncode == 0 and b"api 1." in got.stdout, got)
+        if container:
+            data = os.urandom(5_000_000)
+            got = probe("-H", remote, "exec", "--guard", "--in", container, "cat", data=data, **env)
+            expect("5 MB through an exec over a real sshd, both ways", got.stdout == data and b"certain true" in got.stderr, got.stderr[-300:])
+            running = subprocess.Popen([PROBE, "--seconds", "60", "-H", remote, "exec", "--guard", container, "sh", "-c", "echo begun; sleep 30"], env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            running.stdout.readline()
+            begin = time.time()
+            for pid in sshd.sessions():
+                os.kill(pid, signal.SIGKILL)
+            _, err = running.communicate(timeout=60)
+            expect("a session that is cut is an error, at once", running.returncode != 0 and time.time() - begin < 15 and b"certain true" not in err, (running.returncode, err[-300:], time.time() - begin))
+        sshd.as_client("stranger", "known")
+        got = probe("-H", remote, "info", **env)
+        expect("a key that nobody knows is denied, in ssh's words", got.returncode == 2 and b"Permission denied (publickey)" in got.stderr, got)
+        sshd.as_client("user", "nobody")
+        got = probe("-H", remote, "info", **env)
+        expect("an unknown host is refused, in ssh's words", got.returncode == 2 and b"Host key verification failed" in got.stderr, got)
+    finally:
+        sshd.gone()
+
+
 def main():
     if probe("-H", f"unix://{SOCKET}", "ping").returncode != 0:
         print("no engine")
@@ -136,6 +206,7 @@ def main():
             script.write_text('#!/bin/sh\necho "Permission denied (publickey)." >&2\nexit 255\n')
             got = probe("-H", remote, "info", **env)
             expect("what ssh says is told", got.returncode == 2 and b"Permission denied (publickey)" in got.stderr, got)
+            real_sshd(folder / "sshd", container if image else None)
         finally:
             subprocess.run(["docker", "rm", "-f", container], capture_output=True)
     return 1 if faults else 0
