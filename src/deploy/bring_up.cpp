@@ -152,7 +152,8 @@ class Run {
     ids_[container.service].insert(container.id);
     if (known_.emplace(container.id, container.service).second) {
       gate_.learn(container.service, container.has_check,
-                  container.has_check ? budget_of(container.start_period, container.interval, container.timeout, container.retries) : milliseconds(0), Clock::now());
+                  container.has_check ? budget_of(container.start_period, container.interval, container.timeout, container.retries) : milliseconds(0),
+                  recheck_of(container.interval, container.timeout), Clock::now());
       checks_[container.service] = container;
     }
   }
@@ -488,6 +489,8 @@ class Run {
       if (phase == Phase::failed) continue;
       (phase == Phase::blocked ? blocked : rest).push_back(end_of(step.service));
     }
+    if (!causes.empty() || !outcome_.creation_error.empty())
+      if (auto full = no_room(engine_, limit); !full.empty()) outcome_.notices.push_back(std::move(full));
     outcome_.fine = causes.empty() && blocked.empty() && outcome_.creation_error.empty() && !outcome_.interrupted;
     for (auto* list : {&causes, &blocked, &rest})
       for (auto& ended : *list) outcome_.services.push_back(std::move(ended));

@@ -56,6 +56,9 @@ Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, co
 std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id, int lines, const Deadline& deadline);
 std::vector<std::string> health_tail(engine::Engine& engine, const std::string& id, const Deadline& deadline);
 
+/// Says that the file system of a local engine's data is full, which fails what runs in odd ways; "" where it is not.
+std::string no_room(engine::Engine& engine, const Deadline& deadline);
+
 /// The argv that the engine would run for a healthcheck; empty for NONE.
 std::vector<std::string> argv_of_check(const std::vector<std::string>& test);
 

@@ -39,4 +39,11 @@ inline milliseconds budget_of(milliseconds start_period, milliseconds interval, 
   return start_period + (interval + timeout) * retries + interval + milliseconds(5000);
 }
 
+/// After so long a healthcheck has run once more.
+inline milliseconds recheck_of(milliseconds interval, milliseconds timeout) {
+  if (interval <= milliseconds(0)) interval = milliseconds(30000);
+  if (timeout <= milliseconds(0)) timeout = milliseconds(30000);
+  return interval + timeout + milliseconds(2000);
+}
+
 }  // namespace dm::deploy

@@ -67,6 +67,7 @@ const View& Gate::view(std::string_view service) const { return states_[index(se
 void Gate::seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now, bool ran_before) {
   const auto i = index(service);
   auto& state = states_[i];
+  if (state.first_seen == Clock::time_point{}) state.first_seen = now;
   auto found = state.containers.find(id);
   if (found == state.containers.end())
     found = state.containers.emplace(std::string(id), One{.last = {}, .first_restarts = jobs_[i].start && !ran_before ? 0 : snapshot.restarts, .running_since = {}}).first;
@@ -78,8 +79,9 @@ void Gate::seen(std::string_view service, std::string_view id, const Snapshot& s
   advance(now);
 }
 
-void Gate::learn(std::string_view service, bool has_check, milliseconds budget, Clock::time_point now) {
+void Gate::learn(std::string_view service, bool has_check, milliseconds budget, milliseconds recheck, Clock::time_point now) {
   auto& job = jobs_[index(service)];
+  job.recheck = recheck;
   job.has_check = has_check;
   if (budget > milliseconds(0)) job.budget = budget;
   advance(now);
@@ -117,6 +119,7 @@ void Gate::judge(std::size_t i, Clock::time_point now) {
   auto& view = state.view;
   if (ended(view.phase)) return;
   std::size_t running = 0, healthy = 0, completed = 0;
+  bool again = false;
   Clock::time_point since{};
   for (const auto& [id, one] : state.containers) {
     const auto& s = one.last;
@@ -133,7 +136,9 @@ void Gate::judge(std::size_t i, Clock::time_point now) {
         ++running;
         since = std::max(since, one.running_since);
         if (s.health == Health::healthy && s.status == Status::running) ++healthy;
-        if (s.health == Health::unhealthy && s.status == Status::running) {
+        if (s.health == Health::unhealthy && s.status == Status::running && !job.start && now - state.first_seen < job.recheck) {
+          again = true;
+        } else if (s.health == Health::unhealthy && s.status == Status::running) {
           if (view.phase == Phase::early)
             notices_.push_back(fmt::format("{}: its check passed twice when asked early, and then the engine found it unhealthy", job.name));
           fail(i, "unhealthy: its healthcheck fails");
@@ -172,7 +177,7 @@ void Gate::judge(std::size_t i, Clock::time_point now) {
     state.early_done = true;
   } else if (view.phase != Phase::early) {
     view.phase = Phase::running;
-    view.why = "its healthcheck has not passed yet";
+    view.why = again ? "was unhealthy before this run; its healthcheck is waited for once more" : "its healthcheck has not passed yet";
     if (job.early && !state.probing && !state.early_done) {
       state.probing = true;
       actions_.push_back({Action::Kind::probe, job.name});

@@ -50,6 +50,7 @@ struct Job {
   std::optional<bool> has_check{};  ///< has a healthcheck: running is not enough; nothing = not known yet, see `learn`
   bool early = false;         ///< its check is truthful and read-only: we may ask it ourselves
   milliseconds budget{0};     ///< from start to the engine's verdict, as its healthcheck allows; 0 = unknown
+  milliseconds recheck{0};    ///< until its healthcheck has run once more; what was unhealthy before this run gets that long
   milliseconds chain{0};      ///< longest way from its start to the end of everything that waits for it: the longest starts first
 };
 
@@ -98,8 +99,8 @@ class Gate {
   /// was seen after the start counts: what it was before (exited) must not be given.
   /// `ran_before` = a replica that runs since before this run: its earlier restarts are no failure of this one.
   void seen(std::string_view service, std::string_view id, const Snapshot& snapshot, Clock::time_point now, bool ran_before = false);
-  /// What the created container says: its image may bring a healthcheck that the files do not have.
-  void learn(std::string_view service, bool has_check, milliseconds budget, Clock::time_point now);
+  /// What the container says: its image may bring a healthcheck that the files do not have.
+  void learn(std::string_view service, bool has_check, milliseconds budget, milliseconds recheck, Clock::time_point now);
   /// The start of a service did not work. `why` is the engine's answer.
   void refused(std::string_view service, std::string why, Clock::time_point now);
   /// The outcome of one run of the service's own check that we asked for.
@@ -129,6 +130,7 @@ class Gate {
   struct State {
     View view{};
     std::map<std::string, One, std::less<>> containers{};
+    Clock::time_point first_seen{};
     bool start_asked = false;
     bool probing = false;
     bool early_done = false;   // contradicted or confirmed: not asked again

@@ -161,6 +161,19 @@ TEST(Gate, AnEarlyPassThatTheEngineContradictsIsReported) {
   EXPECT_THAT(gate.notices(), ElementsAre(HasSubstr("passed twice when asked early")));
 }
 
+TEST(Gate, WhatWasUnhealthyBeforeGetsOneMoreCheck) {
+  for (const bool mends : {true, false}) {
+    Gate gate({{.name = "a", .start = false, .has_check = true, .recheck = 10s}}, {.settle = 0s});
+    gate.seen("a", "1", running(Health::unhealthy), kStart);
+    EXPECT_FALSE(gate.finished());
+    EXPECT_THAT(gate.view("a").why, HasSubstr("was unhealthy before this run"));
+    if (mends) gate.seen("a", "1", running(Health::healthy), kStart + 4s);
+    gate.tick(kStart + 11s);
+    EXPECT_TRUE(gate.finished());
+    EXPECT_EQ(gate.view("a").phase, mends ? Phase::ready : Phase::failed);
+  }
+}
+
 TEST(Gate, AllReplicasHaveToBeReady) {
   Gate gate({{.name = "web", .containers = 2, .has_check = false}, {.name = "edge", .needs = {{"web", Condition::healthy}}}}, {});
   EXPECT_THAT(gate.view("edge").why, HasSubstr("has no healthcheck"));

@@ -5,6 +5,7 @@
 
 #include "base/json.hpp"
 #include "deploy/bring_up.hpp"
+#include "deploy/preflight.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::deploy {
@@ -58,6 +59,16 @@ std::vector<std::string> health_tail(engine::Engine& engine, const std::string& 
   }
   if (out.size() > 2) out.erase(out.begin(), out.end() - 2);
   return out;
+}
+
+std::string no_room(engine::Engine& engine, const Deadline& deadline) {
+  if (!engine.description().starts_with("unix:")) return {};
+  const auto info = engine.info(deadline);
+  if (!info || info->root_dir.empty()) return {};
+  const auto disk = host::disk(info->root_dir);
+  if (!disk || (disk->free >= 16U << 20U && (disk->inodes == 0 || disk->inodes_free > 0))) return {};
+  return fmt::format("no space left on device: {} and {} inodes free at {}, where the engine's data lie: it can neither create nor start, nor run healthchecks", size_text(disk->free),
+                     disk->inodes_free, disk->mount);
 }
 
 std::string outcome_text(const UpOutcome& outcome, const std::string& project) {
