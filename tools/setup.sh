@@ -5,6 +5,7 @@ dm_packages() {
   local need=(g++ cmake ninja-build python3 git ccache mold libyaml-dev libfmt-dev libexpected-dev libcli11-dev
     libsqlite3-dev libssl-dev libargon2-dev nlohmann-json3-dev libboost-dev libxxhash-dev libgtest-dev libgmock-dev)
   [ "${1:-}" = fuzz ] && need+=(clang libclang-rt-dev)
+  [ "${1:-}" = test ] && need+=(age openssh-client strace)
   local missing=() p
   for p in "${need[@]}"; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")

@@ -23,8 +23,9 @@ class World:
 
     @staticmethod
     def path():
-        # DM_TOOLS: a folder with sops and others that are built once per machine
-        return os.pathsep.join(filter(None, [os.environ.get("DM_TOOLS"), os.environ["PATH"], os.path.expanduser("~/go/bin")]))
+        # What `lab/lab tools age sops` compiles, newer than the distribution's, comes first.
+        lab = os.path.join(os.environ.get("DATAMANCY_LAB", "/var/cache/datamancy-lab"), "bin")
+        return os.pathsep.join([lab, os.environ["PATH"]])
 
     @classmethod
     def tool(cls, name):
