@@ -12,10 +12,31 @@
 #include "compose/units.hpp"
 #include "deploy/look.hpp"
 #include "deploy/preflight.hpp"
+#include "rotate/target.hpp"
+#include "state/journal.hpp"
 
 namespace dm::cli {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+/// A rotation that was cut off is told, with what is known of it; what runs is not judged by it.
+void tell_of_rotations(Session& session) {
+  for (const auto& name : session.handover->names()) {
+    const bool next = name.ends_with(rotate::kNext);
+    if (!next && !name.ends_with(rotate::kPrevious)) continue;
+    const auto of = name.substr(0, name.size() - (next ? rotate::kNext : rotate::kPrevious).size());
+    std::string where;
+    if (const auto db = session.open_store())
+      for (const auto& entry : state::newest_entries(**db, 50))
+        if (where.empty() && entry.verb == "rotate" && entry.subject == of) where = fmt::format(" ({}, by {})", entry.action, entry.who);
+    fmt::print(stderr, "note: a rotation of {} was cut off{}: {}; 'datamancy secrets rotate {}' asks the server and finishes it\n", of, where,
+               next ? "the server may have the old or the new value, what is sealed here is the old one" : "the server has the new value, and so has what is recreated now", of);
+  }
+}
+
+}  // namespace
 
 bool take_plan_options(Args& args, std::string_view verb, Planned& out) {
   (void)verb;
@@ -117,6 +138,11 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
     input.changed_content = std::move(compared.changed);
     planned.notes = std::move(compared.notes);
   }
+  if (const auto there = sealed_files_still_there(session, *containers); !there) {
+    exit = complain(there.error());
+    return false;
+  }
+  tell_of_rotations(session);
   planned.plan = deploy::plan(input);
   planned.containers = *std::move(containers);
   const bool same_services = std::ranges::all_of(project.services, [&](const auto& service) { return service.enabled == hashed->contains(std::string(service.name)); });
@@ -158,7 +184,34 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
   return take_plan_options(args, verb, out.planned) && take_names(args, verb, out.planned.names);
 }
 
+Result<void> sealed_files_still_there(const Session& session, const std::vector<deploy::Container>& containers) {
+  const auto& sealed = session.handover->secrets();
+  const auto& files = session.handover->delivery().files;
+  const auto* project = session.handover->written() != nullptr ? session.handover->written() : session.loaded.project.get();
+  std::string names;
+  std::set<std::string, std::less<>> seen;
+  for (const auto& container : containers) {
+    if (container.one_off) continue;
+    for (const auto& [name, mark] : secrets::read_marks(container.secret_marks)) {
+      if (sealed.sealed(name) || !seen.insert(name).second) continue;
+      if (std::ranges::any_of(files, [&](const auto& file) { return file.source == name || file.variable == name; })) continue;
+      const bool wanted = !session.loaded.ok || std::ranges::any_of(project->variables, [&](const auto& use) { return use.name == name; }) ||
+                          std::ranges::any_of(project->secrets, [&](const auto& one) { return one.key == name && !one.external; });
+      if (wanted) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, container.service);
+    }
+  }
+  if (names.empty()) return {};
+  return secrets::fail_as(secrets::kNoSecrets, Errc::not_found,
+                          fmt::format("containers were made with sealed secrets that no sealed file gives any more: {}. Put the sealed file back (git checkout, a backup) beside the compose file in '{}'; "
+                                      "where they are to be sealed no longer, remove these containers first ('docker compose down')",
+                                      names, session.project().folder));
+}
+
 bool deliver_secrets(const Session& session, int& exit) {
+  if (const auto reach = secrets::within_reach(session.handover->delivery(), session.engine->description()); !reach) {
+    exit = complain(reach.error());
+    return false;
+  }
   const auto changed = session.handover->write();
   if (!changed) {
     auto error = changed.error();
@@ -168,6 +221,15 @@ bool deliver_secrets(const Session& session, int& exit) {
   }
   if (*changed > 0) fmt::print(stderr, "secrets: {} of {} files in {} were written\n", *changed, session.handover->delivery().files.size(), session.handover->delivery().folder);
   return true;
+}
+
+void prune_secrets(const Session& session) {
+  const auto containers = session.engine->containers({.labels = {"com.docker.compose.project=" + session.project().name}}, session.within(30s));
+  if (!containers) return;  // files that are too many do no harm
+  std::set<std::string, std::less<>> mounted;
+  for (const auto& container : *containers)
+    for (const auto& mount : container.mounts) mounted.insert(mount.source);
+  secrets::prune_files(session.handover->delivery(), mounted);
 }
 
 void remove_services(Session& session, const std::set<std::string, std::less<>>& names) {

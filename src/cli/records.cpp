@@ -254,7 +254,10 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   if (!write_output("", text)) return kFailed;
   for (const auto& content_note : request.planned.notes) fmt::print(stderr, "note: {}\n", content_note);
   if (outcome->interrupted) return kInterrupted;
-  if (outcome->fine) return kClean;
+  if (outcome->fine) {
+    prune_secrets(session);
+    return kClean;
+  }
   if (!request.atomic) return kFindings;
   if (!last) {
     fmt::print(stderr, "datamancy: there is no good revision to go back to\n");

@@ -24,8 +24,8 @@ constexpr std::array kVerbs{
     SecretsVerb{"list", "names, never values; needs no key", "list [--in FILE] [--json]", secrets_list},
     SecretsVerb{"remove", "take one name out", "remove NAME [--in FILE] [--yes]", secrets_remove},
     SecretsVerb{"edit", "change a sealed file in $EDITOR; the plaintext lies on tmpfs only, while it runs", "edit [FILE]", secrets_edit},
-    SecretsVerb{"seal", "seal a plain file: dotenv by its name (*.env), anything else as binary",
-                "seal FILE [-o SEALED] [--type dotenv|binary]   (FILE - is standard input)", secrets_seal},
+    SecretsVerb{"seal", "seal a plain file: dotenv by its name (*.env), anything else as binary unless --type says otherwise",
+                "seal FILE [-o SEALED] [--type dotenv|binary|yaml|json|ini]   (FILE - is standard input)", secrets_seal},
     SecretsVerb{"open", "print a sealed file in the clear", "open FILE [-o TARGET]   (TARGET must lie on tmpfs)", secrets_open},
     SecretsVerb{"recipients", "who can open a file", "recipients [list|add RECIPIENT...|remove RECIPIENT...] [--in FILE]", secrets_recipients},
     SecretsVerb{"reseal", "seal all values anew under a new data key", "reseal [FILE]", secrets_reseal},
@@ -114,10 +114,7 @@ secrets::KeySources key_sources(const Args& args) { return {args.project.environ
 std::string absolute(const Args& args, std::string_view path) { return sources::clean_path(path, args.project.working_directory); }
 
 std::string project_folder(const Args& args) {
-  const auto& project = args.project;
-  if (!project.project_directory.empty()) return absolute(args, project.project_directory);
-  if (!project.files.empty() && project.files[0] != "-") return sources::parent_path(absolute(args, project.files[0]));
-  return project.working_directory;
+  return compose::project_folder(args.project, sources::disk());
 }
 
 Result<std::string> chosen_file(Args& args) {

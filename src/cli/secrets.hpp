@@ -60,7 +60,7 @@ bool agreed(std::string_view question);
 
 /// Absolute form of an operand.
 std::string absolute(const Args& args, std::string_view path);
-/// The folder of the project: --project-directory, that of the first -f, or the working folder.
+/// The folder of the project as Compose finds it (--project-directory, the first -f, COMPOSE_FILE, upwards from here), or the working folder.
 std::string project_folder(const Args& args);
 /// `--in FILE`, else the one sealed file of the project's folder. Errors: exit 13 where there is none, `invalid_input` where there are several.
 Result<std::string> chosen_file(Args& args);

@@ -10,8 +10,16 @@
 
 #include "base/files.hpp"
 #include "base/process.hpp"
+#include "engine/context.hpp"
 
 namespace dm::cli {
+
+Result<void> ComposeCall::write(const Args& args) const {
+  DM_TRY(const auto place, engine::find_engine({args.host, args.context}, args.project.environment, sources::disk()));
+  DM_CHECK(secrets::within_reach(handover->delivery(), place.host));
+  DM_CHECK(handover->write());
+  return {};
+}
 
 Result<std::unique_ptr<ComposeCall>> prepare_compose(Args& args) {
   auto call = std::make_unique<ComposeCall>();
@@ -21,7 +29,7 @@ Result<std::unique_ptr<ComposeCall>> prepare_compose(Args& args) {
   DM_TRY(call->loaded, call->handover->load(args.project, product::Catalogue()));
   if (!call->loaded.ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
   if (!call->handover->any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("nothing sealed lies in '{}': no *.enc.env, and no FILE.enc beside a declared secret", folder));
-  DM_TRY(auto feed, call->handover->feed(args.project.env_files));
+  DM_TRY(auto feed, call->handover->feed());
   call->descriptors = std::move(feed.descriptors);
   call->memory = std::move(feed.memory);
   auto& argv = call->argv;
@@ -41,7 +49,7 @@ Result<int> compose(Args& args) {
   if (cut != args.words.begin() || args.words.size() < 2) return secrets_usage("compose", "the words for docker compose follow '--'");
   const std::vector<std::string> words(args.words.begin() + 1, args.words.end());
   DM_TRY(const auto call, prepare_compose(args));
-  if (words[0] != "config") DM_CHECK(call->handover->write());
+  if (words[0] != "config") DM_CHECK(call->write(args));
   for (const auto& name : call->handover->names()) ::unsetenv(name.c_str());
   for (const auto& [number, descriptor] : call->descriptors)
     if (::dup2(descriptor, number) < 0) return fail(errno_error("dup2", errno));

@@ -14,6 +14,9 @@ struct ComposeCall {
   std::vector<std::string> argv;          ///< "docker compose ..." up to the subcommand
   std::map<int, int> descriptors;         ///< for `Command::descriptors`
   std::vector<Fd> memory;
+
+  /// Writes the files that containers read. Errors: `unsupported` where the engine is another machine's.
+  Result<void> write(const Args& args) const;
 };
 
 /// Opens the project's secrets, loads it with their values and plans their delivery; writes nothing. Errors: exit 10 to 13, `invalid_input` where the project cannot

@@ -50,9 +50,12 @@ Result<int> seal(Args& args) {
   if (from_stdin && output.empty()) return secrets_usage("seal", "standard input needs -o");
   output = output.empty() ? sealed_name(path) : absolute(args, output);
   auto store = output.ends_with(".env") || output.ends_with(".env.enc") ? secrets::Store::dotenv : secrets::Store::binary;
-  if (type == "dotenv") store = secrets::Store::dotenv;
-  else if (type == "binary") store = secrets::Store::binary;
-  else if (!type.empty()) return secrets_usage("seal", fmt::format("'{}' is no type that is made: dotenv or binary", type));
+  if (!type.empty()) {
+    constexpr std::array kStores{secrets::Store::dotenv, secrets::Store::binary, secrets::Store::yaml, secrets::Store::json, secrets::Store::ini};
+    const auto* found = std::ranges::find_if(kStores, [&](secrets::Store one) { return to_string(one) == type; });
+    if (found == kStores.end()) return secrets_usage("seal", fmt::format("'{}' is no type: dotenv, binary, yaml, json or ini", type));
+    store = *found;
+  }
   secrets::SecretString plain;
   if (from_stdin) {
     DM_TRY(plain, read_secret_input());
@@ -173,8 +176,8 @@ Result<int> edit(Args& args) {
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
   const auto store = file.opened.document.store;
-  if (store != secrets::Store::dotenv && store != secrets::Store::binary)
-    return fail(Errc::unsupported, fmt::format("{} files are not edited as a whole: 'datamancy secrets set a.b --in FILE' replaces a value, 'sops edit' does the rest", to_string(store)));
+  if (store == secrets::Store::ini && std::ranges::any_of(file.opened.values, [](const secrets::OpenLeaf& value) { return value.type != secrets::LeafType::comment && value.plain.reveal().find('\n') != std::string_view::npos; }))
+    return fail(Errc::unsupported, "it has a value of several lines; 'datamancy secrets set SECTION.KEY --in FILE' changes the others, 'sops edit' does the rest");
   DM_TRY(const auto before, secrets::plain_text(file.opened));
   DM_TRY(const MemoryFolder folder, MemoryFolder::make(args));
   std::string name(sources::file_name(path));
@@ -197,7 +200,13 @@ Result<int> edit(Args& args) {
       if (agreed("Edit again? (otherwise the changes are lost)")) continue;
       return fail(Errc::invalid_input, "nothing was changed");
     }
-    DM_TRY(auto plain, secrets::parse_plain(after.reveal(), store));
+    auto parsed = secrets::parse_plain(after.reveal(), store);
+    if (!parsed) {
+      fmt::print(stderr, "datamancy: {}\n", parsed.error().describe());
+      if (agreed("Edit again? (otherwise the changes are lost)")) continue;
+      return fail(Errc::invalid_input, "nothing was changed");
+    }
+    auto plain = std::move(*parsed);
     plain.sops = file.opened.document.sops;
     DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
     fmt::print("{} {}\n", changed ? "sealed" : "unchanged:", path);

@@ -25,10 +25,12 @@ Result<bool> ensure_line(const std::string& path, std::string_view line) {
 
 Result<void> set_up_git(const std::string& root, const std::string& folder) {
   const auto say = [&](std::string_view file) { fmt::print("wrote    {}\n", file); };
+  bool attributes = false;
   for (const auto* line : {"*.enc.env diff=datamancy-secrets merge=datamancy-secrets", ".env.enc diff=datamancy-secrets merge=datamancy-secrets"}) {
     DM_TRY(const bool changed, ensure_line(folder + "/.gitattributes", line));
-    if (changed) say(folder + "/.gitattributes");
+    attributes = attributes || changed;
   }
+  if (attributes) say(folder + "/.gitattributes");
   if (!sources::git_ignores(sources::disk(), root, folder + "/.env")) {
     DM_TRY(const bool changed, ensure_line(folder + "/.gitignore", ".env"));
     if (changed) say(folder + "/.gitignore");
@@ -148,6 +150,7 @@ Result<int> reseal(Args& args) {
   DM_TRY(const auto text, secrets::reseal(file, names));
   DM_CHECK(secrets::replace_sealed(file, text));
   fmt::print("{}: new data key, {} values sealed again for {} recipients\n", path, file.opened.values.size(), names.size());
+  if (file.opened.document.store == secrets::Store::dotenv) fmt::print("the next 'datamancy up' recreates the users of its values once: the marks on containers are keyed by the data key\n");
   return kClean;
 }
 

@@ -1,20 +1,23 @@
 // secrets rotate: a new password on the server, then in its clients, and back again where something fails.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <thread>
 
 #include "base/process.hpp"
 #include "cli/secrets_compose.hpp"
+#include "cli/session.hpp"
 #include "engine/context.hpp"
 #include "rotate/account.hpp"
 #include "secrets/crypto.hpp"
+#include "state/journal.hpp"
 
 namespace dm::cli {
 namespace {
 
-constexpr std::string_view kPrevious = "__PREVIOUS";  ///< the old value lies sealed under NAME__PREVIOUS until the new one is proven
 
 secrets::SecretString new_password() { return secrets::SecretString(secrets::hex(secrets::random_bytes(20))); }  // 160 bits, no character that any client minds
 
@@ -23,10 +26,12 @@ const secrets::SecretString* value_of(const std::vector<std::pair<std::string, s
   return found == variables.end() ? nullptr : &found->second;
 }
 
-/// One rotation; each step says what it does.
+/// One rotation; each step says what it does, and stands in the journal before it is done. Where its process dies, the sealed file says how far it came: with
+/// NAME__NEXT the server may or may not have been told, with NAME__PREVIOUS it has, and the users may be old.
 class Rotation {
  public:
-  Rotation(Args& args, std::string name) : args_(args), name_(std::move(name)), previous_(name_ + std::string(kPrevious)) {}
+  Rotation(Args& args, std::string name)
+      : args_(args), name_(std::move(name)), next_(name_ + std::string(rotate::kNext)), previous_(name_ + std::string(rotate::kPrevious)) {}
 
   Result<int> run(const std::string& server, const std::string& account, bool clients_only, bool yes) {
     DM_TRY(auto call, prepare_compose(args_));
@@ -44,27 +49,18 @@ class Rotation {
       return fail(Errc::unsupported, fmt::format("'{}' is the password of no PostgreSQL, MariaDB, Valkey or OpenLDAP server of this project; name the account (--server SERVICE --account NAME), or, "
                                                  "where nothing but the users must change, give --clients-only", name_));
     if (found.target && found.target->account.empty()) return fail(Errc::invalid_input, "the account is not known; name it by --account");
-    current_ = secrets::SecretString(now->reveal());
-    wanted_ = new_password();
-    DM_TRY(const auto place, engine::find_engine({}, args_.project.environment, sources::disk()));
+    DM_TRY(const auto place, engine::find_engine({args_.host, args_.context}, args_.project.environment, sources::disk()));
     DM_TRY(engine_, engine::open_engine(place));
     project_ = project.name;
-    if (found.target) {
-      target_ = *found.target;
-      DM_TRY(auto access, access_to(target_.service));
-      DM_TRY(bool fits, rotate::password_works(access, target_, current_, deadline()));
-      if (const auto* before = value_of(variables, previous_); !fits && before != nullptr) {  // an earlier rotation was cut off
-        DM_TRY(fits, rotate::password_works(access, target_, *before, deadline()));
-        current_ = secrets::SecretString(before->reveal());
-        say(fmt::format("an earlier rotation was cut off: the server still has the password before it"));
-      }
-      if (!fits) return fail(Errc::denied, fmt::format("the {} server '{}' does not take the sealed password for '{}'; nothing was changed", to_string(target_.kind), target_.service, target_.account));
-      say(fmt::format("{} '{}' of {} takes the present password", to_string(target_.kind), target_.account, target_.service));
-    }
+    on_server_ = found.target.has_value();
+    if (on_server_) target_ = *found.target;
+    DM_CHECK(open_journal());
+    DM_TRY(auto step, where_it_stands(*now, value_of(variables, next_), value_of(variables, previous_)));
     std::string list;
     for (const auto& user : users_) list += " " + user;
-    if (!yes && !agreed(fmt::format("Change {} and recreate{}?", name_, list.empty() ? " nothing" : list))) return fail(Errc::conflict, "not agreed to; --yes agrees without a question");
-    return change(found.target.has_value());
+    if (!yes && !agreed(fmt::format("{} {} and recreate{}?", step == Step::begin ? "Change" : "Go on changing", name_, list.empty() ? " nothing" : list)))
+      return fail(Errc::conflict, "not agreed to; --yes agrees without a question");
+    return change(step);
   }
 
  private:
@@ -75,19 +71,86 @@ class Rotation {
   static Deadline deadline() { return Deadline::in(std::chrono::minutes(2)); }
   static constexpr auto kStart = std::chrono::minutes(6);  ///< for a database to come up again, on a busy host too
 
-  Result<int> change(bool on_server) {
-    // Write ahead: whatever happens from here on, both passwords are sealed in the file.
-    DM_CHECK(store(wanted_, &current_));
-    say(fmt::format("sealed the new value in {}; the old one stays there as {} until the end", path_, previous_));
-    if (on_server) {
-      auto changed = apply(current_, wanted_);
-      if (!changed) return back(std::move(changed.error()), false, on_server);
+  enum class Step { begin, server, file, users, forget };
+
+  Result<void> open_journal() {
+    DM_TRY(const auto info, engine_->info(Deadline::in(std::chrono::seconds(20))));
+    DM_TRY(store_, state::store_folder(state::root_folder(plain_environment(args_), ::geteuid() == 0), info.id, project_));
+    DM_TRY(lock_, state::lock_store(store_, fmt::format("rotation of {}", name_), Deadline::in(std::chrono::seconds(30))));
+    db_.emplace(state::open_store(store_));
+    for (const auto& entry : state::newest_entries(*db_, 50)) {
+      if (entry.verb != "rotate" || entry.subject != name_ || !entry.outcome.empty()) continue;
+      state::finish(*db_, entry.id, "interrupted");
+      say(fmt::format("an earlier rotation by {} was cut off at: {}", entry.who, entry.action));
+    }
+    return {};
+  }
+  /// The step is in the journal before it is done; the entry of a process that dies in it stays open.
+  template <class Do>
+  Result<void> journalled(std::string action, Do&& what) {
+    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = name_, .action = std::move(action)});
+    auto done = what();
+    state::finish(*db_, id, done ? "done" : "failed");
+    return done;
+  }
+
+  /// From the sealed file and the server's own answer: nothing is believed that can be asked. Sets the old and the new value.
+  Result<Step> where_it_stands(const secrets::SecretString& now, const secrets::SecretString* next, const secrets::SecretString* previous) {
+    const auto takes = [&](const secrets::SecretString& password) -> Result<bool> {
+      if (!on_server_) return true;
+      DM_TRY(const auto access, access_to(target_.service));
+      return rotate::password_works(access, target_, password, deadline());
+    };
+    const auto neither = [&](std::string_view what) {
+      return fail(Errc::denied, fmt::format("the {} server '{}' takes {} for '{}'; nothing was changed", to_string(target_.kind), target_.service, what, target_.account));
+    };
+    DM_TRY(const bool has_now, takes(now));
+    if (next != nullptr) {
+      current_ = secrets::SecretString(now.reveal());
+      wanted_ = secrets::SecretString(next->reveal());
+      if (has_now) return say("an earlier rotation ended before the server was changed; going on with its value"), Step::server;
+      DM_TRY(const bool has_next, takes(wanted_));
+      if (has_next) return say("an earlier rotation ended when the server had the new value already; going on from there"), Step::file;
+      return neither(fmt::format("neither the sealed password nor {}", next_));
+    }
+    if (previous != nullptr) {
+      current_ = secrets::SecretString(previous->reveal());
+      wanted_ = secrets::SecretString(now.reveal());
+      if (has_now) return say("an earlier rotation ended when the server had the new value and its users may not have had it; going on from there"), Step::users;
+      DM_TRY(const bool has_previous, takes(current_));
+      if (has_previous) return say("an earlier rotation ended while it went back: the server has the old value; changing it again"), Step::server;
+      return neither(fmt::format("neither the sealed password nor {}", previous_));
+    }
+    if (!has_now) return neither("not the sealed password");
+    if (on_server_) say(fmt::format("{} '{}' of {} takes the present password", to_string(target_.kind), target_.account, target_.service));
+    current_ = secrets::SecretString(now.reveal());
+    wanted_ = new_password();
+    return Step::begin;
+  }
+
+  Result<int> change(Step from) {
+    if (from == Step::begin) {
+      // Write ahead: whatever happens from here on, both passwords are sealed in the file.
+      DM_CHECK(journalled("seal the new value beside the old", [&] { return store(current_, next_, &wanted_); }));
+      say(fmt::format("sealed the new value in {} as {}, beside the present one", path_, next_));
+    }
+    if (from <= Step::server && on_server_) {
+      auto changed = journalled(fmt::format("change it on {}", target_.service), [&] { return apply(current_, wanted_); });
+      if (!changed) return back(std::move(changed.error()), false);
       say(fmt::format("changed on {}, verified: the new one works, the old one does not", target_.service));
     }
-    auto recreated = recreate();
-    if (recreated && on_server) recreated = verify(wanted_);
-    if (!recreated) return back(std::move(recreated.error()), true, on_server);
-    DM_CHECK(store(wanted_, nullptr));
+    if (from <= Step::file) {
+      DM_CHECK(journalled("seal the new value as the present one", [&] { return store(wanted_, previous_, &current_); }));
+      say(fmt::format("the new value is the present one in {}; the old one stays there as {} until the end", path_, previous_));
+    }
+    if (from <= Step::users) {
+      std::string list;
+      for (const auto& user : users_) list += " " + user;
+      auto recreated = journalled("recreate its users:" + list, [&] { return recreate(); });
+      if (recreated && on_server_) recreated = verify(wanted_);
+      if (!recreated) return back(std::move(recreated.error()), true);
+    }
+    DM_CHECK(journalled("forget the old value", [&] { return store(wanted_, previous_, nullptr); }));
     say("done; the old value is forgotten");
     return kClean;
   }
@@ -126,7 +189,8 @@ class Rotation {
     return {};
   }
 
-  Result<void> store(const secrets::SecretString& value, const secrets::SecretString* previous) {
+  /// NAME and, beside it, one other value; what stood beside it before goes.
+  Result<void> store(const secrets::SecretString& value, const std::string& beside, const secrets::SecretString* other) {
     DM_TRY(auto keys, secrets::Keyring::load(key_sources(args_)));
     DM_TRY(const auto file, secrets::open_sealed(path_, keys));
     auto plain = secrets::plain_document(file.opened);
@@ -136,8 +200,8 @@ class Rotation {
       leaf->text = secrets::dotenv_value(text.reveal());
     };
     set(name_, value);
-    if (previous != nullptr) set(previous_, *previous);
-    else std::erase_if(plain.leaves, [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && leaf.path.at(0) == previous_; });
+    std::erase_if(plain.leaves, [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && (leaf.path.at(0) == previous_ || leaf.path.at(0) == next_); });
+    if (other != nullptr) set(beside, *other);
     DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
     (void)changed;
     return {};
@@ -146,7 +210,7 @@ class Rotation {
   Result<void> recreate() {
     if (users_.empty()) return {};
     DM_TRY(const auto call, prepare_compose(args_));
-    DM_CHECK(call->handover->write());
+    DM_CHECK(call->write(args_));
     Command command{call->argv};
     command.descriptors = call->descriptors;
     command.unset = call->handover->names();
@@ -180,26 +244,36 @@ class Rotation {
   }
 
   /// Everything as it was; says so, or what remains to be done by hand.
-  Result<int> back(Error why, bool recreated, bool on_server) {
+  Result<int> back(Error why, bool recreated) {
     say(fmt::format("failed: {}; going back", why.describe()));
-    if (on_server) {
+    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = name_, .action = "go back to the old value"});
+    auto out = undo(std::move(why), recreated);
+    state::finish(*db_, id, out.error().message.ends_with(kAsItWas) ? "done" : "failed");
+    return out;
+  }
+  Result<int> undo(Error why, bool recreated) {
+    if (on_server_) {
       const auto has_new = asked(wanted_);
       if (has_new && *has_new) {
         if (auto undone = apply(wanted_, current_); !undone)
-          return fail(Errc::failed, fmt::format("{}; and the server could not be changed back ({}): both values are sealed in {}, as {} and {}", why.message, undone.error().message, path_, name_, previous_));
+          return fail(Errc::failed, fmt::format("{}; and the server could not be changed back ({}): both values are sealed in {}, under {} and beside it", why.message, undone.error().message, path_, name_));
       } else if (!has_new) {
         return fail(Errc::failed, fmt::format("{}; and the server cannot be asked ({}): both values are sealed in {}, run the rotation again when it runs", why.message, has_new.error().message, path_));
       }
     }
-    DM_CHECK(store(current_, nullptr));
+    DM_CHECK(store(current_, previous_, nullptr));
     if (recreated)
       if (auto again = recreate(); !again) return fail(Errc::failed, fmt::format("{}; the old password is back, but: {}", why.message, again.error().message));
-    why.message += "; everything is as it was";
+    why.message += kAsItWas;
     return fail(std::move(why));
   }
 
   Args& args_;
-  std::string name_, previous_, path_, project_;
+  static constexpr std::string_view kAsItWas = "; everything is as it was";
+  std::string name_, next_, previous_, path_, project_, store_;
+  bool on_server_ = false;
+  Fd lock_;
+  std::optional<state::Db> db_;
   std::vector<std::string> users_;
   rotate::Target target_;
   secrets::SecretString current_, wanted_;

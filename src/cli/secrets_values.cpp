@@ -185,6 +185,9 @@ Result<int> set(Args& args) {
                                            [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
     if (leaf == plain.leaves.rend())
       return fail(Errc::not_found, fmt::format("'{}' has no value '{}'; in {} files values are replaced, not added", path, name, to_string(plain.store)));
+    const auto bytes = value.reveal();
+    if (plain.store == secrets::Store::ini && (bytes.find('\n') != std::string_view::npos || bytes.find('\0') != std::string_view::npos))
+      return fail(Errc::unsupported, "an INI value has one line; seal it as a file ('datamancy secrets seal')");
     leaf->text = std::move(value);
     leaf->type = secrets::LeafType::str;
   }
@@ -255,9 +258,22 @@ Result<int> remove(Args& args) {
   const auto& name = args.words[0];
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
-  if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, "names are removed from dotenv files only; use 'sops' for this one");
+  const auto is_it = [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && joined(leaf.path) == name; };
+  const auto& store = file.opened.document.store;
+  if (store == secrets::Store::binary) return fail(Errc::unsupported, fmt::format("'{}' is one value as a whole", path));
   auto plain = secrets::plain_document(file.opened);
-  const auto count = std::erase_if(plain.leaves, [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && leaf.path.at(0) == name; });
+  std::size_t count = 0;
+  if (store == secrets::Store::dotenv) {
+    count = std::erase_if(plain.leaves, is_it);
+  } else if (std::ranges::any_of(plain.leaves, is_it)) {
+    DM_TRY(const auto text, secrets::plain_text(file.opened));
+    DM_TRY(plain, during(fmt::format("reading '{}'", path), secrets::parse_plain(text.reveal(), store)));
+    plain.sops = file.opened.document.sops;
+    for (auto leaf = std::ranges::find_if(plain.leaves, is_it); leaf != plain.leaves.end(); leaf = std::ranges::find_if(plain.leaves, is_it), ++count) {
+      DM_TRY(auto less, secrets::without_member(plain, static_cast<std::size_t>(leaf - plain.leaves.begin())));
+      plain = std::move(less);
+    }
+  }
   if (count == 0) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'", path, name));
   if (!yes && !agreed(fmt::format("Remove {} from {}?", name, path))) return fail(Errc::conflict, "not agreed to; --yes agrees without a question");
   DM_CHECK(secrets::save_sealed(file, std::move(plain)));

@@ -10,7 +10,9 @@
 #include <array>
 #include <cstdio>
 
+#include "cli/deploying.hpp"
 #include "compose/units.hpp"
+#include "deploy/look.hpp"
 #include "deploy/plan.hpp"
 
 namespace dm::cli {
@@ -94,7 +96,12 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   }
   print_diagnostics(out.project(), out.loaded.diagnostics);
   exit = kFailed;
-  if (!out.loaded.ok) return false;
+  if (!out.loaded.ok) {
+    // A value may be missing because its sealed file is: what runs knows.
+    if (const auto containers = deploy::look(*out.engine, out.project().name, out.within(std::chrono::seconds(20))); containers && !out.handover->secrets().any())
+      if (const auto there = sealed_files_still_there(out, *containers); !there) return say(there.error());
+    return false;
+  }
   auto chosen = deploy::choose(out.project(), names, with_dependencies);
   if (!chosen) return say(chosen.error());
   out.services = *std::move(chosen);

@@ -12,6 +12,7 @@
 #include "base/files.hpp"
 #include "cli/completion.hpp"
 #include "secrets/delivery.hpp"
+#include "secrets/metrics.hpp"
 #include "sensitive/sensitive.hpp"
 
 extern char** environ;  // NOLINT
@@ -161,6 +162,21 @@ void print_diagnostics(const compose::Project& project, const std::vector<compos
   }
 }
 
+namespace {
+
+/// Metrics of sealed secrets, where somebody collects them.
+void count_secrets(const Args& args, std::string_view verb, int exit) {
+  const bool program = exit == secrets::kProgramMissing && (verb == "secrets" || verb == "up");  // elsewhere another program may be meant
+  const bool failed = program || exit == secrets::kNoKey || exit == secrets::kCannotDecrypt || exit == secrets::kNoSecrets;
+  if (!failed && !secrets::has_opened()) return;
+  const secrets::KeySources sources{args.project.environment, {}, true};
+  const auto folder = secrets::metrics_folder(sources, ::geteuid() == 0);
+  if (folder.empty()) return;
+  if (const auto counted = secrets::count_run(folder, sources, failed ? exit : 0, secrets::has_opened()); !counted) fmt::print(stderr, "note: metrics are not written: {}\n", counted.error().describe());
+}
+
+}  // namespace
+
 int complain(const Error& error) {
   fmt::print(stderr, "datamancy: {}\n", error.describe());
   if (error.exit != 0) return error.exit;
@@ -252,7 +268,9 @@ int run(int argc, char** argv) {
     }
     // Where a verb has --format json, --json is the same.
     if (known.usage.find("--format") != std::string_view::npos && known.usage.find("json") != std::string_view::npos && args.has("--json")) args.words.emplace_back("--format=json");
-    return known.run(args);
+    const int exit = known.run(args);
+    count_secrets(args, known.name, exit);
+    return exit;
   }
   fmt::print(stderr, "datamancy: unknown verb '{}'; see 'datamancy --help'\n", verb);
   return kUsage;

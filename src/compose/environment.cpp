@@ -108,6 +108,20 @@ std::vector<std::string> files_from_environment(const Options& options, const so
   return split(value, separator);
 }
 
+std::vector<std::string> env_files(const Options& options, const std::string& folder, const sources::Files& files) {
+  std::vector<std::string> out;
+  for (const auto& name : options.env_files) out.push_back(sources::clean_path(name, options.working_directory));
+  if (std::string named; out.empty() && set_in(options, "COMPOSE_ENV_FILES", named))
+    for (const auto& name : split(named, ',')) out.push_back(sources::clean_path(name, options.working_directory));
+  if (!out.empty()) return out;
+  std::string disabled;
+  set_in(options, "COMPOSE_DISABLE_ENV_FILE", disabled);
+  constexpr std::array kTrue{"1", "t", "T", "true", "TRUE", "True"};
+  const auto usual = sources::clean_path(".env", folder);
+  if (std::ranges::find(kTrue, disabled) == kTrue.end() && files.stat(usual).kind == sources::Kind::regular) out.push_back(usual);
+  return out;
+}
+
 void read_environment(Context& context, const std::string& folder) {
   const Options& options = context.options;
   auto& variables = context.project.environment;
@@ -118,19 +132,8 @@ void read_environment(Context& context, const std::string& folder) {
     const auto found = process.find(name);
     return found != process.end() ? &found->second : nullptr;
   };
-  std::vector<std::string> paths;
-  for (const auto& name : options.env_files) paths.push_back(sources::clean_path(name, options.working_directory));
-  if (std::string named; paths.empty() && set_in(options, "COMPOSE_ENV_FILES", named))
-    for (const auto& name : split(named, ',')) paths.push_back(sources::clean_path(name, options.working_directory));
-  const bool asked = !paths.empty();
-  std::string disabled;
-  set_in(options, "COMPOSE_DISABLE_ENV_FILE", disabled);
-  constexpr std::array kTrue{"1", "t", "T", "true", "TRUE", "True"};
-  const bool skip = std::ranges::find(kTrue, disabled) != kTrue.end();
-  if (!asked && !skip) paths.push_back(sources::clean_path(".env", folder));
-  for (const auto& path : paths) {
+  for (const auto& path : env_files(options, folder, context.project.texts.files())) {
     if (path == kNothing) continue;
-    if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
     const auto file = context.project.texts.open(path);
     if (!file) {
       context.error({}, file.error().message, "check --env-file");

@@ -65,6 +65,37 @@ void sort_by_place(std::vector<Diagnostic>& all) {
   });
 }
 
+/// As Compose finds them: those that were named, else the usual names in the folder or above it. Absolute, "-" for standard input.
+std::vector<std::string> main_files(const Options& options, const sources::Files& files) {
+  std::vector<std::string> out;
+  const auto absolute = [&](std::string_view path) { return sources::clean_path(path, options.working_directory); };
+  auto named = options.files;
+  if (named.empty()) named = files_from_environment(options, files);
+  for (const auto& name : named) out.push_back(name == "-" ? name : absolute(name));
+  if (!out.empty()) return out;
+  constexpr std::array kNames{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"};
+  constexpr std::array kOverrides{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
+                                  "docker-compose.override.yaml"};
+  for (auto folder = options.project_directory.empty() ? options.working_directory : absolute(options.project_directory);; folder = sources::parent_path(folder)) {
+    for (const auto* name : kNames) {
+      if (files.stat(sources::clean_path(name, folder)).kind == Kind::missing) continue;
+      out.push_back(sources::clean_path(name, folder));
+      for (const auto* over : kOverrides) {
+        if (files.stat(sources::clean_path(over, folder)).kind != Kind::regular) continue;
+        out.push_back(sources::clean_path(over, folder));
+        break;
+      }
+      return out;
+    }
+    if (folder == "/" || options.lenient) return out;
+  }
+}
+
+std::string folder_of(const Options& options, const std::vector<std::string>& files) {
+  if (!options.project_directory.empty()) return sources::clean_path(options.project_directory, options.working_directory);
+  return files.empty() || files.front() == "-" ? options.working_directory : sources::parent_path(files.front());
+}
+
 class Loader {
  public:
   Loader(const Options& options, Loaded& out)
@@ -74,7 +105,7 @@ class Loader {
     const auto files = choose_files();
     if (files.empty()) return;
     project_.main_files = files;
-    project_.folder = folder_of(files);
+    project_.folder = folder_of(options_, files);
     read_environment(context_, project_.folder);
     const Lookup lookup = [this](std::string_view name) { return find_variable(project_, name); };
     Value* root = project_.arena.make(compose::Kind::mapping);
@@ -115,47 +146,13 @@ class Loader {
 
  private:
   std::vector<std::string> choose_files() {
-    std::vector<std::string> out;
-    const auto absolute = [this](std::string_view path) { return sources::clean_path(path, options_.working_directory); };
-    std::vector<std::string> named = options_.files;
-    if (named.empty()) named = files_from_environment(options_, project_.texts.files());
-    for (const auto& name : named) {
-      if (name == "-") {
-        stdin_file_ = project_.texts.add("-", options_.stdin_text);
-        out.emplace_back("-");
-      } else {
-        out.push_back(absolute(name));
-      }
-    }
-    if (!out.empty()) return out;
-    constexpr std::array kNames{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"};
-    constexpr std::array kOverrides{"compose.override.yml", "compose.override.yaml", "docker-compose.override.yml",
-                                    "docker-compose.override.yaml"};
-    const auto& files = project_.texts.files();
-    auto folder = options_.project_directory.empty() ? options_.working_directory : absolute(options_.project_directory);
-    while (true) {
-      for (const auto* name : kNames) {
-        if (files.stat(sources::clean_path(name, folder)).kind == Kind::missing) continue;
-        out.push_back(sources::clean_path(name, folder));
-        for (const auto* over : kOverrides) {
-          if (files.stat(sources::clean_path(over, folder)).kind != Kind::regular) continue;
-          out.push_back(sources::clean_path(over, folder));
-          break;
-        }
-        return out;
-      }
-      if (folder == "/" || options_.lenient) break;
-      folder = sources::parent_path(folder);
-    }
-    context_.error({}, fmt::format("no compose file in '{}'", options_.working_directory),
-                   "expected compose.yaml, compose.yml, docker-compose.yml or docker-compose.yaml; or name one with -f");
+    auto out = main_files(options_, project_.texts.files());
+    for (const auto& name : out)
+      if (name == "-") stdin_file_ = project_.texts.add("-", options_.stdin_text);
+    if (out.empty())
+      context_.error({}, fmt::format("no compose file in '{}'", options_.working_directory),
+                     "expected compose.yaml, compose.yml, docker-compose.yml or docker-compose.yaml; or name one with -f");
     return out;
-  }
-
-  std::string folder_of(const std::vector<std::string>& files) const {
-    if (!options_.project_directory.empty())
-      return sources::clean_path(options_.project_directory, options_.working_directory);
-    return files.front() == "-" ? options_.working_directory : sources::parent_path(files.front());
   }
 
   /// The files may use ${COMPOSE_PROJECT_NAME}, so the name is looked for before they are read: a `name:` at the margin.
@@ -394,6 +391,8 @@ class Loader {
 };
 
 }  // namespace
+
+std::string project_folder(const Options& options, const sources::Files& files) { return folder_of(options, main_files(options, files)); }
 
 Loaded load(const Options& options, const sources::Files& files) {
   Loaded out;

@@ -38,6 +38,11 @@ struct Loaded {
   bool usable = false;                         ///< the typed view can be judged
 };
 
+/// The folder of the project that `load` would read; the working folder where no file is found.
+std::string project_folder(const Options& options, const sources::Files& files);
+/// The files that give variables: --env-file, else COMPOSE_ENV_FILES, else `.env` of `folder` where it lies there and is not switched off. Absolute.
+std::vector<std::string> env_files(const Options& options, const std::string& folder, const sources::Files& files);
+
 /// Never throws on any input, and its memory is bounded by a multiple of the input's size.
 Loaded load(const Options& options, const sources::Files& files);
 

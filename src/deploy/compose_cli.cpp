@@ -93,7 +93,7 @@ Result<Finished> ComposeCli::run(std::vector<std::string> words, bool engine, co
   std::vector<std::string> env_files;
   secrets::ComposeFeed feed;
   if (handover_ != nullptr) {
-    DM_TRY(feed, handover_->feed(env_files_));
+    DM_TRY(feed, handover_->feed());
     env_files = feed.arguments;
   } else {
     for (const auto& file : env_files_) env_files.insert(env_files.end(), {"--env-file", file});

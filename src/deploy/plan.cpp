@@ -95,23 +95,12 @@ std::string_view marks_of(const Service& service) {
   return {};
 }
 
-/// "MARK:NAME MARK:NAME" -> name to mark.
-std::map<std::string, std::string_view> read_marks(std::string_view text) {
-  std::map<std::string, std::string_view> out;
-  while (!text.empty()) {
-    const auto one = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(one.size() + 1, text.size()));
-    if (const auto cut = one.find(':'); cut != std::string_view::npos) out.emplace(one.substr(cut + 1), one.substr(0, cut));
-  }
-  return out;
-}
-
 /// Secrets whose value is not the one that the container was made with. None where the container does not say.
 std::vector<std::string> changed_secrets(std::string_view before, std::string_view now) {
-  const auto old = read_marks(before);
+  const auto old = secrets::read_marks(before);
   std::vector<std::string> out;
   if (old.empty()) return out;
-  for (const auto& [name, mark] : read_marks(now))
+  for (const auto& [name, mark] : secrets::read_marks(now))
     if (const auto found = old.find(name); found == old.end() || found->second != mark) out.push_back(name);
   return out;
 }

@@ -13,6 +13,10 @@ namespace dm::rotate {
 enum class Server { postgres, mariadb, valkey, ldap };
 std::string_view to_string(Server server);
 
+/// While a rotation is under way the other value lies sealed beside NAME: the new one under NAME__NEXT until the server has it, then the old one under
+/// NAME__PREVIOUS until its users run with the new.
+inline constexpr std::string_view kNext = "__NEXT", kPrevious = "__PREVIOUS";
+
 struct Target {
   Server kind = Server::postgres;
   std::string service;        ///< of the server

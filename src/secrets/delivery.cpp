@@ -51,15 +51,6 @@ Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys, Se
   return opened_file(file, std::move(text));
 }
 
-/// The files that Compose reads by itself: those that were named, or `.env` where it is plain.
-std::vector<std::string> plain_env_files(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& named, const sources::Files& files) {
-  auto out = named;
-  const auto usual = folder + "/.env";
-  const bool sealed = std::ranges::any_of(secrets.files, [&](const auto& file) { return file.path == usual; });
-  if (out.empty() && !sealed && files.stat(usual).kind == sources::Kind::regular) out.push_back(usual);
-  return out;
-}
-
 }  // namespace
 
 bool ProjectSecrets::sealed(std::string_view name) const {
@@ -127,18 +118,18 @@ Result<std::string> UnsealedFiles::read(const std::string& path, std::uint64_t l
 
 void add_to(compose::Options& options, const ProjectSecrets& secrets, const std::string& folder) {
   if (!secrets.any()) return;
-  options.env_files = plain_env_files(secrets, folder, options.env_files, sources::disk());
+  options.env_files = compose::env_files(options, folder, sources::disk());
   for (const auto& file : secrets.files)
     if (std::ranges::find(options.env_files, file.path) == options.env_files.end()) options.env_files.push_back(file.path);
 }
 
-Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& env_files, int first_descriptor) {
+Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const compose::Options& options, int first_descriptor) {
   ComposeFeed out;
   if (!secrets.any()) {
-    for (const auto& file : env_files) out.arguments.insert(out.arguments.end(), {"--env-file", file});
+    for (const auto& file : options.env_files) out.arguments.insert(out.arguments.end(), {"--env-file", file});
     return out;
   }
-  for (const auto& file : plain_env_files(secrets, folder, env_files, sources::disk())) {
+  for (const auto& file : compose::env_files(options, folder, sources::disk())) {
     const bool sealed = std::ranges::any_of(secrets.files, [&](const auto& one) { return one.path == file; });
     if (!sealed) out.arguments.insert(out.arguments.end(), {"--env-file", file});
   }

@@ -69,7 +69,7 @@ struct ComposeFeed {
   std::map<int, int> descriptors;
   std::vector<Fd> memory;
 };
-Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const std::vector<std::string>& env_files, int first_descriptor = 10);
+Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const compose::Options& options, int first_descriptor = 10);
 
 /// The variables of the sealed files as Compose reads them, in order of their names; references may name variables of the process. Errors: `invalid_input` where a text cannot be read.
 Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment);

@@ -1,12 +1,33 @@
 #include "secrets/handover.hpp"
 
+#include <fmt/format.h>
+
 #include "base/files.hpp"
+#include "secrets/sealed.hpp"
 
 namespace dm::secrets {
 namespace {
 
 constexpr int kOverrideDescriptor = 9;
 constexpr const char* kOverridePath = "/dev/fd/9";  ///< for Compose and for our loader the same name
+
+/// Compose would hand the ENC[...] texts to the container.
+Result<void> refuse_sealed_env_files(const compose::Project& project, const std::string& folder) {
+  for (const auto& service : project.services) {
+    if (!service.enabled) continue;
+    for (const auto& named : service.env_files) {
+      const auto path = sources::clean_path(named.value, project.folder);
+      const auto text = sources::disk().read(path, kMaxSealed);
+      if (!text || !sealed_store(*text)) continue;
+      const auto beside = sources::parent_path(path) == folder;
+      return fail(Errc::invalid_input,
+                  fmt::format("services.{}.env_file: '{}' is sealed, and Compose would hand its ENC[...] texts to the container. {}, write what the container needs under environment, "
+                              "as NAME: ${{NAME}}, and take the file out of env_file",
+                              service.name, sources::relative_to(path, project.folder), beside ? "Its variables are known to the project already" : fmt::format("Move it to '{}', where its variables are known to the project", folder)));
+    }
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -24,6 +45,7 @@ std::vector<std::string> Handover::names() const {
 }
 
 Result<compose::Loaded> Handover::load(const compose::Options& options, const product::Catalogue& products) {
+  given_ = options;
   auto with = options;
   for (const auto& name : names()) with.environment.erase(name);
   add_to(with, secrets_, folder_);
@@ -32,6 +54,7 @@ Result<compose::Loaded> Handover::load(const compose::Options& options, const pr
   auto loaded = compose::load(with, *files_);
   if (!loaded.ok) return loaded;
   const auto& project = *loaded.project;
+  DM_CHECK(refuse_sealed_env_files(project, folder_));
   DM_TRY(delivery_, plan_files(project, products, secrets_, keys_, runtime_folder(project.name, with.environment)));
   if (delivery_.override_yaml.empty()) return loaded;
   main_files_ = project.main_files;
@@ -54,8 +77,8 @@ compose::Options Handover::for_compose(compose::Options options) const {
   return options;
 }
 
-Result<ComposeFeed> Handover::feed(const std::vector<std::string>& env_files) const {
-  DM_TRY(auto out, compose_feed(secrets_, folder_, env_files));
+Result<ComposeFeed> Handover::feed() const {
+  DM_TRY(auto out, compose_feed(secrets_, folder_, given_));
   if (main_files_.empty()) return out;
   DM_TRY(auto memory, memory_file("override", delivery_.override_yaml));
   out.descriptors[kOverrideDescriptor] = memory.get();

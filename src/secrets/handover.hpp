@@ -16,17 +16,17 @@ class Handover {
 
   /// Loads the project of `options` (as the user gave them) with the values, plans which of them become files, and gives the project as Compose will see it:
   /// with the override. What is sealed wins over what is exported. A project that does not load is no error: `ok` is false. Errors: exit 10, 11, 12 from files
-  /// that lie sealed beside their plain names. May be called again with other options; the last call counts.
+  /// that lie sealed beside their plain names; `invalid_input` where a service's env_file is sealed. May be called again with other options; the last call counts.
   Result<compose::Loaded> load(const compose::Options& options, const product::Catalogue& products);
 
   /// `options` for the program `docker compose`: the same files, then the override; without the sealed names in the environment.
   compose::Options for_compose(compose::Options options) const;
-  /// The `--env-file` arguments and the memory files (variables, override) for one start of it.
-  Result<ComposeFeed> feed(const std::vector<std::string>& env_files) const;
+  /// The `--env-file` arguments and the memory files (variables, override) for one start of it, for the options of the last load.
+  Result<ComposeFeed> feed() const;
   /// Names that must not be in the environment of Compose.
   std::vector<std::string> names() const;
 
-  /// Writes the files into memory; gives how many changed. Call it before containers are made.
+  /// Writes the files into memory; gives how many changed. Call it before containers are made. Files of earlier runs stay: see `prune_files`.
   Result<std::size_t> write() const { return write_files(delivery_); }
 
   const ProjectSecrets& secrets() const { return secrets_; }
@@ -40,6 +40,7 @@ class Handover {
  private:
   Handover(std::string folder, KeySources keys) : folder_(std::move(folder)), keys_(std::move(keys)) {}
   std::string folder_, project_folder_;
+  compose::Options given_;
   KeySources keys_;
   ProjectSecrets secrets_;
   std::unique_ptr<UnsealedFiles> files_;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
@@ -17,6 +18,8 @@
 
 namespace dm::secrets {
 namespace {
+
+std::atomic<bool> opened_any = false;
 
 constexpr auto kProgramTime = std::chrono::minutes(5);  // a plugin may wait for a touch
 
@@ -197,7 +200,15 @@ Result<SecretString> Keyring::by_program(const AgeKey& key) const {
   return fail_as(kNoKey, Errc::denied, "no key of ours fits");
 }
 
+bool has_opened() { return opened_any.load(); }
+
 Result<SecretString> Keyring::data_key(const Metadata& metadata) {
+  auto out = find_data_key(metadata);
+  if (out) opened_any = true;
+  return out;
+}
+
+Result<SecretString> Keyring::find_data_key(const Metadata& metadata) {
   if (metadata.age.empty())
     return fail_as(kNoKey, Errc::unsupported, "it is sealed for no age key (only PGP or a key service); open it with 'sops'");
   std::optional<Error> trouble;

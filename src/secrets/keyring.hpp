@@ -14,6 +14,9 @@
 
 namespace dm::secrets {
 
+/// Whether this process has opened a sealed file, for the metrics.
+bool has_opened();
+
 /// Asks a person without echo. Errors: `unavailable` where nobody is there to ask.
 using AskPassphrase = std::function<Result<SecretString>(std::string_view what)>;
 
@@ -55,6 +58,7 @@ class Keyring {
  private:
   Result<void> add_file(const std::string& path, std::string_view name, bool must_exist);
   Result<void> add_text(std::string_view text, std::string_view name, bool spaces);
+  Result<SecretString> find_data_key(const Metadata& metadata);
   Result<SecretString> by_program(const AgeKey& key) const;
 
   KeySources sources_;

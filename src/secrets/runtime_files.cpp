@@ -244,18 +244,43 @@ Result<std::size_t> write_files(const FileDelivery& delivery) {
   if (::lstat(delivery.folder.c_str(), &there) != 0 || !S_ISDIR(there.st_mode) || there.st_uid != ::geteuid()) return fail(Errc::denied, fmt::format("'{}' is no folder of ours", delivery.folder));
   if (::chmod(delivery.folder.c_str(), 0700) != 0) return fail(errno_error(fmt::format("protect '{}'", delivery.folder), errno));
   std::size_t changed = 0;
-  std::set<std::string, std::less<>> wanted;
   for (const auto& file : delivery.files) {
-    wanted.emplace(sources::file_name(file.path));
     const auto before = sources::disk().read(file.path, kMaxSealed);
     const bool same = before && *before == file.value.reveal();
     if (!same) DM_CHECK(write_atomic(file.path, file.value.reveal(), 0400));
     DM_TRY(const bool given, owned(file));
     if (!same || given) ++changed;
   }
-  for (const auto& name : sources::disk().list(delivery.folder))
-    if (!wanted.contains(name)) ::unlink((delivery.folder + "/" + name).c_str());
   return changed;
+}
+
+std::map<std::string, std::string_view> read_marks(std::string_view label) {
+  std::map<std::string, std::string_view> out;
+  while (!label.empty()) {
+    const auto one = label.substr(0, label.find(' '));
+    label.remove_prefix(std::min(one.size() + 1, label.size()));
+    if (const auto cut = one.find(':'); cut != std::string_view::npos) out.emplace(one.substr(cut + 1), one.substr(0, cut));
+  }
+  return out;
+}
+
+Result<void> within_reach(const FileDelivery& delivery, std::string_view engine) {
+  if (delivery.files.empty() || engine.starts_with("unix:")) return {};
+  return fail(Errc::unsupported, fmt::format("the engine at {} is another machine's and cannot mount secrets that lie in the memory of this one ({} files in {}); run datamancy on that machine "
+                                             "(over ssh), with the project and the key there",
+                                             engine, delivery.files.size(), delivery.folder));
+}
+
+std::size_t prune_files(const FileDelivery& delivery, const std::set<std::string, std::less<>>& mounted) {
+  std::size_t gone = 0;
+  if (delivery.folder.empty()) return gone;
+  for (const auto& name : sources::disk().list(delivery.folder)) {
+    const auto path = delivery.folder + "/" + name;
+    const bool wanted = std::ranges::find(delivery.files, path, &FileSecret::path) != delivery.files.end();
+    const bool used = std::ranges::any_of(mounted, [&](const std::string& source) { return source == path || source == delivery.folder; });
+    if (!wanted && !used && sources::disk().stat(path).kind == sources::Kind::regular && ::unlink(path.c_str()) == 0) ++gone;
+  }
+  return gone;
 }
 
 }  // namespace dm::secrets

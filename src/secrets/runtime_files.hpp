@@ -2,6 +2,8 @@
 /// that holds no secret.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,6 +42,8 @@ struct FileDelivery {
 
 /// The label that says, as "MARK:NAME MARK:NAME", which secrets a container was made with. A mark is a keyed hash: it tells whether a value changed.
 inline constexpr std::string_view kMarks = "datamancy.secrets";
+/// Such a label's names and their marks.
+std::map<std::string, std::string_view> read_marks(std::string_view label);
 
 /// /run/datamancy/NAME for root (/dev/shm/datamancy/NAME where only that is in memory), $XDG_RUNTIME_DIR/datamancy/NAME otherwise; "" where neither is there.
 std::string runtime_folder(std::string_view project, const std::map<std::string, std::string, std::less<>>& environment);
@@ -49,8 +53,12 @@ std::string runtime_folder(std::string_view project, const std::map<std::string,
 Result<FileDelivery> plan_files(const compose::Project& project, const product::Catalogue& products, const ProjectSecrets& secrets, const KeySources& keys, std::string folder);
 
 /// Writes what differs: files 0444, or with the owner and mode of the long syntax, in a folder 0700 that only its owner may enter, so that no user of the
-/// host reaches them and every user in the container can read what is mounted. Removes files that no secret has any more. Gives how many changed. Errors:
+/// host reaches them and every user in the container can read what is mounted. Gives how many changed. Errors:
 /// `denied` where the folder is on no tmpfs, or where an owner is wanted that only root can give.
 Result<std::size_t> write_files(const FileDelivery& delivery);
+/// The files lie on this host, where an engine elsewhere cannot mount them. `engine`: its address. Errors: `unsupported`.
+Result<void> within_reach(const FileDelivery& delivery, std::string_view engine);
+/// Removes files of the folder that no secret has any more and no container mounts (`mounted`: sources on this host). Gives how many.
+std::size_t prune_files(const FileDelivery& delivery, const std::set<std::string, std::less<>>& mounted);
 
 }  // namespace dm::secrets

@@ -63,14 +63,23 @@ Result<void> replace_sealed(const SealedFile& file, std::string_view text) {
 
 Result<bool> save_sealed(const SealedFile& file, Document plain) {
   const auto& before = file.opened;
-  bool same = plain.leaves.size() == before.values.size();
+  bool same = plain.leaves.size() == before.values.size() && plain.source == before.document.source;
   for (std::size_t i = 0; same && i < plain.leaves.size(); ++i)
     same = plain.leaves[i].path == before.document.leaves[i].path && plain.leaves[i].type == before.values[i].type && plain.leaves[i].text == before.values[i].plain;
   if (same) return false;
+  std::vector<SecretString> wanted;
+  for (const auto& leaf : plain.leaves)
+    if (leaf.type != LeafType::comment) wanted.emplace_back(leaf.text.reveal());
   DM_TRY(const auto text, sealed_text(seal_values(std::move(plain), before.data_key, now_utc(), &before)));
-  // What is written must open again: a file that cannot be read is worse than an error now.
+  // What is written must open again and say the same: a file that cannot be read is worse than an error now.
   DM_TRY(auto parsed, parse_sealed(text));
   DM_TRY(const auto again, open_values(std::move(parsed), SecretString(before.data_key.reveal())));
+  std::size_t at = 0;
+  for (const auto& value : again.values) {
+    if (value.type == LeafType::comment) continue;
+    if (at == wanted.size() || !(value.plain == wanted[at++])) return fail(Errc::failed, fmt::format("'{}' would not read back as it was meant; nothing was changed", file.path));
+  }
+  if (at != wanted.size()) return fail(Errc::failed, fmt::format("'{}' would not read back as it was meant; nothing was changed", file.path));
   DM_CHECK(replace_sealed(file, text));
   return true;
 }
@@ -106,7 +115,7 @@ Result<std::string> seal_text(std::string_view plain, Store store, const Sealing
   const auto rule = plan.rule.value_or(Rule{});
   std::string open;
   for (const auto& leaf : document.leaves)
-    if (store == Store::dotenv && leaf.type != LeafType::comment && !leaf.text.empty() && sensitive::secret_name(leaf.path[0]) && !rule.seals(leaf.path)) open += " " + leaf.path[0];
+    if (store != Store::binary && leaf.type == LeafType::str && !leaf.text.empty() && sensitive::secret_name(leaf.path.back()) && !rule.seals(leaf.path)) open += " " + leaf.path.back();
   if (!open.empty()) return fail(Errc::invalid_input, fmt::format("the rule of {} would leave these in the clear:{}", plan.from, open));
   const bool any = std::ranges::any_of(document.leaves, [&](const Leaf& leaf) { return leaf.type != LeafType::comment && (store == Store::binary || rule.seals(leaf.path)); });
   if (!document.leaves.empty() && !any) return fail(Errc::invalid_input, fmt::format("the rule of {} would seal nothing in this file", plan.from));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "secrets/crypto.hpp"
 
@@ -158,6 +159,10 @@ Result<Opened> open_values(Document document, SecretString data_key) {
   std::vector<OpenLeaf> values;
   values.reserve(document.leaves.size());
   Mac mac(sops.mac_only_encrypted);
+  std::set<std::string> paths;  // of all collections, for comments
+  if (!document.source.empty())
+    for (const auto& leaf : document.leaves)
+      for (std::size_t depth = 0; depth <= leaf.path.size(); ++depth) paths.insert(aad_of({leaf.path.begin(), leaf.path.begin() + static_cast<std::ptrdiff_t>(depth)}));
   for (const auto& leaf : document.leaves) {
     const bool by_rule = document.store == Store::binary || rule.seals(leaf.path);
     OpenLeaf value{SecretString(leaf.text.reveal()), leaf.type, false};
@@ -166,6 +171,14 @@ Result<Opened> open_values(Document document, SecretString data_key) {
       const auto type = type_named(parts->type);
       if (!type) return undecryptable(fmt::format("line {}: {} is sealed with an unknown type", leaf.line, name_of(leaf)));
       auto plain = gcm_open(data_key, parts->iv, aad_of(leaf.path), parts->data, parts->tag);
+      if (!plain && leaf.type == LeafType::comment && !document.source.empty()) {
+        // Which collection a comment belongs to is not always plain to see; no MAC covers it, and SOPS, too, leaves as it is what does not open.
+        for (auto path = paths.begin(); path != paths.end() && !plain; ++path) plain = gcm_open(data_key, parts->iv, *path, parts->data, parts->tag);
+        if (!plain) {
+          values.push_back(std::move(value));
+          continue;
+        }
+      }
       if (!plain)
         return undecryptable(fmt::format("line {}: {} does not open: it was changed, renamed or comes from another file", leaf.line, name_of(leaf)));
       value = {std::move(*plain), *type == LeafType::bytes ? LeafType::str : *type, true};
@@ -186,10 +199,10 @@ Result<Opened> open_values(Document document, SecretString data_key) {
 }
 
 Document plain_document(const Opened& opened) {
-  Document out{opened.document.store, {}, opened.document.sops, opened.document.has_sops, opened.document.source};
+  Document out{opened.document.store, {}, opened.document.sops, opened.document.has_sops, opened.document.source, opened.document.from_plain};
   for (std::size_t i = 0; i < opened.values.size(); ++i) {
     const auto& leaf = opened.document.leaves[i];
-    out.leaves.push_back({leaf.path, opened.values[i].type, SecretString(opened.values[i].plain.reveal()), leaf.where, leaf.line});
+    out.leaves.push_back({leaf.path, opened.values[i].type, SecretString(opened.values[i].plain.reveal()), leaf.where, leaf.line, leaf.in_flow, leaf.in_list});
   }
   return out;
 }
@@ -199,11 +212,12 @@ Document seal_values(Document plain, const SecretString& data_key, std::string_v
   std::multimap<std::pair<std::string, std::string>, const Leaf*, std::less<>> known;  // (AAD and type, keyed hash of the text)
   const auto hash_key = random_bytes(32);
   const auto identity = [&](const std::vector<std::string>& path, LeafType type, std::string_view text) {
+    if (type == LeafType::integer) type = LeafType::floating;  // SOPS before 3.13.2 took every number of JSON for one
     return std::pair(fmt::format("{}\n{}", to_string(type), aad_of(path)), hmac_sha256(hash_key, text));
   };
   if (before != nullptr && before->data_key == data_key)
-    for (std::size_t i = 0; i < before->values.size(); ++i)
-      if (const auto& value = before->values[i]; value.sealed)
+    for (std::size_t i = 0; i < before->values.size(); ++i)  // a comment that stands open stays so
+      if (const auto& value = before->values[i]; value.sealed || value.type == LeafType::comment)
         known.emplace(identity(before->document.leaves[i].path, value.type, value.plain.reveal()), &before->document.leaves[i]);
 
   const Rule rule = plain.sops.rule.value_or(Rule{});
@@ -276,7 +290,9 @@ Result<Document> parse_plain(std::string_view text, Store store) {
     out.leaves.push_back({{"data"}, LeafType::str, SecretString(text), {}, 1});
     return out;
   }
-  if (store != Store::dotenv) return fail(Errc::unsupported, "only dotenv and binary files are made; seal this one as binary");
+  if (store == Store::json) return stores::read_plain_json(text);
+  if (store == Store::yaml) return stores::read_plain_yaml(text);
+  if (store == Store::ini) return stores::read_plain_ini(text);
   DM_TRY(auto out, stores::read_dotenv(text));
   if (out.has_sops) return fail(Errc::invalid_input, "it has names that begin with 'sops_', which are metadata of sealed files");
   return out;
@@ -288,7 +304,7 @@ Result<std::string> sealed_text(const Document& document) {
     case Store::binary: return stores::write_binary(document);
     case Store::json: return stores::write_json(document);
     case Store::yaml: return stores::write_yaml(document);
-    case Store::ini: return fail(Errc::unsupported, "sealed INI files are read, not written; use 'sops' for this one");
+    case Store::ini: return stores::write_ini(document);
   }
   return fail(Errc::unsupported, "an unknown store");
 }

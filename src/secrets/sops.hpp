@@ -27,8 +27,10 @@ struct Leaf {
   LeafType type = LeafType::str;   ///< `comment` for what stands as a comment
   /// What the file has, with its store's escapes undone: "ENC[...]", or the plain value in the byte form that the MAC takes.
   SecretString text;
-  text::Span where{};              ///< in the source, with quotes or '#'; not used by dotenv
+  text::Span where{};              ///< in the source, with quotes, without '#'; not used by dotenv
   std::size_t line = 0;            ///< 1-based
+  bool in_flow = false;            ///< YAML: inside [...] or {...}, where a sealed text needs quotes
+  bool in_list = false;            ///< YAML: a comment between the elements of a list
 };
 
 /// Which values a file seals. At most one rule; none stored means `unencrypted_suffix: _unencrypted`.
@@ -63,7 +65,8 @@ struct Document {
   std::vector<Leaf> leaves;
   Metadata sops;
   bool has_sops = false;
-  std::string source;               ///< of a sealed JSON, YAML or INI file: edits are made in it
+  std::string source;               ///< of a JSON, YAML or INI file: edits are made in it
+  bool from_plain = false;          ///< the source is a plain text, to which the `sops` block is added
 };
 
 /// A value in the clear.
@@ -85,8 +88,11 @@ Store store_by_name(std::string_view name);
 
 /// A sealed file. Errors: exit 12, with the line where there is one, never with a value.
 Result<Document> parse_sealed(std::string_view text);
-/// A plain file that is to be sealed: dotenv or binary. Errors: `invalid_input`, also where it holds sealed metadata already.
+/// A plain text that is to be sealed. Errors: `invalid_input`, also where it holds sealed metadata already, or what SOPS would read otherwise.
 Result<Document> parse_plain(std::string_view text, Store store);
+
+/// A plain YAML, JSON or INI document without one of its values. Errors: `unsupported` where it shares its line or is an element of a list.
+Result<Document> without_member(const Document& plain, std::size_t leaf);
 
 /// Opens every value with the data key and checks the MAC. Errors: exit 12.
 Result<Opened> open_values(Document document, SecretString data_key);
@@ -97,7 +103,7 @@ Document seal_values(Document plain, const SecretString& data_key, std::string_v
 /// The document with its values in the clear, ready for `seal_values` or `plain_text`.
 Document plain_document(const Opened& opened);
 
-/// dotenv and binary: the file. Others: the source with its values and its `sops` block replaced by those of the document.
+/// dotenv and binary: the file. Others: the source with its values and its `sops` block replaced by those of the document, or the block added.
 Result<std::string> sealed_text(const Document& document);
 /// What a person edits and Compose reads. Values of YAML, JSON and INI stand in the source's places.
 Result<SecretString> plain_text(const Opened& opened);
@@ -132,13 +138,17 @@ namespace stores {  // one file each
 Result<Document> read_dotenv(std::string_view text);
 std::string write_dotenv(const Document& document);
 Result<Document> read_json(std::string_view text);
+Result<Document> read_plain_json(std::string_view text);
 Result<std::string> write_json(const Document& document);
 SecretString plain_json(const Opened& opened);
 std::string write_binary(const Document& document);
 Result<Document> read_yaml(std::string_view text);
+Result<Document> read_plain_yaml(std::string_view text);
 Result<std::string> write_yaml(const Document& document);
 SecretString plain_yaml(const Opened& opened);
 Result<Document> read_ini(std::string_view text);
+Result<Document> read_plain_ini(std::string_view text);
+Result<std::string> write_ini(const Document& document);
 SecretString plain_ini(const Opened& opened);
 }  // namespace stores
 

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <set>
 
 #include "secrets/sops_nested.hpp"
 
@@ -13,7 +14,7 @@ using Flat = std::vector<std::pair<std::string, std::string>>;
 
 class Reader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  explicit Reader(std::string_view text, bool plain = false) : text_(text), plain_(plain) {}
 
   Result<Document> read() {
     Document out{Store::json, {}, {}, false, {}};
@@ -22,6 +23,12 @@ class Reader {
     if (!object_of_values(/*top=*/true)) return error();
     space();
     if (at_ != text_.size()) return wrong("something follows the object"), error();
+    if (plain_) {
+      if (has_sops_) return fail(Errc::invalid_input, "it has a key 'sops', which is metadata of sealed files");
+      out.source = text_;
+      out.from_plain = true;
+      return out;
+    }
     if (!has_sops_) return undecryptable("it has no 'sops' object");
     DM_TRY(out.sops, read_metadata(flat_));
     out.has_sops = true;
@@ -31,7 +38,8 @@ class Reader {
     return out;
   }
   text::Span sops_span{};  ///< of the value of "sops"
-  std::string indent;      ///< white space before the key "sops"
+  std::string indent;      ///< white space before the key "sops", or before the first key
+  std::size_t closed = 0;  ///< the top level's '}'
 
  private:
   bool wrong(std::string_view what) {
@@ -39,7 +47,9 @@ class Reader {
     return false;
   }
   tl::unexpected<Error> error() const {
-    return undecryptable(fmt::format("line {}: JSON: {}", line(), what_));
+    const auto message = fmt::format("line {}: JSON: {}", line(), what_);
+    if (plain_) return fail(Errc::invalid_input, message);
+    return undecryptable(message);
   }
   std::size_t line() const { return 1 + static_cast<std::size_t>(std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(std::min(at_, text_.size())), '\n')); }
   void space() {
@@ -115,12 +125,15 @@ class Reader {
 
   bool object_of_values(bool top) {
     if (!take('{')) return wrong("an object was expected");
-    if (take('}')) return true;
+    if (take('}')) return top ? (closed = at_ - 1, true) : true;
+    std::set<std::string, std::less<>> keys;
     for (;;) {
       space();
       const auto key_begin = at_;
       SecretString key;
       if (!string(key)) return false;
+      if (plain_ && !keys.emplace(key.reveal()).second) return wrong(fmt::format("'{}' is set twice", key.reveal()));
+      if (top && indent.empty()) indent = space_before(key_begin);
       if (!take(':')) return wrong("':' was expected");
       space();
       if (top) ++keys_;
@@ -129,18 +142,21 @@ class Reader {
         const auto begin = at_;
         if (!metadata("", 0)) return false;
         sops_span = {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(at_)};
-        auto from = key_begin;
-        while (from > 0 && (text_[from - 1] == ' ' || text_[from - 1] == '\t')) --from;
-        indent = text_.substr(from, key_begin - from);
+        indent = space_before(key_begin);
       } else {
         path_.emplace_back(key.reveal());
         const bool fine = value();
         path_.pop_back();
         if (!fine) return false;
       }
-      if (take('}')) return true;
+      if (take('}')) return top ? (closed = at_ - 1, true) : true;
       if (!take(',')) return wrong("',' or '}' was expected");
     }
+  }
+  std::string space_before(std::size_t at) const {
+    auto from = at;
+    while (from > 0 && (text_[from - 1] == ' ' || text_[from - 1] == '\t')) --from;
+    return std::string(text_.substr(from, at - from));
   }
 
   bool value() {
@@ -243,6 +259,7 @@ class Reader {
   }
 
   std::string_view text_;
+  bool plain_;
   std::size_t at_ = 0, counted_ = 0, line_ = 1;
   int depth_ = 0, keys_ = 0;
   bool has_sops_ = false;
@@ -292,6 +309,7 @@ std::string plain_value(const OpenLeaf& value) {
 }  // namespace
 
 Result<Document> stores::read_json(std::string_view text) { return Reader(text).read(); }
+Result<Document> stores::read_plain_json(std::string_view text) { return Reader(text, true).read(); }
 
 std::string stores::write_binary(const Document& document) {
   std::string out = "{\n\t\"data\": ";
@@ -302,11 +320,20 @@ std::string stores::write_binary(const Document& document) {
 }
 
 Result<std::string> stores::write_json(const Document& document) {
-  Reader reader(document.source);
+  Reader reader(document.source, document.from_plain);
   DM_TRY(const auto original, reader.read());
+  const auto unit = reader.indent.empty() ? "\t" : reader.indent;
   std::string block;
-  write_tree(block, metadata_tree(document.sops), reader.indent.empty() ? "\t" : reader.indent, 1, "");
-  return edited_source(document, original, {{reader.sops_span, block}}, [](const Leaf& leaf) {
+  write_tree(block, metadata_tree(document.sops), unit, 1, "");
+  text::Edit edit{reader.sops_span, block};
+  if (document.from_plain) {  // the last member of the top level
+    const std::string_view source = document.source;
+    auto end = reader.closed;
+    while (end > 0 && std::string_view(" \t\r\n").find(source[end - 1]) != std::string_view::npos) --end;
+    edit = {{static_cast<std::uint32_t>(end), static_cast<std::uint32_t>(reader.closed)}, fmt::format("{}\n{}\"sops\": {}\n", source[end - 1] == '{' ? "" : ",", unit, block)};
+  }
+  return edited_source(document, original, {edit}, [](const Leaf& leaf) {
+    if (!leaf.text.reveal().starts_with("ENC[")) return plain_value({SecretString(leaf.text.reveal()), leaf.type, false});
     std::string out;
     go_json_quote(out, leaf.text.reveal());
     return out;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "secrets/age.hpp"
 #include "secrets/crypto.hpp"
 
@@ -50,6 +52,39 @@ TEST(Sops, AValueIsSealedAsKnown) {
 TEST(Sops, TextComesBackByteForByte) {
   for (const std::string text : {"A=1\n", "# note\nDB_PASSWORD=p@ss word\nEMPTY=\nPEM=l1\\nl2\nHOST_unencrypted=db.local\n", "A=\\\\n\\n\nB='x$y' \nC=\xff\xfe\"\nD==\n"})
     EXPECT_EQ(text_of(sealed_and_opened(text)), text);
+}
+
+TEST(Sops, YamlJsonAndIniComeBackWithTheirComments) {
+  const std::string yaml =
+      "# head\ndb:\n    # about it\n    password: hunter2 # beside\n    port: 5432\n    on: true\n    none:\n    empty: \"\"\nlist:\n    # among elements\n    - a\n    - {b: \"c, d\", e: [1.5]}\n"
+      "    # last in the list\ntext: |\n  two\n  lines\nopen_unencrypted: yes\n# the end\n---\nsecond: document\n";
+  const auto opened = sealed_and_opened(yaml, Store::yaml);
+  EXPECT_EQ(text_of(opened), yaml);
+  for (const auto* word : {"hunter2", "about it", "beside", "among", "last in", "the end", "5432", "two"}) EXPECT_THAT(file_of(opened), testing::Not(HasSubstr(word)));
+  EXPECT_THAT(file_of(opened), HasSubstr("open_unencrypted: yes"));
+  const std::string json = "{\n  \"a\": {\"b\": [1, \"x\", true, null, \"\"]},\n  \"c\": 1.5\n}\n";
+  EXPECT_EQ(text_of(sealed_and_opened(json, Store::json)), json);
+  EXPECT_EQ(text_of(sealed_and_opened("{}\n", Store::json)), "{}\n");
+  const std::string ini = "; note\n; more\n[s]\nk = hunter2\n# about l\nl = \"a ; b\"\n\n[t]\nempty =\n";
+  EXPECT_EQ(text_of(sealed_and_opened(ini, Store::ini)), ini);
+}
+
+TEST(Sops, OfNestedFilesOnlyWhatChangedIsSealedAnew) {
+  const auto before = sealed_and_opened("# one\na: 1\nb:\n    - x\n    # two\n    - y\n", Store::yaml);
+  auto plain = *parse_plain("# one\na: 2\nb:\n    - x\n    # two\n    - y\n", Store::yaml);
+  plain.sops = before.document.sops;
+  const auto after = *sealed_text(seal_values(std::move(plain), before.data_key, "2026-01-03T00:00:00Z", &before));
+  std::size_t changed = 0;
+  std::istringstream old_lines(file_of(before)), new_lines(after);
+  for (std::string a, b; std::getline(old_lines, a) && std::getline(new_lines, b);) changed += a != b ? 1 : 0;
+  EXPECT_EQ(changed, 3U) << after;  // a, lastmodified, mac
+}
+
+TEST(Sops, WhatSopsWouldReadOtherwiseIsNotSealed) {
+  for (const auto* bad : {"a: &x 1\n", "a: 1\nb: *x\n", "a: 1\na: 2\n", "5: x\n", "true: x\n", "<<: {a: 1}\n", "a: !!int '3'\n", "{a: 1}\n", "- a\n", "sops: {}\n", "a: 9999999999999999999\n", "a: 1\r\n"})
+    EXPECT_FALSE(parse_plain(bad, Store::yaml)) << bad;
+  for (const auto* bad : {"[]", "{\"a\": 1, \"a\": 2}", "{\"sops\": 1}", "{\"a\": 1} x", "{\"a\": tru}"}) EXPECT_FALSE(parse_plain(bad, Store::json)) << bad;
+  for (const auto* bad : {"[s\nk = 1\n", "k\n", "[sops]\nx = 1\n", "k = \"open\n", "k = a ; b\n", "k = a\\\n", "k = 1\nk = 2\n"}) EXPECT_FALSE(parse_plain(bad, Store::ini)) << bad;
 }
 
 TEST(Sops, NamesStandOpenAndValuesDoNot) {

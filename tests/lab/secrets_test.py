@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Secrets on a real engine: databases run with passwords that no file in the clear ever held; rotation on PostgreSQL, MariaDB, Valkey and OpenLDAP,
-with its clients; a failed rotation leaves everything as it was."""
+with its clients; a failed rotation leaves everything as it was, a killed one is told and finished by the next."""
 import hashlib
 import os
 import subprocess
@@ -55,7 +55,7 @@ world = tempfile.TemporaryDirectory(prefix="dm-secrets-lab-")
 folder, home = os.path.join(world.name, PROJECT), os.path.join(world.name, "home")
 os.makedirs(folder)
 os.makedirs(home)
-env = {**{k: v for k, v in ENV.items() if not k.startswith("SOPS_")}, "HOME": home}
+env = {**{k: v for k, v in ENV.items() if not k.startswith("SOPS_")}, "HOME": home, "DATAMANCY_STATE": os.path.join(world.name, "state")}
 
 
 def dm(*words, data=None, status=0):
@@ -125,7 +125,7 @@ def test_each_server_is_rotated_with_its_clients_and_nobody_else():
         that(not works(service, FIRST[name]), f"{service} refuses the old one")
         that((container("client") != before["client"]) == (service == "db"), "exactly the users are recreated")
         that(container("bystander") == before["bystander"], "nobody else is")
-        that("PREVIOUS" not in dm("list"), "the old value is forgotten")
+        that("PREVIOUS" not in dm("list") and "NEXT" not in dm("list"), "the old value is forgotten")
         FIRST[name] = new
 
 
@@ -148,6 +148,43 @@ def test_a_server_that_does_not_take_the_sealed_password_is_left_alone():
     said = dm("rotate", "MARIA_ROOT", "--yes", status=2)
     that("nothing was changed" in said, said)
     dm("set", "MARIA_ROOT", data=FIRST["MARIA_ROOT"])
+
+
+STEPS = ("sealed the new value", "changed on", "the new value is the present one", "recreated")
+
+
+def killed_at(name, step):
+    """kill -9 as soon as the rotation says that it has done this step."""
+    process = subprocess.Popen([BINARY, "secrets", "rotate", name, "--yes"], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if line.startswith(step):
+            process.kill()
+            process.wait()
+            return
+    raise labtest.Failed(f"the rotation of {name} ended before '{step}'")
+
+
+def test_killed_at_each_step_it_is_told_and_finished():
+    for service, name in (("db", "PG_PASSWORD"), ("maria", "MARIA_ROOT"), ("cache", "VALKEY_PASSWORD"), ("ldap", "LDAP_ADMIN")):
+        for step in STEPS:
+            old = sealed(name)
+            killed_at(name, step)
+            listed = dm("list")
+            that(f"{name}__NEXT" in listed or f"{name}__PREVIOUS" in listed, f"{name} at '{step}': both values are sealed: {listed}")
+            said = subprocess.run([BINARY, "plan"], env=env, cwd=folder, capture_output=True, text=True).stderr
+            that(f"a rotation of {name} was cut off" in said and f"secrets rotate {name}" in said, f"{name} at '{step}': plan says {said}")
+            that(("the server may have" in said) == (f"{name}__NEXT" in listed), f"{name} at '{step}': plan says {said}")
+            if (service, step) == ("db", STEPS[2]):
+                up = subprocess.run([BINARY, "up", "--progress", "plain", "--min-free", "100m", "--settle", "1s"], env=env, cwd=folder, capture_output=True, text=True)
+                that(up.returncode == 0 and "was cut off" in up.stderr, f"up goes on and says it: {up.returncode} {up.stderr}")
+            said = dm("rotate", name, "--yes")
+            that("an earlier rotation" in said and "done; the old value is forgotten" in said, f"{name} at '{step}': {said}")
+            new = sealed(name)
+            eventually(f"{service} takes the new password after '{step}'", lambda: works(service, new), 60)
+            that(new != old and not works(service, old), f"{service} refuses the old one after '{step}'")
+            listed = dm("list")
+            that("__NEXT" not in listed and "__PREVIOUS" not in listed, listed)
+            FIRST[name] = new
 
 
 def clean():

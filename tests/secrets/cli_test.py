@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cli_test.py DATAMANCY: git, edit, migrate, scan, deliver, doctor, escrow, rotate's refusals; no engine and no other program but git."""
-import json, os, shutil, stat, sys
+import json, os, shutil, stat, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import World, equal
@@ -22,7 +22,8 @@ def get(name, **options):
 
 def set_up():
     git("init", "-q", ".")
-    w.dm("init")
+    said = w.dm("init").stdout.decode()
+    equal((said.count(".gitattributes"), said.count(".gitignore")), (1, 1))
     equal("datamancy-secrets" in w.read(".gitattributes").decode(), True)
     equal(b".env\n" in w.read(".gitignore"), True)
     w.dm("set", "--null", input="A=first secret\0B=second secret\0C=third secret\0")
@@ -189,6 +190,104 @@ secrets: {tok: {environment: TOK}, cert: {file: ./cert.pem}}
 
 
 w.check("deliver: files in memory, modes, only what changed; config hides values; audit needs no key, config without one is exit 11", delivers)
+
+
+def finds_the_project():
+    folder = os.path.join(w.folder, "up")
+    os.makedirs(os.path.join(folder, "sub/deep"))
+    w.dm("set", "--null", input="S_TOKEN=one two\0", cwd=folder)
+    w.write("up/compose.yaml", "name: dmsecretsup\nservices: {a: {image: x/y:1, environment: {S: '${S_TOKEN:?}', P: '${PLAIN:-none}', D: '${DOT:-none}'}}}\n")
+    w.write("up/extra.env", "PLAIN=from extra\n")
+    w.write("up/.env", "DOT=from dotenv\n")
+    config = lambda where, **env: w.run([w.binary, "config", "--show-secrets"], cwd=os.path.join(folder, where), env=env).stdout.decode()
+    for where in (".", "sub/deep"):
+        text = config(where)
+        equal(("S: one two" in text, "D: from dotenv" in text, "P: none" in text), (True, True, True))
+    equal(w.dm("list", cwd=os.path.join(folder, "sub")).stdout.decode().startswith(folder + "/secrets.enc.env"), True)
+    text = config("sub", COMPOSE_ENV_FILES=folder + "/extra.env")
+    equal(("S: one two" in text, "P: from extra" in text, "D: none" in text), (True, True, True))  # as Compose: .env is not read then
+    equal("D: none" in config(".", COMPOSE_DISABLE_ENV_FILE="1"), True)
+    if w.compose():
+        said = w.dm("compose", "--", "config", cwd=os.path.join(folder, "sub"), env={"COMPOSE_ENV_FILES": folder + "/extra.env"}).stdout.decode()
+        equal(("S: one two" in said, "P: from extra" in said, "D: none" in said), (True, True, True))
+
+
+w.check("the project is found from a subfolder; COMPOSE_ENV_FILES and COMPOSE_DISABLE_ENV_FILE count beside sealed files", finds_the_project)
+
+
+def refuses_a_sealed_env_file():
+    folder = os.path.join(w.folder, "ef")
+    os.makedirs(folder)
+    w.dm("set", "E_TOKEN", "--in", "app.enc.env", input="hidden one", cwd=folder)
+    w.write("ef/compose.yaml", "name: dmsecretsef\nservices: {a: {image: x/y:1, env_file: [./app.enc.env]}}\n")
+    done = w.dm("deliver", cwd=folder, status=2)
+    for word in (b"services.a.env_file", b"'app.enc.env' is sealed", b"environment"):
+        equal((word, word in done.stderr), (word, True))
+
+
+w.check("a service's env_file that is sealed: what to write instead", refuses_a_sealed_env_file)
+
+
+def refuses_another_machine():
+    folder = os.path.join(w.folder, "rem")
+    os.makedirs(folder)
+    w.dm("set", "R_PASSWORD", input="hidden two", cwd=folder)
+    w.write("rem/compose.yaml", "name: dmsecretsrem\nservices: {db: {image: 'postgres:17', environment: {POSTGRES_PASSWORD: '${R_PASSWORD:?}'}}}\n")
+    done = w.dm("compose", "--", "up", "-d", cwd=folder, env={"DOCKER_HOST": "tcp://192.0.2.1:2375"}, status=2)
+    equal((b"another machine" in done.stderr, os.path.exists("/run/datamancy/dmsecretsrem")), (True, False))
+
+
+if w.tool("docker"):
+    w.check("an engine on another machine cannot mount what lies in memory here: refused before anything is written", refuses_another_machine)
+
+
+def counts():
+    folder = os.path.join(w.temporary.name, "metrics")
+    os.makedirs(folder)
+    env = {"DATAMANCY_METRICS": folder}
+    read = lambda: dict(line.rsplit(" ", 1) for line in open(os.path.join(folder, "datamancy_secrets.prom")) if not line.startswith("#"))
+    get("B", env=env)
+    first = {k: int(v) for k, v in read().items()}
+    equal([v for k, v in first.items() if "failures" in k], [0, 0, 0, 0])
+    equal(abs(first["datamancy_secrets_last_success_timestamp_seconds"] - time.time()) < 60 and abs(first["datamancy_secrets_key_created_timestamp_seconds"] - time.time()) < 600, True)
+    for _ in range(3):
+        get("B", env={**env, "HOME": "/nonexistent"}, status=11)
+    get("NO_SUCH", env=env, status=13)
+    w.dm("list", env=env)
+    got = {k: int(v) for k, v in read().items()}
+    equal((got['datamancy_secrets_failures_total{exit="11"}'], got['datamancy_secrets_failures_total{exit="13"}'], got['datamancy_secrets_failures_total{exit="12"}']), (3, 1, 0))
+    equal("our b" in open(os.path.join(folder, "datamancy_secrets.prom")).read(), False)
+
+
+w.check("metrics: failures by exit status, last success, age of the key", counts)
+
+
+def doctors_of_recipients_swap_and_files():
+    folder = os.path.join(w.folder, "doc")
+    os.makedirs(folder)
+    w.dm("set", "A_PASSWORD", input="x1y2z3", cwd=folder)
+    checks = lambda *before: {c["id"]: c for c in json.loads(w.run([*before, w.binary, "secrets", "doctor", "--json"], cwd=folder, status=None).stdout)["checks"]}
+    equal("recipients" in checks(), False)
+    other = w.dm("init", env={"HOME": w.home + "/else"}, cwd=w.temporary.name).stdout.decode().split("key      ")[1].split()[0]
+    w.write("doc/.sops.yaml", f"creation_rules:\n  - path_regex: enc.env$\n    age: {other}\n")
+    equal((checks()["recipients"]["state"], ".sops.yaml:2" in checks()["recipients"]["what"]), ("failing", True))
+    w.write("doc/.sops.yaml", f"creation_rules:\n  - path_regex: nothing$\n    age: {other}\n")
+    equal(checks()["recipients"]["state"], "warning")
+    w.write("doc/compose.yaml", "services:\n  db: {image: 'postgres:17', environment: {POSTGRES_PASSWORD: written-here}}\n  app: {image: 'couchdb:3', environment: {COUCHDB_PASSWORD: '${A_PASSWORD}'}}\n")
+    found = checks()
+    equal(("db" in found["could-be-file"]["what"], "POSTGRES_PASSWORD" in found["could-be-file"]["what"], "COUCHDB_PASSWORD" in found["by-environment"]["what"]), (True, True, True))
+    # A swap of another kind each time, as the kernel would list it.
+    swaps = os.path.join(w.temporary.name, "swaps")
+    for device, state in (("/dev/sda2", "warning"), ("/dev/zram0", "ok"), ("/swapfile", "warning"), ("", "ok")):
+        with open(swaps, "w") as file:
+            file.write("Filename\tType\tSize\tUsed\tPriority\n" + (f"{device}\tpartition\t1\t0\t-2\n" if device else ""))
+        if w.run(["unshare", "-m", "mount", "--bind", swaps, "/proc/swaps"], status=None).returncode != 0:
+            return print("          (/proc/swaps cannot be replaced here: not looked at)")
+        got = checks("unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/swaps && exec "$@"', swaps)
+        equal((device, got["swap"]["state"]), (device, state))
+
+
+w.check("doctor: recipients differing from .sops.yaml, what could be a file, open swap", doctors_of_recipients_swap_and_files)
 
 
 def doctors():
