@@ -6,7 +6,9 @@
 #include <set>
 
 #include "base/json.hpp"
+#include "cli/digests.hpp"
 #include "cli/secrets.hpp"
+#include "cli/session.hpp"
 #include "secrets/crypto.hpp"
 #include "secrets/delivery.hpp"
 
@@ -196,10 +198,8 @@ int config(Args& args) {
   // Compose does not look at these for a mere list.
   if (view != nullptr) args.project.unique_container_names = false;
   if (view != nullptr && view->flag != "--environment") args.project.resolve_env_files = false;
-  if (args.has("--resolve-image-digests") || args.has("--lock-image-digests")) {
-    fmt::print(stderr, "datamancy: config asks no registry for digests; 'docker compose config --resolve-image-digests' does\n");
-    return kFailed;
-  }
+  const bool lock = args.has("--lock-image-digests");
+  const bool pin = args.has("--resolve-image-digests") || lock;
   const bool table = view != nullptr && view->flag == "--variables";
   if (table) args.project.interpolate = false;
   const auto option = std::ranges::find_if(args.words, [](const std::string& word) { return word.starts_with('-'); });
@@ -229,12 +229,13 @@ int config(Args& args) {
   }
   auto& project = *loaded.project;
   if (!args.words.empty() && args.project.interpolate && (view == nullptr || view->takes_services) && !choose_services(project, args.words)) return kFailed;
+  if (pin && view == nullptr && !pin_images(project, plain_environment(args))) return kFailed;
   if (quiet) return kClean;
   if (view != nullptr && view->flag == kHash) {
     const auto out = hashes(project, hash);
     return out && write_output(output, *out) ? kClean : kFailed;
   }
-  const auto out = table ? variables(project, format == "json") : view != nullptr ? view->print(project)
+  const auto out = table ? variables(project, format == "json") : lock && view == nullptr ? images_only(project, format == "json") : view != nullptr ? view->print(project)
                    : format == "json" ? compose::to_json(project) : compose::to_yaml(project);
   return write_output(output, out) ? kClean : kFailed;
 }

@@ -24,6 +24,7 @@ constexpr std::array kVerbs{
     Verb{"config", "print the project as Compose sees it",
          "config [SERVICE...] [--format yaml|json] [-q] [--no-interpolate] [--no-consistency]\n"
          "       [--no-normalize] [--no-path-resolution] [--no-env-resolution] [--show-secrets] [-o FILE]\n"
+         "       [--resolve-image-digests | --lock-image-digests]\n"
          "       [--services|--volumes|--networks|--models|--images|--profiles|--environment|--variables|--hash '*'|NAME,NAME]\n"
          "       the project after merging, with variables replaced and short forms made long; SERVICE... and what they depend on",
          config},

@@ -58,4 +58,7 @@ std::string to_yaml(const Project& project);
 /// creating the container again. The project must be loaded with `resolve_env_files` off.
 std::string hashed_text(Project& project, const Service& service);
 
+/// Gives a service another image, in the model and in the typed view.
+void set_image(Project& project, Service& service, std::string_view image);
+
 }  // namespace dm::compose

@@ -267,4 +267,10 @@ std::string hashed_text(Project& project, const Service& service) {
   return Printer<GoJsonWriter>(project).hashed(service);
 }
 
+void set_image(Project& project, Service& service, std::string_view image) {
+  auto* value = project.arena.string(image, service.image.where());
+  set(const_cast<Value&>(*service.node), "image", value);  // the project is the caller's, and not const
+  service.image = {value->text, value};
+}
+
 }  // namespace dm::compose

@@ -14,6 +14,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::string_view kHub = "registry-1.docker.io";  ///< where docker.io answers
+
 bool loopback(std::string_view host) {
   const auto name = host.substr(0, host.rfind(':') == std::string_view::npos ? host.size() : host.rfind(':'));
   return name == "localhost" || name.starts_with("127.") || name == "[::1]";
@@ -88,11 +90,18 @@ Result<Image> parse_image(std::string_view reference) {
   Image out{std::string(parts.registry), std::string(parts.repository), std::string(parts.tag), std::string(parts.digest), true};
   if (out.name.empty()) return fail(Errc::invalid_input, fmt::format("'{}' names no image", reference));
   if (out.registry.empty() || out.registry == "docker.io" || out.registry == "index.docker.io") {
-    out.registry = "registry-1.docker.io";
+    out.registry = kHub;
     if (out.name.find('/') == std::string::npos) out.name = "library/" + out.name;
   }
   if (out.tag.empty() && out.digest.empty()) out.tag = "latest";
   out.secure = !loopback(out.registry);
+  return out;
+}
+
+std::string to_string(const Image& image) {
+  auto out = fmt::format("{}/{}", image.registry == kHub ? "docker.io" : image.registry, image.name);
+  if (!image.tag.empty()) out += ":" + image.tag;
+  if (!image.digest.empty()) out += "@" + image.digest;
   return out;
 }
 
@@ -103,7 +112,7 @@ std::string Registry::login(const Image& image) const {
   if (!text) return {};
   const auto tree = Json::parse(*text, nullptr, false);
   if (!tree.is_object() || !tree.contains("auths") || !tree["auths"].is_object()) return {};
-  const auto hub = image.registry == "registry-1.docker.io";
+  const auto hub = image.registry == kHub;
   for (const auto& [name, entry] : tree["auths"].items()) {
     const bool ours = hub ? name.find("index.docker.io") != std::string::npos || name == "docker.io" : name == image.registry || name == "https://" + image.registry;
     if (ours && entry.is_object() && entry.contains("auth") && entry["auth"].is_string()) return "Basic " + entry["auth"].get<std::string>();

@@ -18,6 +18,8 @@ struct Image {
 };
 /// Errors: `invalid_input`.
 Result<Image> parse_image(std::string_view reference);
+/// The whole reference, as the docker CLI writes it out: "docker.io/library/postgres:17@sha256:...".
+std::string to_string(const Image& image);
 
 /// Asked as its user is logged in (`docker login`; `auths` of the docker CLI's configuration, no credential helpers). Thread-compatible.
 class Registry {

@@ -57,6 +57,9 @@ TEST(Registry, ReadsReferencesAsTheEngineDoes) {
   EXPECT_EQ(own.registry, "127.0.0.1:5000");
   EXPECT_FALSE(own.secure);
   EXPECT_TRUE(parse_image("ghcr.io/x/y:1")->secure);
+  EXPECT_EQ(to_string(*parse_image("postgres")), "docker.io/library/postgres:latest");
+  EXPECT_EQ(to_string(*parse_image("me/app@sha256:ab")), "docker.io/me/app@sha256:ab");
+  EXPECT_EQ(to_string(own), "127.0.0.1:5000/club/app:1.0");
 }
 
 class Edit : public testing::Test {

@@ -13,7 +13,8 @@ constinit const Rule image_without_digest{
     .summary = "images are named by tag, not by content",
     .rationale = "A tag can be moved: a restore or a second host may get other content under the same name. A digest "
                  "names the content itself.",
-    .fix = "Write `name:tag@sha256:...`, and let a bot raise it.",
+    .fix = "Write `name:tag@sha256:...`, and let a bot raise it; or keep what `datamancy config --lock-image-digests -o lock.yaml` "
+           "writes as a second `-f`.",
     .checks = "41",
     .bad = R"(services:
   app:  # <- DM0710
