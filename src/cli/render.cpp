@@ -28,6 +28,7 @@ Result<scaffold::Values> values_of(const Args& args, const std::string& folder) 
   }
   auto options = args.project;
   options.working_directory = folder;
+  options.project_directory.clear();  // it led to the folder; a relative one would lead on from there
   options.lenient = true;
   const auto loaded = compose::load(options, sources::disk());
   const auto& environment = loaded.project->environment;
