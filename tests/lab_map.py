@@ -36,7 +36,7 @@ for name, wanted in CASES.items():
 own = {"base", "misbehave", "datamancy"}
 for image in images.catalogue():
     text = "".join(p.read_text() for p in image.folder.iterdir() if p.is_file() and p.suffix not in (".sum", ".mod"))
-    that(image.name in own or re.search(r"contract of (docker\.io|ghcr\.io)/", text), f"lab/images/{image.name}: says of which image it keeps the contract")
+    that(image.name in own or re.search(r"contract of (docker\.io|ghcr\.io|quay\.io)/", text), f"lab/images/{image.name}: says of which image it keeps the contract")
     scripts = [p for p in image.folder.iterdir() if p.suffix == ".sh" or p.name == "run"]
     for script in scripts:
         that(re.search(r"at\s+#?\s*[0-9a-f]{8,40}|[0-9a-f]{8}:", script.read_text()), f"{script.relative_to(ROOT)}: cites repository, file and commit")

@@ -25,6 +25,7 @@ PYTHON_TOOLS = {
     "jupyterhub": ["jupyterhub==5.4.6", "oauthenticator==17.3.0", "dockerspawner==14.0.0"],
 }
 ROOT = HERE.parent
+CERTIFICATES = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
 _lock = threading.Lock()
 
 
@@ -32,6 +33,8 @@ def files(name):
     """What an image that needs `name` copies into its build context."""
     if name == "datamancy":
         return [ROOT / "build" / "datamancy", *libraries(ROOT / "build" / "datamancy")]
+    if name == "ca-certificates":  # of this machine: what it fetches may come through an authority of its own
+        return [CERTIFICATES]
     return [BIN / name]
 
 
@@ -77,6 +80,11 @@ def caddy(_):
         run(go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", target, ".", cwd=CADDY, env=go_environment(), quiet=True)
 
 
+def ca_certificates(_):
+    if not CERTIFICATES.exists():
+        raise Missing(f"no {CERTIFICATES}: apt-get install ca-certificates")
+
+
 def datamancy(_):
     if not (ROOT / "build" / "datamancy").exists():
         raise Missing(f"{ROOT}/build/datamancy is not built: ./run builds it")
@@ -115,7 +123,7 @@ def python_tool(name):
         (BIN / name).symlink_to(folder / "bin" / name)
 
 
-MAKERS = {**{name: python_tool for name in PYTHON_TOOLS}, "misbehave": misbehave, "caddy": caddy, "datamancy": datamancy}
+MAKERS = {**{name: python_tool for name in PYTHON_TOOLS}, "misbehave": misbehave, "caddy": caddy, "datamancy": datamancy, "ca-certificates": ca_certificates}
 
 
 def go():

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import subprocess
 import tempfile
 
@@ -14,6 +15,7 @@ from .engine import compose, docker, environment
 
 CLUB = HERE / "stack"
 MISBEHAVE = "datamancy-lab/misbehave:1"
+FROM = r"^FROM\s+(?:--\S+\s+)*(\S+)"
 DEBIAN = re.compile(r"(docker\.io/)?(library/)?debian:(13|trixie|stable)[a-z0-9.-]*")
 
 
@@ -41,8 +43,13 @@ def lab_image(name, pairs):
     return pairs.get(rest) if rest and re.search(r"[.:]", first) and first not in ("ghcr.io", "quay.io") else None
 
 
+def base_on_lab(name, pairs):
+    """The lab's image for what a Dockerfile starts from: Debian 13, or an official image that the lab has; None for another."""
+    return BASE if DEBIAN.fullmatch(name.split("@")[0]) else lab_image(name, {official: lab for official, lab in pairs.items() if official != "debian"})
+
+
 def dockerfile_on_lab(service):
-    """The service's own Dockerfile with Debian 13 swapped for the lab's, or None when it starts from something else."""
+    """The service's own Dockerfile on the lab's images instead of the official ones, or None when it starts from something that the lab has not."""
     build = service.get("build")
     if not build:
         return None
@@ -50,17 +57,18 @@ def dockerfile_on_lab(service):
         text = build.get("dockerfile_inline") or (pathlib.Path(build["context"]) / build.get("dockerfile", "Dockerfile")).read_text()
     except OSError:
         return None
-    stages = {m.group(1).lower() for m in re.finditer(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.M | re.I)}
-    for base in re.findall(r"^FROM\s+(?:--\S+\s+)*(\S+)", text, re.M | re.I):
-        if base.lower() not in stages and base != "scratch" and not DEBIAN.fullmatch(base.split("@")[0]):
-            return None
-    return re.sub(r"^(FROM\s+(?:--\S+\s+)*)(\S+)", lambda m: m.group(1) + (BASE if DEBIAN.fullmatch(m.group(2).split("@")[0]) else m.group(2)), text, flags=re.M | re.I)
+    pairs = mapping()
+    stages = {m.group(1).lower() for m in re.finditer(r"^FROM\s+\S+\s+AS\s+(\S+)", text, re.M | re.I)} | {"scratch"}
+    bases = {base: base if base.lower() in stages else base_on_lab(base, pairs) for base in re.findall(FROM, text, re.M | re.I)}
+    if None in bases.values():
+        return None
+    return re.sub(FROM, lambda m: m.group(0)[:m.start(1) - m.start(0)] + bases[m.group(1)], text, flags=re.M | re.I)
 
 
 class Project:
     """A Compose project as the lab runs it."""
 
-    def __init__(self, host, files=(), profiles=(), stand_ins=False, name=None):
+    def __init__(self, host, files=(), profiles=(), stand_ins=False, name=None, services=()):
         self.host = host
         self.files = [pathlib.Path(f).resolve() for f in files] or [CLUB / "compose.yaml"]
         self.own = self.files[0].parent == CLUB
@@ -68,17 +76,37 @@ class Project:
             make_secrets(CLUB / "secrets")
         self.profiles = list(profiles)
         self.stand_ins = stand_ins
-        self.model = json.loads(output(*self.argv_plain(), "config", "--format", "json", env=environment(host)))
+        self.sealed = False
+        self.model = self.read_model()
+        unknown = set(services) - set(self.model["services"])
+        if unknown:
+            raise CannotDo(f"the project has no service {', '.join(sorted(unknown))} in these profiles")
+        self.services = sorted(services or self.model["services"])  # the others keep their official images
         self.name = name or os.environ.get("COMPOSE_PROJECT_NAME") or self.model["name"]
         self.override = CACHE / "overrides" / f"{self.name}.yaml"
 
+    def read_model(self):
+        """What Compose makes of the files. Variables that lie sealed only the program can open: where Compose misses some, it is asked to."""
+        plain = subprocess.run([*self.argv_plain(), "config", "--format", "json"], capture_output=True, text=True, env=environment(self.host))
+        missed = plain.returncode != 0 or "variable is not set" in plain.stderr
+        folder = self.files[0].parent
+        self.sealed = missed and any(re.search(r"\.enc\.env$|^\.env(\..+)?\.enc$", p.name) for p in folder.iterdir())
+        if not self.sealed:
+            if plain.returncode != 0:
+                raise CannotDo(f"docker compose cannot read the project:\n{plain.stderr.strip()}")
+            return json.loads(plain.stdout)
+        return json.loads(output(*self.argv_plain(), "config", "--format", "json", env=environment(self.host)))
+
     def argv_plain(self):
-        argv = [str(compose())]
+        argv, tail = [str(compose())], []
+        if self.sealed:
+            built = HERE.parent / "build" / "datamancy"
+            argv, tail = [str(built if built.exists() else shutil.which("datamancy") or "datamancy"), "--project-directory", str(self.files[0].parent)], ["secrets", "compose", "--"]
         for f in self.files:
             argv += ["-f", str(f)]
         for p in self.profiles:
             argv += ["--profile", p]
-        return argv
+        return argv + tail
 
     def argv(self):
         return [*self.argv_plain(), "-f", str(self.override), "-p", self.name]
@@ -88,7 +116,8 @@ class Project:
         is built on the lab's Debian."""
         pairs = mapping()
         out = []
-        for name, service in sorted(self.model["services"].items()):
+        for name in self.services:
+            service = self.model["services"][name]
             swap = lab_image(service.get("image", ""), pairs)
             if swap is None and dockerfile_on_lab(service):
                 swap = f"datamancy-lab/own-{re.sub('[^a-z0-9_.-]', '-', service.get('image', self.name + '-' + name).lower()).strip('-')}:lab"
@@ -179,8 +208,8 @@ def prepare(project):
 
 def up(project, wait=600):
     prepare(project)
-    with Clock(f"{project.name}: {len(project.model['services'])} services up and healthy"):
-        run(*project.argv(), "up", "-d", "--wait", "--wait-timeout", str(wait), env=environment(project.host))
+    with Clock(f"{project.name}: {len(project.services)} services up and healthy"):
+        run(*project.argv(), "up", "-d", "--wait", "--wait-timeout", str(wait), *project.services, env=environment(project.host))
 
 
 def down(project, volumes):
@@ -195,7 +224,7 @@ def unhealthy(project):
     rows = [json.loads(line) for line in text.splitlines() if line.startswith("{")] or (json.loads(text) if text.startswith("[") else [])
     seen = {r["Service"]: r for r in rows}
     bad = []
-    for name in project.model["services"]:
+    for name in project.services:
         row = seen.get(name)
         done = row and row["State"] == "exited" and row.get("ExitCode") == 0
         if not row or not (done or (row["State"] == "running" and row.get("Health", "") in ("", "healthy"))):
