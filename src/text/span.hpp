@@ -23,7 +23,7 @@ struct Position {
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 
-/// Finds lines of one text in O(log n); built once per text. Line ends are LF, CRLF or a lone CR.
+/// Finds lines of one text in O(log n); built once per text. Line ends are LF, CRLF or a lone CR. Not thread-safe.
 class LineIndex {
  public:
   explicit LineIndex(std::string_view text);
@@ -38,6 +38,8 @@ class LineIndex {
  private:
   std::vector<std::uint32_t> begins_;  // offset of each line's first byte
   std::vector<std::uint32_t> ends_;    // offset just after its last byte, line end excluded
+  mutable std::vector<std::uint32_t> code_points_;  // before each block of the text; filled when a column far into a line is asked for
+  std::size_t code_points_before(std::string_view text, std::uint32_t offset) const;
 };
 
 }  // namespace dm::text

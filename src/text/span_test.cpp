@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace dm::text {
 namespace {
 
@@ -17,6 +19,17 @@ TEST(LineIndex, CountsColumnsInCodePointsAndKnowsAllLineEnds) {
   EXPECT_EQ(text.substr(line.begin, line.size()), "second");
   EXPECT_EQ(index.line(0), Span{});
   EXPECT_EQ(index.line(5), Span{});
+}
+
+TEST(LineIndex, CountsFarIntoALineAsNearItsStart) {
+  std::string text = "head\n";
+  for (int i = 0; i < 5000; ++i) text += "\u00e9b";  // three bytes, two code points
+  const LineIndex index(text);
+  for (const std::uint32_t pair : {0U, 1U, 1365U, 1366U, 2730U, 4999U}) {
+    EXPECT_EQ(index.position(text, 5 + 3 * pair), (Position{2, 1 + 2 * std::size_t{pair}})) << pair;
+    EXPECT_EQ(index.position(text, 5 + 3 * pair + 2), (Position{2, 2 + 2 * std::size_t{pair}})) << pair;
+  }
+  EXPECT_EQ(index.position(text, static_cast<std::uint32_t>(text.size())), (Position{2, 10001}));
 }
 
 }  // namespace
