@@ -12,4 +12,8 @@ namespace dm::report {
 /// no figure is known stand in it as comments. "" for rules whose mend needs a person.
 std::string fragment(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services);
 
+/// The same mend as a unified diff of the files as they are, for `patch -p1` in the project's folder: a line below the name of each service that is
+/// written in block form and has no such key yet. "" where there is none, and for very many services, where a diff helps nobody.
+std::string unified_diff(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services);
+
 }  // namespace dm::report

@@ -44,7 +44,10 @@ Step step_of(const Assessment& assessment, const audit::Input& input) {
     for (const auto id : finding->services)
       if (std::ranges::find(change->services, id) == change->services.end()) change->services.push_back(id);
   }
-  for (auto& change : step.changes) change.add = fragment(input, *change.rule, change.services);
+  for (auto& change : step.changes) {
+    change.add = fragment(input, *change.rule, change.services);
+    change.diff = unified_diff(input, *change.rule, change.services);
+  }
   for (const auto& change : step.changes) {
     step.minutes += change.rule->minutes * static_cast<unsigned>(change.places);
     step.basis += fmt::format("{}{} min x {} {} ({})", step.basis.empty() ? "" : " + ", change.rule->minutes, change.places,

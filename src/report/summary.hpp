@@ -29,6 +29,7 @@ struct Step {
     std::string what;                 ///< what to change
     std::vector<readiness::ServiceId> services;
     std::string add;                  ///< Compose YAML that mends it, "" where a person must decide
+    std::string diff;                 ///< the same as a unified diff of the files, "" where it cannot be one
   };
   std::vector<Change> changes;        ///< one a rule
   std::string prove;                  ///< the command that shows that it is done

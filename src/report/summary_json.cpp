@@ -18,7 +18,7 @@ void write_step(JsonWriter& json, const Step& step, const compose::Project& proj
   for (const auto& change : step.changes) {
     json.begin_object().key("rule").value(change.rule->id).key("places").value(number(change.places)).key("first");
     json.value(fmt::format("{}:{}:{}", change.first.file, change.first.line, change.first.column));
-    json.key("message").value(change.message).key("what").value(change.what).key("add").value(change.add).key("services").begin_array();
+    json.key("message").value(change.message).key("what").value(change.what).key("add").value(change.add).key("diff").value(change.diff).key("services").begin_array();
     for (const auto id : change.services) json.value(project.services[id].name);
     json.end().end();
   }

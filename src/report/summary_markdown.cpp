@@ -105,9 +105,11 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
       add("  * change: {}\n", one_line(change.what));
       add("  * more: `datamancy explain {}`\n", change.rule->id);
     }
-    for (const auto& change : step.changes)
+    for (const auto& change : step.changes) {
+      if (!change.diff.empty()) add("\nAs a diff of the files as they are, for {} (`patch -p1`):\n\n{}\n", change.rule->id, markup::fenced(change.diff));
       if (!change.add.empty()) add("\nAdd for {}, or give it as one more `-f` file:\n\n{}\n", change.rule->id, markup::fenced(change.add));
       else add("\nNow ({}:{}):\n\n{}\n", plain(change.first.file), change.first.line, markup::fenced(change.first.text));
+    }
     add("\nProves it: `{}`", step.prove);
     if (step.prove == "datamancy audit" && !step.changes.empty()) {
       std::vector<std::string> ids;

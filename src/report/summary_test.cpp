@@ -109,5 +109,23 @@ TEST(Fragment, KnowsNoFigureForAnUnknownImage) {
   EXPECT_EQ(fragment(in, *audit::find_rule("DM0601"), {0}), "");
 }
 
+TEST(Diff, PutsALineBelowEachServiceThatLacksIt) {
+  const Stack stack("services:\n  # the shop's own\n  db: &store\n    image: postgres:16\n    volumes: ['v:/var/lib/postgresql/data']\n"
+                    "  flow: {image: 'postgres:16'}\n  kept:\n    restart: always\n    image: postgres:16\n  cache:\n    # small\n    image: redis:7\nvolumes: {v: }");
+  const auto in = stack.input();
+  EXPECT_EQ(unified_diff(in, *audit::find_rule("DM0803"), {0, 1, 2, 3}),
+            "--- a/compose.yaml\n+++ b/compose.yaml\n"
+            "@@ -3,2 +3,3 @@\n   db: &store\n+    restart: unless-stopped\n     image: postgres:16\n"
+            "@@ -10,2 +11,3 @@\n   cache:\n+    restart: unless-stopped\n     # small\n");
+  EXPECT_EQ(unified_diff(in, *audit::find_rule("DM0601"), {0}), "");
+}
+
+TEST(Diff, ShowsNoSecretAndSaysWhereAFileHasNoLastLineEnd) {
+  const Stack hidden("services:\n  a:\n    environment: {DB_PASSWORD: sunflower}\n    image: example/a:1\n");
+  EXPECT_EQ(unified_diff(hidden.input(), *audit::find_rule("DM0803"), {0}), "");
+  const Stack bare("services:\n  a:\n    image: example/a:1");
+  EXPECT_THAT(unified_diff(bare.input(), *audit::find_rule("DM0803"), {0}), testing::EndsWith("     image: example/a:1\n\\ No newline at end of file\n"));
+}
+
 }  // namespace
 }  // namespace dm::report
