@@ -1,6 +1,7 @@
 #include "audit/caddyfiles.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace dm::audit {
 
@@ -42,6 +43,25 @@ void each_directive(const std::vector<formats::CaddyDirective>& directives,
     body(directive);
     each_directive(directive.block, body);
   }
+}
+
+bool asks_who(const std::vector<formats::CaddyDirective>& directives) {
+  // Directives and matchers; plugins for sign-in are among them.
+  static constexpr std::array<std::string_view, 12> kGuards{"forward_auth", "basic_auth",   "basicauth",       "authorize", "authenticate", "authentication",
+                                                            "client_auth",  "remote_ip",    "client_ip",       "bind",      "crowdsec",     "jwtauth"};
+  const auto guards = [](const auto& word) { return std::ranges::find(kGuards, word.text) != kGuards.end(); };
+  bool found = false;
+  each_directive(directives, [&](const formats::CaddyDirective& one) {
+    // `basic_auth /secret/*` leaves the rest open.
+    const bool part = guards(one.name) && !one.arguments.empty() && one.arguments.front().text.size() > 2 && one.arguments.front().text.starts_with('/');
+    found = found || (!part && (guards(one.name) || std::ranges::any_of(one.arguments, guards)));
+  });
+  return found;
+}
+
+std::string_view upstream_host(std::string_view upstream) {
+  if (const auto scheme = upstream.find("://"); scheme != std::string_view::npos) upstream.remove_prefix(scheme + 3);
+  return upstream.substr(0, upstream.find_first_of(":/"));
 }
 
 }  // namespace dm::audit

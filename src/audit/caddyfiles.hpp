@@ -21,5 +21,9 @@ std::vector<ServiceCaddyfile> caddyfiles(const Input& input);
 /// Calls `body` for each directive, also within blocks.
 void each_directive(const std::vector<formats::CaddyDirective>& directives,
                     const std::function<void(const formats::CaddyDirective&)>& body);
+/// Some directive asks who is there, or from where.
+bool asks_who(const std::vector<formats::CaddyDirective>& directives);
+/// "prometheus" of "http://prometheus:9090".
+std::string_view upstream_host(std::string_view upstream);
 
 }  // namespace dm::audit

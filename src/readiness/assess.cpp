@@ -231,6 +231,7 @@ Stack look_at(const audit::Input& input) {
   Stack stack;
   stack.project = &input.project;
   stack.wiring = &input.wiring;
+  stack.input = &input;
   const auto& services = input.project.services;
   for (ServiceId id = 0; id < services.size(); ++id) {
     const auto& service = services[id];

@@ -22,6 +22,7 @@ std::string_view to_string(State state);  ///< "failing", ..., "not applicable"
 struct Stack {
   const compose::Project* project = nullptr;
   const wiring::Wiring* wiring = nullptr;
+  const audit::Input* input = nullptr;
   std::size_t long_running = 0;
   bool datastore = false;    ///< something keeps data in a database
   bool sql = false;          ///< PostgreSQL or MariaDB

@@ -1,11 +1,6 @@
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <array>
 
-#include "readiness/control.hpp"
-#include "sensitive/sensitive.hpp"
-#include "sources/git.hpp"
+#include "readiness/judges.hpp"
 
 namespace dm::readiness {
 namespace {
@@ -30,106 +25,6 @@ bool edge_and_data(const Stack& stack) { return stack.proxy && stack.datastore; 
 bool templates(const Stack& stack) { return stack.templates; }
 bool several(const Stack& stack) { return stack.project->services.size() > 1; }
 
-std::string count(std::string_view noun, std::size_t number) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
-
-/// O12, O37: secrets that stand readable in an env file.
-Verdict judge_sealed(const Stack& stack) {
-  if (!stack.dotenv) return {.unknown = "no env file is here to look at"};
-  std::size_t plain = 0;
-  std::string_view first;
-  for (const auto& [name, definition] : stack.project->environment) {
-    if (!definition.where || definition.value.empty() || !sensitive::secret_name(name)) continue;
-    if (sensitive::looks_sealed(definition.value) || sensitive::looks_hashed(definition.value)) continue;
-    if (plain++ == 0) first = name;
-  }
-  if (plain == 0) return {};
-  return {.reason = fmt::format("{} {} readable in env files, the first is {}", plain, plain == 1 ? "secret stands" : "secrets stand", first)};
-}
-
-/// O41 - O43, O65: what is known to exhaust a host has a memory limit.
-Verdict judge_bounded(const Stack& stack) {
-  Verdict verdict;
-  const auto& services = stack.project->services;
-  for (ServiceId id = 0; id < services.size(); ++id) {
-    const auto* product = stack.wiring->product_of[id];
-    if (product != nullptr && !product->risk.empty() && !services[id].limits.memory) verdict.services.push_back(id);
-  }
-  if (!verdict.services.empty())
-    verdict.reason = fmt::format("{} that {} known to exhaust a host {} no memory limit, first '{}'", count("service", verdict.services.size()),
-                                 verdict.services.size() == 1 ? "is" : "are", verdict.services.size() == 1 ? "has" : "have",
-                                 services[verdict.services.front()].name);
-  return verdict;
-}
-
-/// O4: a break-in at the edge must not stand before the database at once. Clients of the datastore are no concern here.
-Verdict judge_tiers(const Stack& stack) {
-  Verdict verdict;
-  const auto& wiring = *stack.wiring;
-  for (ServiceId id = 0; id < wiring.product_of.size(); ++id) {
-    if (wiring.product_of[id] == nullptr || wiring.product_of[id]->kind != "proxy") continue;
-    for (const auto& store : wiring.datastores) {
-      if (store.ephemeral || store.service == id || !wiring.reachable(id, store.service)) continue;
-      // One that the proxy's own routes name (CouchDB behind its HTTP interface) is meant to be reached through it.
-      const auto routed = [&](const wiring::Reference& reference) { return reference.from == id && reference.firm && reference.to == store.service; };
-      if (std::ranges::any_of(wiring.references, routed)) continue;
-      if (verdict.reason.empty())
-        verdict.reason = fmt::format("the proxy '{}' shares a network with the datastore '{}'", wiring.service(id).name, wiring.service(store.service).name);
-      verdict.services.push_back(store.service);
-    }
-  }
-  return verdict;
-}
-
-/// O17: something at the edge counts requests.
-Verdict judge_rate_limit(const Stack& stack) {
-  const auto& wiring = *stack.wiring;
-  const auto counts = [](std::string_view text) {
-    for (const std::string_view word : {"rate_limit", "limit_req", "ratelimit", "rateLimit", "crowdsec", "fail2ban"})
-      if (text.find(word) != std::string_view::npos) return true;
-    return false;
-  };
-  bool readable = false;
-  for (const auto& config : wiring.config_files) {
-    const auto* product = wiring.product_of[config.service];
-    if (config.file == sources::kNoFile || product == nullptr || product->kind != "proxy") continue;
-    readable = true;
-    if (counts(stack.project->texts.at(config.file).content)) return {};
-  }
-  for (const auto& service : stack.project->services) {
-    if (counts(service.image.value)) return {};
-    for (const auto& [key, value] : service.labels) {
-      if (counts(key) || counts(value.value)) return {};
-      readable = readable || key.starts_with("traefik.") || key.starts_with("caddy");
-    }
-    for (const auto& word : service.command)
-      if (counts(word.value)) return {};
-  }
-  if (!readable) return {.unknown = "the configuration of the edge is not among the files"};
-  return {.reason = "nothing at the edge limits how often a login is tried"};
-}
-
-/// O75: logs leave the containers for a place where they can be searched after a container is gone.
-Verdict judge_central_logs(const Stack& stack) {
-  static constexpr std::string_view kCollectors[] = {"loki", "promtail", "alloy", "vector", "fluent-bit", "fluentd", "graylog", "victorialogs", "victoria-logs", "logstash",
-                                                     "filebeat", "otel", "opentelemetry-collector", "seq", "signoz", "datadog-agent"};
-  for (const auto& service : stack.project->services) {
-    const auto repository = product::split_image(service.image.value).repository;
-    for (const auto name : kCollectors)
-      if (repository.find(name) != std::string_view::npos) return {};
-    const auto* driver = service.node == nullptr ? nullptr : service.node->at({"logging", "driver"});
-    if (driver != nullptr)
-      for (const std::string_view name : {"loki", "fluentd", "gelf", "syslog", "awslogs", "gcplogs", "splunk"})
-        if (driver->string().find(name) != std::string_view::npos) return {};
-  }
-  return {.reason = "no service collects logs, and no logging driver sends them anywhere"};
-}
-
-/// O3: without a work tree there is nothing to say about what git would take.
-Verdict judge_git(const Stack& stack) {
-  if (sources::git_root(stack.project->texts.files(), stack.project->folder).empty()) return {.unknown = "the project lies in no git work tree here"};
-  return {};
-}
-
 using enum Area;
 using enum Evidence;
 
@@ -137,6 +32,10 @@ constexpr std::string_view kStats = "docker stats --no-stream --format '{{.Name}
 constexpr std::string_view kUnhealthy = "docker ps -a --filter health=unhealthy; docker ps -a --filter status=restarting";
 constexpr std::string_view kLogs = "docker inspect -f '{{.Name}} {{json .HostConfig.LogConfig}}' $(docker compose ps -q)";
 constexpr std::string_view kMemory = "docker inspect -f '{{.Name}} {{.HostConfig.Memory}}' $(docker compose ps -q)";
+
+constexpr std::string_view kConnections = "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity, under load";
+constexpr std::string_view kSignIn = "curl -sI https://HOST/ of each route: 401, or 302 to the sign-in";
+constexpr std::string_view kLdap = "ldapsearch -Y EXTERNAL -H ldapi:/// -b cn=config olcPasswordHash olcPPolicyDefault; a sixth wrong password locks an account";
 
 /// One line a control, by area. Weights: 10 no service without it, 7 an outage waits, 4 trouble, 1 polish.
 constexpr std::array kControls{
@@ -147,9 +46,9 @@ constexpr std::array kControls{
     Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a", nullptr, 0,
             "datamancy up; datamancy check"},
     Control{"R05", "O16", architecture, 2, "the edge has no dead network aliases", applied, "DM0207", aliases, ""},
-    Control{"R06", "O18", architecture, 3, "connections to PostgreSQL are pooled within its maximum", unchecked, "DM0210", postgres, ""},
+    Control{"R06", "O18", architecture, 3, "connections to PostgreSQL are pooled within its maximum", files, "DM0210", postgres, kConnections, judge_connections, 30},
     Control{"R07", "O20", architecture, 2, "rendered configuration has no placeholder left and no drift", unchecked, "", templates, ""},
-    Control{"R08", "O7", architecture, 1, "scripts of the project parse", unchecked, "", init_scripts, ""},
+    Control{"R08", "O7", architecture, 1, "scripts of the project parse", files, "DM0116", init_scripts, "sh -n FILE", judge_scripts},
     Control{"R09", "O32", architecture, 6, "the GPU is visible inside the engine", engine, "", gpu,
             "docker run --rm --gpus all ubuntu nvidia-smi", nullptr, 0,
             "datamancy check"},
@@ -172,8 +71,8 @@ constexpr std::array kControls{
             "openssl s_client -connect HOST:443 -servername HOST </dev/null | openssl x509 -noout -enddate"},
     Control{"R30", "O39", security, 5, "a login through the edge works", drill, "", sign_in, "", nullptr, 0,
             "datamancy check --login-url URL --login-user NAME --login-password-file FILE"},
-    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", unchecked, "DM0903 DM0904", sign_in, ""},
-    Control{"R32", "O79", security, 4, "LDAP has strong hashes, a password policy and a lockout", unchecked, "", ldap, ""},
+    Control{"R31", "O78", security, 5, "every routed interface is behind a sign-in", files, "DM0903 DM0904", sign_in, kSignIn, judge_sign_in},
+    Control{"R32", "O79", security, 4, "LDAP has strong hashes, a password policy and a lockout", files, "", ldap, kLdap, judge_ldap},
     Control{"R39", "", security, 3, "nothing else is wrong with security", files, "*", never, ""},
     // Does it stay up, and does somebody notice?
     Control{"R40", "O1 O35", operations, 7, "healthchecks exist, can run and test the service", files, "DM0301 DM0302 DM0304 DM0311", running, ""},
@@ -216,7 +115,7 @@ constexpr std::array kControls{
     Control{"R75", "O73", recovery, 4, "three copies, one that this host cannot delete", drill, "", data, ""},
     Control{"R76", "O71", recovery, 3, "recovery point (24 h) and recovery times are measured", drill, "", data, "", nullptr, 0,
             "datamancy drill restore --all"},
-    Control{"R77", "O72", recovery, 2, "data tiers decide depth and frequency", unchecked, "", data, ""},
+    Control{"R77", "O72", recovery, 2, "data tiers decide depth and frequency", files, "", data, "", judge_tiers_of_data},
     Control{"R89", "", recovery, 2, "nothing else endangers recovery", files, "*", never, ""},
 };
 
