@@ -1,6 +1,7 @@
 #include "audit/scripts.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace dm::audit {
 namespace {
@@ -133,6 +134,20 @@ std::vector<ScriptLine> script_lines(const Input& input) {
       if (prints(std::string_view(line.text).substr(first))) continue;
       out.push_back(std::move(line));
     }
+  }
+  return out;
+}
+
+std::vector<DatabaseScript> database_scripts(const Input& input) {
+  std::vector<DatabaseScript> out;
+  std::set<sources::FileId> seen;
+  for (const auto& config : input.wiring.config_files) {
+    const bool shell = config.format == "shell";
+    if (config.file == sources::kNoFile || (!shell && config.format != "sql") || !seen.insert(config.file).second) continue;
+    const std::string_view text = input.project.texts.at(config.file).content;
+    const auto calls = [&](std::string_view client) { return text.find(client) != std::string_view::npos; };
+    if (shell && !calls("psql") && !calls("mysql") && !calls("mariadb")) continue;
+    out.push_back({&config, text, shell});
   }
   return out;
 }

@@ -40,4 +40,12 @@ std::vector<ScriptCommand> commands(std::string_view line);
 /// hidden folders and those of packages are not looked at.
 std::vector<ScriptLine> script_lines(const Input& input);
 
+/// A mounted file that a database runs on its first start: SQL, or a shell script that calls a client.
+struct DatabaseScript {
+  const wiring::ConfigFile* config = nullptr;  ///< one of those that mount it
+  std::string_view text;
+  bool shell = false;
+};
+std::vector<DatabaseScript> database_scripts(const Input& input);
+
 }  // namespace dm::audit

@@ -69,7 +69,7 @@ struct Product {
   std::vector<KernelFact> kernel;          ///< settings of the engine's machine that it needs
   std::vector<std::string> vacuous_health; ///< fragments of checks that pass on a broken service: "caddy version"
   std::vector<FileVariable> file_variables;
-  std::vector<std::string> required_variables;
+  std::vector<std::string> required_variables;  ///< the image does not start without; "A|B" = without one of them
   std::vector<std::string> secret_variables;
   std::optional<std::uint32_t> memory_mb;  ///< limit to start from
   std::optional<std::uint32_t> memory_idle_mb;

@@ -62,7 +62,9 @@ std::string data_path(const Service& service, const product::Product& product) {
     if (const auto* variable = service.env("PGDATA"); variable != nullptr) moved = variable->value.value;
     const auto image = product::split_image(service.image.value);
     // From 18 on the official image writes below /var/lib/postgresql/MAJOR/docker.
-    if (const int major = major_version(image.tag); moved.empty() && major >= 18 && major < 100 && (image.repository == "postgres" || image.repository == "library/postgres"))
+    const bool newest = image.digest.empty() && (image.tag.empty() || image.tag == "latest" || image.tag == "alpine" || image.tag == "trixie" || image.tag == "bookworm");
+    const int major = newest ? 18 : major_version(image.tag);
+    if (moved.empty() && major >= 18 && major < 100 && (image.repository == "postgres" || image.repository == "library/postgres"))
       return "/var/lib/postgresql/" + std::to_string(major) + "/docker";
   }
   if (product.datastore == "mariadb" || product.datastore == "mysql") moved = option(service, "--datadir");

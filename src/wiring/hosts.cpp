@@ -187,6 +187,7 @@ bool public_face(std::string_view name) {
 }
 
 bool host_name(std::string_view name) {
+  if (name.ends_with("VHOST")) return false;  // of RabbitMQ, Apache: a name within the server
   return ends_with_any(name, {"HOST", "_HOSTNAME", "_HOSTS", "_SERVER", "_SERVERS", "_ADDR", "_ADDRESS", "_ADDRESSES", "_URL", "_URI", "_UPSTREAM",
                               "_ENDPOINT", "_ENDPOINTS", "_BROKER", "_BROKERS", "_NODES", "_DSN"}) ||
          name == "ADDR";

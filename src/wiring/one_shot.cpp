@@ -26,6 +26,13 @@ bool job_command(const Service& service) {
   return std::ranges::any_of(service.command, [](const auto& word) { return word.value == "migrate" || word.value == "db:migrate"; });
 }
 
+/// A client that somebody opens a shell in: "ksqldb-cli", or a bare shell with a terminal.
+bool by_hand(const Service& service) {
+  if (service.name == "cli" || service.name.ends_with("-cli") || service.name.ends_with("_cli")) return true;
+  const auto shell = [](const auto& words) { return words.size() == 1 && (words[0].value.ends_with("/sh") || words[0].value.ends_with("/bash") || words[0].value == "sh" || words[0].value == "bash"); };
+  return service.tty && (shell(service.entrypoint) || (service.entrypoint.empty() && shell(service.command)));
+}
+
 }  // namespace
 
 void find_one_shots(Wiring& wiring) {
@@ -41,6 +48,7 @@ void find_one_shots(Wiring& wiring) {
     const auto* product = wiring.product_of[id];
     // `restart: "no"` in so many words, in a profile that nobody gets by default: run by hand
     if (service.restart.value == "no" && !service.profiles.empty() && service.ports.empty() && !service.healthcheck) wiring.one_shot[id] = true;
+    if (may_end && service.ports.empty() && by_hand(service)) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() &&
         (job_name(service.name) || job_command(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include "audit/addresses.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule address_outside_subnet{
+extern constinit const Rule address_outside_subnet{
     .id = "DM0110",
     .name = "address-outside-subnet",
     .severity = Severity::critical,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -19,7 +18,7 @@ bool is_admin_image(std::string_view image) {
 
 }  // namespace
 
-constinit const Rule admin_port_public{
+extern constinit const Rule admin_port_public{
     .id = "DM0902",
     .name = "admin-port-public",
     .severity = Severity::medium,

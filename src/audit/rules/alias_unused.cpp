@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -23,7 +22,7 @@ bool own_name(const compose::Service& service, std::string_view alias) {
 
 }  // namespace
 
-constinit const Rule alias_unused{
+extern constinit const Rule alias_unused{
     .id = "DM0207",
     .name = "alias-unused",
     .severity = Severity::low,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule auditd_blind{
+extern constinit const LiveRule auditd_blind{
     .rule = {
         .id = "DM1113",
         .name = "auditd-blind",

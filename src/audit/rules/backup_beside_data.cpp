@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -24,7 +23,7 @@ bool goes_elsewhere(const compose::Service& service) {
 
 }  // namespace
 
-constinit const Rule backup_beside_data{
+extern constinit const Rule backup_beside_data{
     .id = "DM0404",
     .name = "backup-beside-data",
     .severity = Severity::medium,

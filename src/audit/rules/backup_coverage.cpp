@@ -4,7 +4,6 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -35,7 +34,7 @@ bool covered(const std::set<std::string_view>& saved, std::string_view source) {
 
 }  // namespace
 
-constinit const Rule backup_coverage{
+extern constinit const Rule backup_coverage{
     .id = "DM0403",
     .name = "backup-coverage",
     .severity = Severity::high,

@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule backup_mirrors_deletion{
+extern constinit const Rule backup_mirrors_deletion{
     .id = "DM0411",
     .name = "backup-mirrors-deletion",
     .severity = Severity::medium,

@@ -5,12 +5,11 @@
 
 #include "audit/dockerfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule base_image_latest{
+extern constinit const Rule base_image_latest{
     .id = "DM0706",
     .name = "base-image-latest",
     .severity = Severity::low,

@@ -6,11 +6,10 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule bind_source_missing{
+extern constinit const Rule bind_source_missing{
     .id = "DM0104",
     .name = "bind-source-missing",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule bridge_icc{
+extern constinit const LiveRule bridge_icc{
     .rule = {
         .id = "DM1105",
         .name = "bridge-icc",

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule build_takes_image_name{
+extern constinit const Rule build_takes_image_name{
     .id = "DM0704",
     .name = "build-takes-image-name",
     .severity = Severity::medium,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -15,7 +14,7 @@ bool readable(const Input& input, ServiceId id) {
 
 }  // namespace
 
-constinit const Rule cache_without_limit{
+extern constinit const Rule cache_without_limit{
     .id = "DM0811",
     .name = "cache-without-limit",
     .severity = Severity::low,

@@ -5,7 +5,6 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -21,7 +20,7 @@ bool of_a_plugin(std::string_view name) {
 
 }  // namespace
 
-constinit const Rule caddy_module_missing{
+extern constinit const Rule caddy_module_missing{
     .id = "DM0910",
     .name = "caddy-module-missing",
     .severity = Severity::critical,

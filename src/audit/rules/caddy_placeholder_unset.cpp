@@ -5,7 +5,6 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -47,7 +46,7 @@ bool environment_is_known(const Input& input, const compose::Service& service) {
 
 }  // namespace
 
-constinit const Rule caddy_placeholder_unset{
+extern constinit const Rule caddy_placeholder_unset{
     .id = "DM0912",
     .name = "caddy-placeholder-unset",
     .severity = Severity::high,

@@ -4,7 +4,6 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -53,7 +52,7 @@ bool provided_for_all(const std::vector<formats::CaddyDirective>& options) {
 
 }  // namespace
 
-constinit const Rule caddy_wildcard_without_dns{
+extern constinit const Rule caddy_wildcard_without_dns{
     .id = "DM0911",
     .name = "caddy-wildcard-without-dns",
     .severity = Severity::high,

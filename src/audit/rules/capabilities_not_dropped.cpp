@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule capabilities_not_dropped{
+extern constinit const Rule capabilities_not_dropped{
     .id = "DM0604",
     .name = "capabilities-not-dropped",
     .severity = Severity::low,

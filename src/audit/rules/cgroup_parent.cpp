@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule cgroup_parent{
+extern constinit const Rule cgroup_parent{
     .id = "DM0622",
     .name = "cgroup-parent",
     .severity = Severity::low,

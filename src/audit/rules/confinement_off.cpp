@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "audit/rules/rules.hpp"
+#include "audit/rule.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule confinement_off{
+extern constinit const Rule confinement_off{
     .id = "DM0614",
     .name = "confinement-off",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule container_missing{
+extern constinit const LiveRule container_missing{
     .rule = {
         .id = "DM1001",
         .name = "container-missing",

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule container_outdated{
+extern constinit const LiveRule container_outdated{
     .rule = {
         .id = "DM1002",
         .name = "container-outdated",

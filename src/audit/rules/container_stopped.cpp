@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule container_stopped{
+extern constinit const LiveRule container_stopped{
     .rule = {
         .id = "DM1010",
         .name = "container-stopped",

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule cpu_limit_missing{
+extern constinit const Rule cpu_limit_missing{
     .id = "DM0805",
     .name = "cpu-limit-missing",
     .severity = Severity::low,

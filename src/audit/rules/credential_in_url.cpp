@@ -4,7 +4,6 @@
 #include <map>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -26,7 +25,7 @@ bool has_password(const compose::Value& value) {
 
 }  // namespace
 
-constinit const Rule credential_in_url{
+extern constinit const Rule credential_in_url{
     .id = "DM0502",
     .name = "credential-in-url",
     .severity = Severity::high,

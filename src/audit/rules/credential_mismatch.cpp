@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <initializer_list>
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -25,7 +24,7 @@ const compose::EnvVar* first_of(const compose::Service& service, std::string_vie
 
 }  // namespace
 
-constinit const Rule credential_mismatch{
+extern constinit const Rule credential_mismatch{
     .id = "DM0506",
     .name = "credential-mismatch",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule daemon_debug{
+extern constinit const LiveRule daemon_debug{
     .rule = {
         .id = "DM1110",
         .name = "daemon-debug",

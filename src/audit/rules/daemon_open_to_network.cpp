@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule daemon_open_to_network{
+extern constinit const LiveRule daemon_open_to_network{
     .rule = {
         .id = "DM1101",
         .name = "daemon-open-to-network",

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule daemon_seccomp_off{
+extern constinit const LiveRule daemon_seccomp_off{
     .rule = {
         .id = "DM1108",
         .name = "daemon-seccomp-off",

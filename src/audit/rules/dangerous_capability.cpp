@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule dangerous_capability{
+extern constinit const Rule dangerous_capability{
     .id = "DM0605",
     .name = "dangerous-capability",
     .severity = Severity::critical,

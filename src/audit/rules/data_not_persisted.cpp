@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -16,7 +15,7 @@ bool under_parent(const compose::Service& service, std::string_view path) {
 
 }  // namespace
 
-constinit const Rule data_not_persisted{
+extern constinit const Rule data_not_persisted{
     .id = "DM0401",
     .name = "data-not-persisted",
     .severity = Severity::critical,
@@ -29,6 +28,8 @@ constinit const Rule data_not_persisted{
     .bad = R"(services:
   db:  # <- DM0401
     image: postgres:17
+  events:  # <- DM0401
+    image: confluentinc/cp-kafka:7.6.1
 )",
     .good = R"(services:
   db:
@@ -42,6 +43,10 @@ volumes: {pg: }
     tmpfs: [/var/lib/postgresql/data]
   cache:
     image: redis:7.4
+  events:
+    image: confluentinc/cp-kafka:7.6.1
+    volumes: ["events:/var/lib/kafka"]
+volumes: {events: }
 )",
     .minutes = 5,
     .check =
@@ -52,6 +57,15 @@ volumes: {pg: }
             if (under_parent(service, store.data_path)) continue;
             report.add(service.where, store.service, fmt::format("'{}' keeps its {} data in the container: nothing is mounted at {}", service.name, store.product->name, store.data_path));
           }
+          // What waits in a queue is no archive, but whoever sent it believes that it arrived.
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || product->kind != "queue" || product->data.empty() || input.wiring.one_shot[id]) return;
+            const auto& path = product->data.front().path;
+            const auto holds = [&](const compose::Mount& mount) { return path.starts_with(mount.target) || mount.target.starts_with(path); };
+            if (std::ranges::any_of(service.mounts, holds)) return;
+            report.add(service.where, id, fmt::format("'{}' keeps what waits in {} in the container: nothing is mounted at {}", service.name, product->name, path)).severity = Severity::medium;
+          });
         },
 };
 

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule datastore_port_public{
+extern constinit const Rule datastore_port_public{
     .id = "DM0901",
     .name = "datastore-port-public",
     .severity = Severity::high,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule datastore_without_password{
+extern constinit const Rule datastore_without_password{
     .id = "DM0512",
     .name = "datastore-without-password",
     .severity = Severity::high,

@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <set>
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule declared_unused{
+extern constinit const Rule declared_unused{
     .id = "DM0113",
     .name = "declared-unused",
     .severity = Severity::low,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
@@ -26,7 +25,7 @@ std::string_view without_dot(std::string_view path) { return path.starts_with(".
 
 }  // namespace
 
-constinit const Rule decrypt_onto_itself{
+extern constinit const Rule decrypt_onto_itself{
     .id = "DM0520",
     .name = "decrypt-onto-itself",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule disk_low{
+extern constinit const LiveRule disk_low{
     .rule = {
         .id = "DM1013",
         .name = "disk-low",

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -22,13 +21,6 @@ std::string_view origin(const DnsName& name) {
   return "name";
 }
 
-/// Never on at the same time: each has profiles, and they have none in common. Such services are alternatives.
-bool alternatives(const compose::Service& a, const compose::Service& b) {
-  return !a.profiles.empty() && !b.profiles.empty() && std::ranges::none_of(a.profiles, [&](const compose::Text& mine) {
-    return std::ranges::any_of(b.profiles, [&](const compose::Text& theirs) { return mine.value == theirs.value; });
-  });
-}
-
 /// The same image under one alias shares the load; that is what such an alias is for.
 bool replicas(const DnsName& a, const DnsName& b, const Input& input) {
   const auto& image = input.wiring.service(a.service).image;
@@ -37,7 +29,7 @@ bool replicas(const DnsName& a, const DnsName& b, const Input& input) {
 
 }  // namespace
 
-constinit const Rule dns_name_collision{
+extern constinit const Rule dns_name_collision{
     .id = "DM0202",
     .name = "dns-name-collision",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule docker_group{
+extern constinit const LiveRule docker_group{
     .rule = {
         .id = "DM1112",
         .name = "docker-group",

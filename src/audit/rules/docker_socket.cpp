@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule docker_socket{
+extern constinit const Rule docker_socket{
     .id = "DM0624",
     .name = "docker-socket",
     .severity = Severity::critical,

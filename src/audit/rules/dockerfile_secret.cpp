@@ -4,13 +4,12 @@
 
 #include "audit/dockerfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule dockerfile_secret{
+extern constinit const Rule dockerfile_secret{
     .id = "DM0705",
     .name = "dockerfile-secret",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule engine_disk_shared{
+extern constinit const LiveRule engine_disk_shared{
     .rule = {
         .id = "DM1111",
         .name = "engine-disk-shared",

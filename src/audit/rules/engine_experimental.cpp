@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule engine_experimental{
+extern constinit const LiveRule engine_experimental{
     .rule = {
         .id = "DM1109",
         .name = "engine-experimental",

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule engine_files_open{
+extern constinit const LiveRule engine_files_open{
     .rule = {
         .id = "DM1114",
         .name = "engine-files-open",

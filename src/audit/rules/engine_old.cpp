@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule engine_old{
+extern constinit const LiveRule engine_old{
     .rule = {
         .id = "DM1115",
         .name = "engine-old",

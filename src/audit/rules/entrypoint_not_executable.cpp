@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -27,7 +26,7 @@ std::string refusal(const Input& input, const std::string& path, bool& script) {
 
 }  // namespace
 
-constinit const Rule entrypoint_not_executable{
+extern constinit const Rule entrypoint_not_executable{
     .id = "DM0105",
     .name = "entrypoint-not-executable",
     .severity = Severity::critical,

@@ -7,7 +7,6 @@
 #include "sensitive/sensitive.hpp"
 #include "sources/git.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -22,7 +21,7 @@ Location first_secret(sources::FileId file, std::string_view text) {
 
 }  // namespace
 
-constinit const Rule env_file_in_git{
+extern constinit const Rule env_file_in_git{
     .id = "DM0511",
     .name = "env-file-in-git",
     .severity = Severity::high,

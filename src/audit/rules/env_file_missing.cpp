@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "sources/git.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule env_file_missing{
+extern constinit const Rule env_file_missing{
     .id = "DM0106",
     .name = "env-file-missing",
     .severity = Severity::critical,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -20,7 +19,7 @@ bool on_default(const compose::Service& service) {
 
 }  // namespace
 
-constinit const Rule flat_network{
+extern constinit const Rule flat_network{
     .id = "DM0220",
     .name = "flat-network",
     .severity = Severity::low,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "compose/units.hpp"
 
 namespace dm::audit::rules {
@@ -27,7 +26,7 @@ std::vector<std::vector<ServiceId>> waiting(const Input& input) {
 
 }  // namespace
 
-constinit const Rule health_budget{
+extern constinit const Rule health_budget{
     .id = "DM0102",
     .name = "health-budget",
     .severity = Severity::medium,

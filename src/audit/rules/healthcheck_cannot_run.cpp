@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule healthcheck_cannot_run{
+extern constinit const LiveRule healthcheck_cannot_run{
     .rule = {
         .id = "DM1006",
         .name = "healthcheck-cannot-run",

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule healthcheck_missing{
+extern constinit const Rule healthcheck_missing{
     .id = "DM0304",
     .name = "healthcheck-missing",
     .severity = Severity::medium,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule healthcheck_on_one_shot{
+extern constinit const Rule healthcheck_on_one_shot{
     .id = "DM0303",
     .name = "healthcheck-on-one-shot",
     .severity = Severity::low,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
@@ -71,7 +70,7 @@ std::string_view only_role(const Input& input, ServiceId id, const compose::Serv
 
 }  // namespace
 
-constinit const Rule healthcheck_role{
+extern constinit const Rule healthcheck_role{
     .id = "DM0311",
     .name = "healthcheck-role",
     .severity = Severity::high,

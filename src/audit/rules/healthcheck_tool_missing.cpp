@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -16,7 +15,7 @@ bool alpine_has(std::string_view image, std::string_view tool) {
 
 }  // namespace
 
-constinit const Rule healthcheck_tool_missing{
+extern constinit const Rule healthcheck_tool_missing{
     .id = "DM0302",
     .name = "healthcheck-tool-missing",
     .severity = Severity::high,

@@ -57,8 +57,9 @@ std::vector<MissingEnvFile> missing_env_files(const Input& input) {
 
 void OpenPorts::add(const compose::Port& port, std::string_view random) {
   where.push_back(port.where);
-  if (!list.empty()) list += ", ";
-  list += port.published.empty() ? random : std::string_view(port.published);
+  const auto number = port.published.empty() ? random : std::string_view(port.published);
+  if (port.published.empty() && list.find(random) != std::string::npos) return;
+  list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
 }
 
 OpenPorts published_to_all(const compose::Service& service, std::string_view random) {
@@ -127,7 +128,8 @@ bool placeholder(std::string_view value) {
                            "replaceme", "yourpassword", "yourpasswordhere", "mysecretpassword", "supersecret", "changeit", "123456", "12345678",
                            "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction"})
     if (word == known) return true;
-  for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken"})
+  for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken", "unsecure", "mustgenerate", "randomalphanumeric", "mysecret", "itsasecret",
+                                       "importantsecret", "supersecret", "secretkeyhere"})
     if (word.find(part) != std::string::npos) return true;
   return false;
 }
@@ -138,6 +140,12 @@ std::string capability_name(std::string_view text) {
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   if (out.starts_with("CAP_")) out.erase(0, 4);
   return out;
+}
+
+bool alternatives(const compose::Service& a, const compose::Service& b) {
+  return !a.profiles.empty() && !b.profiles.empty() && std::ranges::none_of(a.profiles, [&](const compose::Text& mine) {
+    return std::ranges::any_of(b.profiles, [&](const compose::Text& theirs) { return mine.value == theirs.value; });
+  });
 }
 
 bool watches_host(const compose::Service& service) {

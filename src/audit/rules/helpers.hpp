@@ -49,6 +49,8 @@ bool watches_host(const compose::Service& service);
 std::string example_of(const Input& input, const std::string& path);
 /// What stands in compose files, scripts and Makefiles of the project's folder that were not loaded, in one text.
 std::string texts_beside(const Input& input);
+/// Never on at the same time: each has profiles, and they have none in common.
+bool alternatives(const compose::Service& a, const compose::Service& b);
 /// Calls `body(id, service)` for each service that runs on.
 template <class F>
 void each_service(const Input& input, F&& body) {

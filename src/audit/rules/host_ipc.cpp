@@ -1,9 +1,8 @@
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule host_ipc{
+extern constinit const Rule host_ipc{
     .id = "DM0619",
     .name = "host-ipc",
     .severity = Severity::high,

@@ -1,5 +1,4 @@
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "product/product.hpp"
 
 namespace dm::audit::rules {
@@ -13,7 +12,7 @@ bool needs_host_network(const compose::Service& service) {
 
 }  // namespace
 
-constinit const Rule host_network{
+extern constinit const Rule host_network{
     .id = "DM0617",
     .name = "host-network",
     .severity = Severity::high,

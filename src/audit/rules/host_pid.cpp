@@ -1,9 +1,8 @@
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule host_pid{
+extern constinit const Rule host_pid{
     .id = "DM0618",
     .name = "host-pid",
     .severity = Severity::high,

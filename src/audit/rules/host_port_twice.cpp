@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "product/product.hpp"
 
 namespace dm::audit::rules {
@@ -52,7 +51,7 @@ bool versions(const Input& input, ServiceId a, ServiceId b) {
 
 }  // namespace
 
-constinit const Rule host_port_twice{
+extern constinit const Rule host_port_twice{
     .id = "DM0109",
     .name = "host-port-twice",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule host_userns{
+extern constinit const Rule host_userns{
     .id = "DM0621",
     .name = "host-userns",
     .severity = Severity::medium,

@@ -1,9 +1,8 @@
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule host_uts{
+extern constinit const Rule host_uts{
     .id = "DM0620",
     .name = "host-uts",
     .severity = Severity::medium,

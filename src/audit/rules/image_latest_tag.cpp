@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule image_latest_tag{
+extern constinit const Rule image_latest_tag{
     .id = "DM0701",
     .name = "image-latest-tag",
     .severity = Severity::medium,
@@ -40,6 +39,8 @@ constinit const Rule image_latest_tag{
           std::string images;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (!service.image || service.build != nullptr || service.image.value.empty()) return;
+            const auto* parts = service.image.node->segments;  // a part that is still to be set may be the tag
+            if (parts != nullptr && std::ranges::any_of(*parts, [](const auto& part) { return part.kind == compose::Segment::Kind::variable && !part.defined; })) return;
             const auto name = product::split_image(service.image.value);
             if (!name.digest.empty() || (!name.tag.empty() && name.tag != "latest")) return;
             where.push_back(service.image.where());

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule image_not_current{
+extern constinit const LiveRule image_not_current{
     .rule = {
         .id = "DM1003",
         .name = "image-not-current",

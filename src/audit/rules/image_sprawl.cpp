@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule image_sprawl{
+extern constinit const LiveRule image_sprawl{
     .rule = {
         .id = "DM1117",
         .name = "image-sprawl",

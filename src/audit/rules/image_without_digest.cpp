@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule image_without_digest{
+extern constinit const Rule image_without_digest{
     .id = "DM0710",
     .name = "image-without-digest",
     .severity = Severity::info,

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
+#include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -30,7 +29,7 @@ std::pair<std::size_t, std::size_t> pasted(std::string_view row) {
 
 }  // namespace
 
-constinit const Rule init_script_injection{
+extern constinit const Rule init_script_injection{
     .id = "DM0530",
     .name = "init-script-injection",
     .severity = Severity::medium,
@@ -86,11 +85,10 @@ EOSQL
     .minutes = 15,
     .check =
         [](const Input& input, Report& report) {
-          std::set<sources::FileId> seen;
-          for (const auto& config : input.wiring.config_files) {
-            if (config.file == sources::kNoFile || config.format != "shell" || !seen.insert(config.file).second) continue;
-            const std::string_view text = input.project.texts.at(config.file).content;
-            if (text.find("psql") == std::string_view::npos && text.find("mysql") == std::string_view::npos && text.find("mariadb") == std::string_view::npos) continue;
+          for (const auto& script : database_scripts(input)) {
+            if (!script.shell) continue;
+            const auto text = script.text;
+            const auto& config = *script.config;
             std::vector<Location> where;
             std::string names;
             for (std::size_t line = 0; line < text.size();) {

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule insecure_registry{
+extern constinit const LiveRule insecure_registry{
     .rule = {
         .id = "DM1106",
         .name = "insecure-registry",

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -25,7 +24,7 @@ std::string_view installer(std::string_view text) {
 
 }  // namespace
 
-constinit const Rule install_at_start{
+extern constinit const Rule install_at_start{
     .id = "DM0703",
     .name = "install-at-start",
     .severity = Severity::medium,

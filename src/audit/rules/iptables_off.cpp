@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule iptables_off{
+extern constinit const LiveRule iptables_off{
     .rule = {
         .id = "DM1107",
         .name = "iptables-off",

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule killed_for_memory{
+extern constinit const LiveRule killed_for_memory{
     .rule = {
         .id = "DM1008",
         .name = "killed-for-memory",

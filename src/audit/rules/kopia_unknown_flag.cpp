@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule kopia_unknown_flag{
+extern constinit const Rule kopia_unknown_flag{
     .id = "DM0410",
     .name = "kopia-unknown-flag",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule limit_not_in_force{
+extern constinit const LiveRule limit_not_in_force{
     .rule = {
         .id = "DM1004",
         .name = "limit-not-in-force",

@@ -5,7 +5,6 @@
 #include <map>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -32,7 +31,7 @@ bool names_user(const compose::Service& service, std::string_view name) {
 
 }  // namespace
 
-constinit const Rule literal_credential{
+extern constinit const Rule literal_credential{
     .id = "DM0510",
     .name = "literal-credential",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule live_restore_off{
+extern constinit const LiveRule live_restore_off{
     .rule = {
         .id = "DM1102",
         .name = "live-restore-off",

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule log_rotation_missing{
+extern constinit const Rule log_rotation_missing{
     .id = "DM0802",
     .name = "log-rotation-missing",
     .severity = Severity::medium,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule log_rotation_not_in_force{
+extern constinit const LiveRule log_rotation_not_in_force{
     .rule = {
         .id = "DM1005",
         .name = "log-rotation-not-in-force",

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "audit/rules/rules.hpp"
+#include "audit/rule.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule logging_off{
+extern constinit const Rule logging_off{
     .id = "DM0807",
     .name = "logging-off",
     .severity = Severity::medium,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule manager_behind_read_only_proxy{
+extern constinit const Rule manager_behind_read_only_proxy{
     .id = "DM0630",
     .name = "manager-behind-read-only-proxy",
     .severity = Severity::high,

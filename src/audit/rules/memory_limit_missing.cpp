@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule memory_limit_missing{
+extern constinit const Rule memory_limit_missing{
     .id = "DM0801",
     .name = "memory-limit-missing",
     .severity = Severity::high,

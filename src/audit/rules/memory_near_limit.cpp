@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule memory_near_limit{
+extern constinit const LiveRule memory_near_limit{
     .rule = {
         .id = "DM1012",
         .name = "memory-near-limit",

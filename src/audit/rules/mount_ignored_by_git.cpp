@@ -4,7 +4,6 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "sources/git.hpp"
 
 namespace dm::audit::rules {
@@ -28,7 +27,7 @@ bool generated(const Input& input, const std::string& path) {
 
 }  // namespace
 
-constinit const Rule mount_ignored_by_git{
+extern constinit const Rule mount_ignored_by_git{
     .id = "DM0114",
     .name = "mount-ignored-by-git",
     .severity = Severity::medium,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule mount_propagation{
+extern constinit const Rule mount_propagation{
     .id = "DM0628",
     .name = "mount-propagation",
     .severity = Severity::low,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -25,7 +24,7 @@ bool near_miss(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-constinit const Rule near_miss_variable{
+extern constinit const Rule near_miss_variable{
     .id = "DM0112",
     .name = "near-miss-variable",
     .severity = Severity::high,

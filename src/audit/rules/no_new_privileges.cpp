@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule no_new_privileges{
+extern constinit const Rule no_new_privileges{
     .id = "DM0602",
     .name = "no-new-privileges",
     .severity = Severity::low,

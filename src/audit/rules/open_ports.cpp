@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule open_ports{
+extern constinit const LiveRule open_ports{
     .rule = {
         .id = "DM1120",
         .name = "open-ports",

@@ -4,11 +4,10 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule orphan_service{
+extern constinit const Rule orphan_service{
     .id = "DM0208",
     .name = "orphan-service",
     .severity = Severity::low,

@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule pids_limit_missing{
+extern constinit const Rule pids_limit_missing{
     .id = "DM0806",
     .name = "pids-limit-missing",
     .severity = Severity::low,

@@ -5,13 +5,21 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "formats/settings.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
+namespace {
 
-constinit const Rule placeholder_secret{
+/// SMTP_PASS beside `SMTP_ENABLED=false`.
+bool not_in_use(const compose::Service& service, std::string_view name) {
+  const auto* enabled = service.env(std::string(name.substr(0, name.find('_'))) + "_ENABLED");
+  return enabled != nullptr && (enabled->value.value == "false" || enabled->value.value == "0");
+}
+
+}  // namespace
+
+extern constinit const Rule placeholder_secret{
     .id = "DM0505",
     .name = "placeholder-secret",
     .severity = Severity::high,
@@ -53,6 +61,8 @@ session:
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:?}
       PASSWORD_HINT: changeme
       TOKEN_MODE: ${TOKEN_MODE:-default}
+      SMTP_ENABLED: "false"
+      SMTP_PASS: password
 -- .env.example
 ADMIN_PASSWORD=changeme
 )",
@@ -66,7 +76,7 @@ ADMIN_PASSWORD=changeme
           std::map<std::pair<std::string_view, std::string_view>, Group> groups;  // one variable with one value is one mistake
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             for (const auto& variable : service.environment) {
-              if (!sensitive::secret_name(variable.name) || !placeholder(variable.value.value)) continue;
+              if (!sensitive::secret_name(variable.name) || !placeholder(variable.value.value) || not_in_use(service, variable.name)) continue;
               auto& group = groups[{variable.name, variable.value.value}];
               const auto where = variable.value.where() ? variable.value.where() : variable.where;
               if (std::ranges::find(group.where, where) == group.where.end()) group.where.push_back(where);

@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -34,7 +33,7 @@ bool stores_scram(const compose::Service& server) {
 
 }  // namespace
 
-constinit const Rule pooler_password_hash{
+extern constinit const Rule pooler_password_hash{
     .id = "DM0210",
     .name = "pooler-password-hash",
     .severity = Severity::high,

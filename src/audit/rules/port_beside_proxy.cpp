@@ -4,11 +4,10 @@
 #include <map>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule port_beside_proxy{
+extern constinit const Rule port_beside_proxy{
     .id = "DM0903",
     .name = "port-beside-proxy",
     .severity = Severity::medium,

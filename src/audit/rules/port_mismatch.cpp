@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule port_mismatch{
+extern constinit const Rule port_mismatch{
     .id = "DM0204",
     .name = "port-mismatch",
     .severity = Severity::high,

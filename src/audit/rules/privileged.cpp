@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "audit/rules/rules.hpp"
+#include "audit/rule.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule privileged{
+extern constinit const Rule privileged{
     .id = "DM0601",
     .name = "privileged",
     .severity = Severity::critical,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule profile_closure{
+extern constinit const Rule profile_closure{
     .id = "DM0101",
     .name = "profile-closure",
     .severity = Severity::critical,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -34,7 +33,7 @@ bool never_together(const Input& input, const Location& where) {
 
 }  // namespace
 
-constinit const Rule project_does_not_load{
+extern constinit const Rule project_does_not_load{
     .id = "DM0100",
     .name = "project-does-not-load",
     .severity = Severity::critical,

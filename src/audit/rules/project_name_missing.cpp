@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule project_name_missing{
+extern constinit const Rule project_name_missing{
     .id = "DM0121",
     .name = "project-name-missing",
     .severity = Severity::info,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule public_resolver{
+extern constinit const Rule public_resolver{
     .id = "DM0206",
     .name = "public-resolver",
     .severity = Severity::low,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule published_ports_differ{
+extern constinit const LiveRule published_ports_differ{
     .rule = {
         .id = "DM1011",
         .name = "published-ports-differ",

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -25,7 +24,7 @@ bool is_disk(std::string_view device) {
 
 }  // namespace
 
-constinit const Rule raw_device{
+extern constinit const Rule raw_device{
     .id = "DM0627",
     .name = "raw-device",
     .severity = Severity::high,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -20,7 +19,7 @@ bool begins_source(const Input& input, const compose::VariableUse& use) {
 
 }  // namespace
 
-constinit const Rule required_variable_unguarded{
+extern constinit const Rule required_variable_unguarded{
     .id = "DM0108",
     .name = "required-variable-unguarded",
     .severity = Severity::medium,

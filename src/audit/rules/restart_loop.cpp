@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule restart_loop{
+extern constinit const LiveRule restart_loop{
     .rule = {
         .id = "DM1007",
         .name = "restart-loop",

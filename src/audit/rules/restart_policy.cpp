@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule restart_policy{
+extern constinit const Rule restart_policy{
     .id = "DM0803",
     .name = "restart-policy",
     .severity = Severity::medium,

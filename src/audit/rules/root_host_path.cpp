@@ -1,11 +1,10 @@
 #include <fmt/format.h>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule root_host_path{
+extern constinit const Rule root_host_path{
     .id = "DM0626",
     .name = "root-host-path",
     .severity = Severity::critical,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule root_is_root{
+extern constinit const LiveRule root_is_root{
     .rule = {
         .id = "DM1104",
         .name = "root-is-root",

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "audit/rules/rules.hpp"
+#include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule root_user{
+extern constinit const Rule root_user{
     .id = "DM0611",
     .name = "root-user",
     .severity = Severity::low,
@@ -35,14 +35,19 @@ constinit const Rule root_user{
     .minutes = 15,
     .check =
         [](const Input& input, Report& report) {
-          const auto& services = input.project.services;
-          for (ServiceId id = 0; id < services.size(); ++id) {
+          std::vector<Location> where;
+          std::vector<ServiceId> ids;
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
-            if (input.wiring.one_shot[id] || (product != nullptr && product->keeps_root)) continue;
-            const auto user = services[id].user.value.substr(0, services[id].user.value.find(':'));
-            if (user != "root" && user != "0") continue;
-            report.add(services[id].user.where(), id, fmt::format("service '{}' runs explicitly as root", services[id].name));
-          }
+            if (input.wiring.one_shot[id] || (product != nullptr && product->keeps_root)) return;
+            const auto user = service.user.value.substr(0, service.user.value.find(':'));
+            if (user != "root" && user != "0") return;
+            where.push_back(service.user.where());
+            ids.push_back(id);
+          });
+          if (ids.empty()) return;
+          auto message = fmt::format("{} {} explicitly as root", quoted_names(input, ids), ids.size() == 1 ? "runs" : "run");
+          report.add_all(std::move(where), std::move(ids), std::move(message));
         },
 };
 

@@ -21,9 +21,13 @@
   X(near_miss_variable) \
   X(declared_unused) \
   X(mount_ignored_by_git) \
+  X(image_variable_missing) \
+  X(script_line_ends) \
+  X(quotes_in_value) \
   X(variable_twice) \
   X(project_name_missing) \
   X(variable_in_dollar_quote) \
+  X(database_never_made) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
@@ -31,6 +35,7 @@
   X(public_resolver) \
   X(alias_unused) \
   X(orphan_service) \
+  X(engine_host_name) \
   X(pooler_password_hash) \
   X(flat_network) \
   X(vacuous_healthcheck) \
@@ -56,6 +61,7 @@
   X(literal_credential) \
   X(env_file_in_git) \
   X(datastore_without_password) \
+  X(env_file_to_datastore) \
   X(decrypt_onto_itself) \
   X(sealed_file_as_binary) \
   X(init_script_injection) \
@@ -104,7 +110,8 @@
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \
-  X(self_signed_edge)
+  X(self_signed_edge) \
+  X(traefik_network_random)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;

@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule sealed_file_as_binary{
+extern constinit const Rule sealed_file_as_binary{
     .id = "DM0521",
     .name = "sealed-file-as-binary",
     .severity = Severity::medium,

@@ -5,7 +5,6 @@
 
 #include "sensitive/sensitive.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -21,7 +20,7 @@ bool breaks(std::string_view value) {
 
 }  // namespace
 
-constinit const Rule secret_breaks_url{
+extern constinit const Rule secret_breaks_url{
     .id = "DM0503",
     .name = "secret-breaks-url",
     .severity = Severity::high,

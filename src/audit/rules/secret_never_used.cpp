@@ -6,7 +6,6 @@
 
 #include "sensitive/sensitive.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -22,7 +21,7 @@ bool mentioned(const Input& input, std::string_view name) {
 
 }  // namespace
 
-constinit const Rule secret_never_used{
+extern constinit const Rule secret_never_used{
     .id = "DM0508",
     .name = "secret-never-used",
     .severity = Severity::low,

@@ -4,7 +4,6 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -23,7 +22,7 @@ bool public_name(std::string_view address) {
 
 }  // namespace
 
-constinit const Rule self_signed_edge{
+extern constinit const Rule self_signed_edge{
     .id = "DM0913",
     .name = "self-signed-edge",
     .severity = Severity::medium,

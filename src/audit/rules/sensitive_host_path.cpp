@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule sensitive_host_path{
+extern constinit const Rule sensitive_host_path{
     .id = "DM0625",
     .name = "sensitive-host-path",
     .severity = Severity::medium,

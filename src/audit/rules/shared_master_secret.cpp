@@ -5,11 +5,10 @@
 
 #include "sensitive/sensitive.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule shared_master_secret{
+extern constinit const Rule shared_master_secret{
     .id = "DM0507",
     .name = "shared-master-secret",
     .severity = Severity::medium,
@@ -50,6 +49,14 @@ volumes: {pg: , my: }
   web:
     image: example/web:1
     environment: {POSTGRES_PASSWORD: "${PG_PASSWORD:?}"}
+  one:
+    image: postgres:17
+    profiles: [postgresql]
+    environment: {POSTGRES_PASSWORD: "${DB_PASSWORD:?}"}
+  other:
+    image: mysql:8.4
+    profiles: [mysql]
+    environment: {MYSQL_ROOT_PASSWORD: "${DB_PASSWORD:?}"}
 volumes: {pg: }
 )",
     .minutes = 10,
@@ -74,7 +81,10 @@ volumes: {pg: }
             }
           }
           for (auto& [name, use] : by_variable) {
-            if (use.services.size() < 2) continue;
+            const auto together = [&](ServiceId a) {
+              return std::ranges::any_of(use.services, [&](ServiceId b) { return a != b && !alternatives(input.wiring.service(a), input.wiring.service(b)); });
+            };
+            if (std::ranges::none_of(use.services, together)) continue;
             auto message = fmt::format("{} is the password of {}", name, join_names(input, use.services));
             report.add_all(std::move(use.where), std::move(use.services), std::move(message));
           }

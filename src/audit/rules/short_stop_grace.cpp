@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule short_stop_grace{
+extern constinit const Rule short_stop_grace{
     .id = "DM0808",
     .name = "short-stop-grace",
     .severity = Severity::medium,

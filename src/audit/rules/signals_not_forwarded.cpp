@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule signals_not_forwarded{
+extern constinit const Rule signals_not_forwarded{
     .id = "DM0809",
     .name = "signals-not-forwarded",
     .severity = Severity::low,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule socket_proxy_scope{
+extern constinit const Rule socket_proxy_scope{
     .id = "DM0629",
     .name = "socket-proxy-scope",
     .severity = Severity::high,

@@ -4,7 +4,6 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -14,13 +13,14 @@ constexpr std::size_t kMany = 4;
 
 /// Reads configuration that we have not seen, so it may well talk to what it waits for.
 bool has_own_configuration(const compose::Service& service) {
-  return !service.configs.empty() || service.build != nullptr ||
+  // Without a single variable or word it is configured in its image (Spring's services know their config server by default).
+  return !service.configs.empty() || service.build != nullptr || (service.environment.empty() && service.command.empty()) ||
          std::ranges::any_of(service.mounts, [](const compose::Mount& mount) { return mount.type == compose::Mount::Type::bind; });
 }
 
 }  // namespace
 
-constinit const Rule startup_coupling{
+extern constinit const Rule startup_coupling{
     .id = "DM0103",
     .name = "startup-coupling",
     .severity = Severity::medium,
@@ -36,18 +36,22 @@ constinit const Rule startup_coupling{
     image: caddy:2.8
   wiki:
     image: example/wiki:1.0
+    environment: {TITLE: wiki}
     depends_on:
       proxy: {condition: service_healthy}  # <- DM0103
   blog:
     image: example/blog:1.0
+    environment: {TITLE: blog}
     depends_on:
       proxy: {condition: service_healthy}
   chat:
     image: example/chat:1.0
+    environment: {TITLE: chat}
     depends_on:
       proxy: {condition: service_healthy}
   mail:
     image: example/mail:1.0
+    environment: {TITLE: mail}
     depends_on:
       proxy: {condition: service_healthy}
 )",
@@ -64,6 +68,24 @@ constinit const Rule startup_coupling{
     image: example/mail:1.0
 )",
     .look_alike = R"(services:
+  config:
+    image: example/config:1.0
+  orders:
+    image: example/orders:1.0
+    depends_on:
+      config: {condition: service_healthy}
+  bills:
+    image: example/bills:1.0
+    depends_on:
+      config: {condition: service_healthy}
+  stock:
+    image: example/stock:1.0
+    depends_on:
+      config: {condition: service_healthy}
+  users:
+    image: example/users:1.0
+    depends_on:
+      config: {condition: service_healthy}
   sso:
     image: example/sso:1.0
   wiki:

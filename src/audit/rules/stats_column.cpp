@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule stats_column{
+extern constinit const Rule stats_column{
     .id = "DM0810",
     .name = "stats-column",
     .severity = Severity::medium,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule storage_driver_obsolete{
+extern constinit const LiveRule storage_driver_obsolete{
     .rule = {
         .id = "DM1118",
         .name = "storage-driver-obsolete",

@@ -1,11 +1,26 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
+namespace {
 
-constinit const Rule strong_capability{
+/// What the image is for cannot be done without: a VPN makes interfaces, MySQL binds its memory.
+bool by_trade(std::string_view image, std::string_view capability) {
+  const auto repository = product::split_image(image).repository;
+  const auto is_one = [&](std::initializer_list<std::string_view> words) {
+    return std::ranges::any_of(words, [&](std::string_view word) { return repository.find(word) != std::string_view::npos; });
+  };
+  if (capability == "NET_ADMIN") return is_one({"gluetun", "wireguard", "wg-easy", "wg-portal", "openvpn", "tailscale", "headscale", "netbird", "zerotier", "nordvpn", "nordlynx", "fail2ban", "firezone"});
+  return capability == "SYS_NICE" && is_one({"mysql", "mariadb", "percona", "linuxserver/plex"});
+}
+
+}  // namespace
+
+extern constinit const Rule strong_capability{
     .id = "DM0606",
     .name = "strong-capability",
     .severity = Severity::medium,
@@ -34,6 +49,12 @@ constinit const Rule strong_capability{
   app:
     image: example/app:1.0
     cap_add: [NET_BIND_SERVICE, CHOWN]
+  vpn:
+    image: qmcgaw/gluetun:v3.40
+    cap_add: [NET_ADMIN]
+  db:
+    image: mysql:8.4
+    cap_add: [SYS_NICE]
 )",
     .minutes = 15,
     .check =
@@ -44,6 +65,7 @@ constinit const Rule strong_capability{
           for (ServiceId id = 0; id < services.size(); ++id) {
             for (const auto& capability : services[id].cap_add) {
               const auto name = capability_name(capability.value);
+              if (by_trade(services[id].image.value, name)) continue;
               for (const auto strong : kStrong) {
                 if (name == strong) {
                   report.add(capability.where(), id, fmt::format("service '{}' is granted {}", services[id].name, name));

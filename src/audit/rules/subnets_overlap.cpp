@@ -3,11 +3,10 @@
 #include <algorithm>
 #include "audit/addresses.hpp"
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule subnets_overlap{
+extern constinit const Rule subnets_overlap{
     .id = "DM0111",
     .name = "subnets-overlap",
     .severity = Severity::critical,

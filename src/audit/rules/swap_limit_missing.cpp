@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule swap_limit_missing{
+extern constinit const LiveRule swap_limit_missing{
     .rule = {
         .id = "DM1119",
         .name = "swap-limit-missing",

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule swarm_on{
+extern constinit const LiveRule swarm_on{
     .rule = {
         .id = "DM1116",
         .name = "swarm-on",

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule tmpfs_weakened{
+extern constinit const Rule tmpfs_weakened{
     .id = "DM0631",
     .name = "tmpfs-weakened",
     .severity = Severity::low,

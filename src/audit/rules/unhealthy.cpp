@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule unhealthy{
+extern constinit const LiveRule unhealthy{
     .rule = {
         .id = "DM1009",
         .name = "unhealthy",

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
@@ -33,7 +32,7 @@ bool leaves_out(const ScriptCommand& command, std::string_view pattern) {
 
 }  // namespace
 
-constinit const Rule unhealthy_hidden{
+extern constinit const Rule unhealthy_hidden{
     .id = "DM0310",
     .name = "unhealthy-hidden",
     .severity = Severity::medium,

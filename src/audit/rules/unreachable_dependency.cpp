@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule unreachable_dependency{
+extern constinit const Rule unreachable_dependency{
     .id = "DM0201",
     .name = "unreachable-dependency",
     .severity = Severity::high,

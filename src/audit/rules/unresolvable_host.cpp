@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule unresolvable_host{
+extern constinit const Rule unresolvable_host{
     .id = "DM0203",
     .name = "unresolvable-host",
     .severity = Severity::high,

@@ -1,9 +1,8 @@
 #include "audit/rules/live.hpp"
-#include "audit/rules/live_rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const LiveRule userland_proxy_on{
+extern constinit const LiveRule userland_proxy_on{
     .rule = {
         .id = "DM1103",
         .name = "userland-proxy-on",

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -17,7 +16,7 @@ bool says_nothing(std::string_view command) {
 
 }  // namespace
 
-constinit const Rule vacuous_healthcheck{
+extern constinit const Rule vacuous_healthcheck{
     .id = "DM0301",
     .name = "vacuous-healthcheck",
     .severity = Severity::high,

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <set>
 #include <tuple>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
+#include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -26,7 +25,7 @@ std::size_t psql_variable(std::string_view block) {
 
 }  // namespace
 
-constinit const Rule variable_in_dollar_quote{
+extern constinit const Rule variable_in_dollar_quote{
     .id = "DM0130",
     .name = "variable-in-dollar-quote",
     .severity = Severity::high,
@@ -81,12 +80,10 @@ ALTER ROLE app PASSWORD :'app_password';
     .minutes = 15,
     .check =
         [](const Input& input, Report& report) {
-          std::set<sources::FileId> seen;
-          for (const auto& config : input.wiring.config_files) {
-            if (config.file == sources::kNoFile || (config.format != "sql" && config.format != "shell") || !seen.insert(config.file).second) continue;
-            const std::string_view text = input.project.texts.at(config.file).content;
-            // A shell's heredoc writes the same block as \$\$.
-            const bool shell = config.format == "shell";
+          for (const auto& script : database_scripts(input)) {
+            const auto text = script.text;
+            const auto& config = *script.config;
+            const bool shell = script.shell;  // its heredoc writes the block as \$\$
             if (shell && text.find("psql") == std::string_view::npos) continue;
             const auto mark = [&](std::size_t from) {
               const auto plain = text.find("$$", from);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -20,7 +19,7 @@ std::size_t item_name(std::string_view line) {
 
 }  // namespace
 
-constinit const Rule variable_twice{
+extern constinit const Rule variable_twice{
     .id = "DM0120",
     .name = "variable-twice",
     .severity = Severity::medium,

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -41,9 +40,27 @@ std::string path_for_people(std::string_view path) {
   return dot == std::string_view::npos ? std::string(path) : fmt::format("an item of {} of '{}'", path.substr(dot + 1), path.substr(0, dot));
 }
 
+/// Places of `${NAME:+...}` whose NAME is not set: what stands within them stands nowhere. Outermost ones, in order.
+std::vector<Location> switched_off(const Input& input) {
+  std::vector<Location> all, out;
+  for (const auto& use : input.project.variables)
+    if (use.form == compose::VariableUse::Form::alternative && !use.defined && use.where) all.push_back(use.where);
+  std::ranges::sort(all, {}, [](const Location& one) { return std::pair(one.file, one.span); });
+  for (const auto& one : all)
+    if (out.empty() || out.back().file != one.file || out.back().span.end < one.span.end) out.push_back(one);
+  return out;
+}
+
+bool within(const std::vector<Location>& places, const Location& where) {
+  auto after = std::ranges::upper_bound(places, std::pair(where.file, where.span), {}, [](const Location& one) { return std::pair(one.file, one.span); });
+  if (after == places.begin()) return false;
+  --after;
+  return after->file == where.file && after->span.begin < where.span.begin && after->span.end >= where.span.end;
+}
+
 }  // namespace
 
-constinit const Rule variable_undefined{
+extern constinit const Rule variable_undefined{
     .id = "DM0107",
     .name = "variable-undefined",
     .severity = Severity::high,
@@ -71,6 +88,7 @@ constinit const Rule variable_undefined{
     environment:
       DB_NAME: ${APP_DB_NAME}
       DB_USER: ${APP_DB_USER}
+      ADMIN_URL: ${ADMIN_DOMAIN:+https://${ADMIN_DOMAIN}}
 -- .env.example
 APP_DB_NAME=
 -- configure.sh 0755
@@ -83,13 +101,14 @@ EOF
     .check =
         [](const Input& input, Report& report) {
           std::vector<Blank> needed, optional;
+          const auto off = switched_off(input);
           for (const auto& variable : input.wiring.variables) {
             if (variable.defined || variable.documented || variable.uses.empty()) continue;
             const compose::VariableUse* first = nullptr;
             bool guarded = false;
             for (const auto* use : variable.uses) {
               guarded = guarded || use->form == compose::VariableUse::Form::required;
-              if (first == nullptr && use->form == compose::VariableUse::Form::plain) first = use;
+              if (first == nullptr && use->form == compose::VariableUse::Form::plain && !within(off, use->where)) first = use;
             }
             if (first == nullptr || guarded) continue;
             (matters(variable.name, first->path) ? needed : optional).push_back({&variable, first});

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <map>
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -29,7 +28,7 @@ bool share_a_datastore(const Input& input, ServiceId a, ServiceId b) {
 
 }  // namespace
 
-constinit const Rule version_skew{
+extern constinit const Rule version_skew{
     .id = "DM0702",
     .name = "version-skew",
     .severity = Severity::medium,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule weak_healthcheck{
+extern constinit const Rule weak_healthcheck{
     .id = "DM0305",
     .name = "weak-healthcheck",
     .severity = Severity::medium,

@@ -3,11 +3,10 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
-#include "audit/rules/rules.hpp"
 
 namespace dm::audit::rules {
 
-constinit const Rule wrong_data_path{
+extern constinit const Rule wrong_data_path{
     .id = "DM0402",
     .name = "wrong-data-path",
     .severity = Severity::critical,
@@ -26,7 +25,11 @@ constinit const Rule wrong_data_path{
     image: postgres:18
     volumes:
       - ./pg:/var/lib/postgresql/data  # <- DM0402
-volumes: {db: }
+  newest:
+    image: postgres
+    volumes:
+      - newest:/var/lib/postgresql/data  # <- DM0402
+volumes: {db: , newest: }
 )",
     .good = R"(services:
   db:
@@ -46,7 +49,11 @@ volumes: {db: }
       PGDATA: /srv/pg
     volumes:
       - db:/srv
-volumes: {db: }
+  old:
+    image: postgres:alpine3.19
+    volumes:
+      - old:/var/lib/postgresql/data
+volumes: {db: , old: }
 )",
     .minutes = 5,
     .check =

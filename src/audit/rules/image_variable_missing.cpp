@@ -1,0 +1,137 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+#include "formats/dotenv.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+enum class Given : std::uint8_t { yes, empty, no };
+
+/// A value that comes from outside (`NAME` alone, `${NAME}`) counts: other rules say what is wrong with that.
+Given given(const compose::Service& service, std::string_view name) {
+  const auto* variable = service.env(name);
+  if (variable == nullptr) return Given::no;
+  const auto& value = *variable->value.node;
+  return value.is_null() || !is_literal(value) || !variable->value.value.empty() ? Given::yes : Given::empty;
+}
+
+/// An env file that is not there yet: its example tells; where it has none, nothing is known.
+bool example_has(const Input& input, const std::string& path, const std::vector<std::string_view>& names) {
+  const auto example = example_of(input, path);
+  if (example.empty()) return true;
+  const auto text = input.files.read(sources::clean_path(example, input.project.folder), 1U << 20U);
+  if (!text) return true;
+  const auto entries = formats::parse_dotenv_raw(*text).entries;
+  return std::ranges::any_of(entries, [&](const auto& entry) { return std::ranges::find(names, entry.key) != names.end(); });
+}
+
+std::vector<std::string_view> split(std::string_view list) {
+  std::vector<std::string_view> out;
+  while (!list.empty()) {
+    const auto end = std::min(list.find('|'), list.size());
+    out.push_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return out;
+}
+
+/// The image's own start script runs its server: nothing else was put in its place.
+bool starts_as_made(const compose::Service& service) {
+  if (service.build != nullptr || service.entrypoint_node != nullptr || !service.volumes_from.empty()) return false;
+  if (service.command.empty()) return true;
+  const auto first = service.command.front().value;
+  return first.starts_with('-') || first == "postgres" || first == "mysqld" || first == "mariadbd";
+}
+
+}  // namespace
+
+extern constinit const Rule image_variable_missing{
+    .id = "DM0115",
+    .name = "image-variable-missing",
+    .severity = Severity::critical,
+    .area = Area::architecture,
+    .summary = "the image refuses to start without a variable that is not set",
+    .rationale = "The start script of a database image makes the first user from its variables. Where the password is missing or blank it "
+                 "says so and exits; with `restart: always` for ever. On a data folder that is already filled it does not ask, so the stack that "
+                 "runs today cannot be set up again elsewhere.",
+    .fix = "Set the variable, with a guard: `${NAME:?}`.",
+    .checks = "119",
+    .bad = R"(services:
+  db:
+    image: postgres:17
+    environment:
+      POSTGRES_PASSWORD: ""  # <- DM0115
+    volumes: ["pg:/var/lib/postgresql/data"]
+  shop:  # <- DM0115
+    image: mariadb:11.4
+    environment: {MARIADB_DATABASE: shop, MARIADB_USER: shop, MARIADB_PASSWORD: "${SHOP_PASSWORD:?}"}
+    volumes: ["my:/var/lib/mysql"]
+volumes: {pg: , my: }
+)",
+    .good = R"(services:
+  db:
+    image: postgres:17
+    environment:
+      POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
+    volumes: ["pg:/var/lib/postgresql/data"]
+  shop:
+    image: mariadb:11.4
+    environment: {MARIADB_ROOT_PASSWORD: "${ROOT_PASSWORD:?}", MARIADB_USER: shop}
+    volumes: ["my:/var/lib/mysql"]
+volumes: {pg: , my: }
+)",
+    .look_alike = R"(services:
+  open:
+    image: postgres:17
+    environment: {POSTGRES_HOST_AUTH_METHOD: trust}
+  file:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
+  later:
+    image: postgres:17
+    env_file: [db.env]
+  through:
+    image: mysql:8.4
+    environment: [MYSQL_ROOT_PASSWORD]
+  random:
+    image: mariadb:11.4
+    environment: {MARIADB_RANDOM_ROOT_PASSWORD: "1"}
+  client:
+    image: postgres:17
+    command: psql -h open -c "SELECT 1"
+-- db.env.example
+POSTGRES_PASSWORD=
+)",
+    .minutes = 2,
+    .check =
+        [](const Input& input, Report& report) {
+          for (const auto& store : input.wiring.datastores) {
+            const auto& service = input.wiring.service(store.service);
+            if (!starts_as_made(service)) continue;
+            for (const auto& line : store.product->required_variables) {
+              const auto names = split(line);
+              if (std::ranges::any_of(names, [&](std::string_view name) { return given(service, name) == Given::yes; })) continue;
+              const bool later = std::ranges::any_of(service.env_files, [&](const compose::Text& file) {
+                return input.files.stat(std::string(file.value)).kind == sources::Kind::missing && example_has(input, std::string(file.value), names);
+              });
+              if (later) continue;
+              const auto empty = std::ranges::find_if(names, [&](std::string_view name) { return given(service, name) == Given::empty; });
+              const auto* blank = empty == names.end() ? nullptr : service.env(*empty);
+              auto& finding = report.add(blank != nullptr ? blank->value.where() ? blank->value.where() : blank->where : service.where, store.service,
+                                         blank != nullptr ? fmt::format("'{}' does not start on an empty data folder: {} is blank", service.name, blank->name)
+                                                          : fmt::format("'{}' does not start on an empty data folder: {} is not set", service.name, names.front()));
+              finding.evidence = fmt::format("the image of {} wants one of {}", store.product->name, fmt::join(names, ", "));
+              // The image reads no other spelling, so a near one explains it.
+              const auto stem = names.front().substr(0, names.front().find('_') + 1);
+              for (const auto& variable : service.environment)
+                if (variable.name.starts_with(stem) && (variable.name.ends_with("_PASS") || variable.name.ends_with("_PWD") || variable.name.ends_with("_PASSWD")))
+                  finding.evidence += fmt::format("; it does not read {}", variable.name);
+            }
+          }
+        },
+};
+
+}  // namespace dm::audit::rules
