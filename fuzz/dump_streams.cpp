@@ -5,10 +5,13 @@
 #include <memory>
 #include <utility>
 
+#include "backup/clickhouse_stream.hpp"
+#include "backup/couchdb_stream.hpp"
 #include "backup/inspect.hpp"
 #include "backup/ldif_stream.hpp"
 #include "backup/mysqldump_stream.hpp"
 #include "backup/pg_dump_stream.hpp"
+#include "backup/qdrant_stream.hpp"
 #include "backup/rdb_stream.hpp"
 #include "backup/tree.hpp"
 
@@ -29,6 +32,9 @@ std::unique_ptr<DumpReader> make(int kind) {
     case 1: return std::make_unique<dm::backup::MysqlDumpStream>();
     case 2: return std::make_unique<dm::backup::RdbStream>();
     case 3: return std::make_unique<dm::backup::LdifStream>();
+    case 4: return std::make_unique<dm::backup::ClickhouseStream>();
+    case 5: return std::make_unique<dm::backup::CouchdbStream>();
+    case 6: return std::make_unique<dm::backup::QdrantStream>();
     default: return dm::backup::make_tree_reader();
   }
 }
@@ -39,7 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::size_t piece = 1 + data[0];
-  for (int kind = 0; kind < 5; ++kind) {
+  for (int kind = 0; kind < 8; ++kind) {
     const auto whole = read(make(kind), text, text.size() + 1);
     const auto pieces = read(make(kind), text, piece);
     if (static_cast<bool>(whole) != static_cast<bool>(pieces) || (whole && *whole != *pieces)) std::abort();

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 
 from .common import BIN, CACHE, HERE, CannotDo, Clock, Missing, fetch_debs, run, say
@@ -19,6 +20,9 @@ GO_TOOLS = {
     "sops": ("github.com/getsops/sops/v3", "v3.13.3", ["cmd/sops"]),
     "kopia": ("github.com/kopia/kopia", "v0.23.1", ["."]),
 }
+# Servers of which no Debian package exists: what an image unpacks, fetched once by the registry's own client.
+NPM_TREES = {"pouchdb-server": "pouchdb-server@4.2.0"}
+WHEELS = {"chdb-core": "chdb-core==26.9.0", "qdrant-edge": "qdrant-edge-py==0.9.0"}
 # Programs in Python, each in a folder of its own; the commands that tests start.
 PYTHON_TOOLS = {
     "synapse_homeserver": ["matrix-synapse[oidc,postgres,redis]==1.159.0", "txredisapi==1.4.11"],
@@ -35,6 +39,8 @@ def files(name):
         return [ROOT / "build" / "datamancy", *libraries(ROOT / "build" / "datamancy")]
     if name == "ca-certificates":  # of this machine: what it fetches may come through an authority of its own
         return [CERTIFICATES]
+    if name in NPM_TREES or name in WHEELS:
+        return [CACHE / "packages" / name]
     return [BIN / name]
 
 
@@ -123,7 +129,34 @@ def python_tool(name):
         (BIN / name).symlink_to(folder / "bin" / name)
 
 
-MAKERS = {**{name: python_tool for name in PYTHON_TOOLS}, "misbehave": misbehave, "caddy": caddy, "datamancy": datamancy, "ca-certificates": ca_certificates}
+def npm_tree(name):
+    """A package of npm with all that it needs, as one archive: node_modules/..."""
+    target = CACHE / "packages" / name
+    if target.exists():
+        return
+    npm = shutil.which("npm")
+    if not npm:
+        raise Missing("no npm: apt-get install npm")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Clock(f"{name} fetched"), tempfile.TemporaryDirectory(dir=target.parent) as work:
+        run(npm, "install", "--prefix", work, "--ignore-scripts", "--no-audit", "--no-fund", NPM_TREES[name], quiet=True)
+        run("tar", "-C", work, "--owner=0", "--group=0", "-cf", f"{target}.part", "node_modules")
+        os.replace(f"{target}.part", target)
+
+
+def wheel(name):
+    """A package of PyPI as its wheel, which is a zip archive; what it needs is not taken."""
+    target = CACHE / "packages" / name
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Clock(f"{name} fetched"), tempfile.TemporaryDirectory(dir=target.parent) as work:
+        run(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", work, WHEELS[name], quiet=True)
+        os.replace(next(pathlib.Path(work).glob("*.whl")), target)
+
+
+MAKERS = {**{name: npm_tree for name in NPM_TREES}, **{name: wheel for name in WHEELS}, **{name: python_tool for name in PYTHON_TOOLS},
+          "misbehave": misbehave, "caddy": caddy, "datamancy": datamancy, "ca-certificates": ca_certificates}
 
 
 def go():

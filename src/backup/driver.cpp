@@ -13,6 +13,9 @@ std::span<const Driver* const> drivers() {
       &mariadb_driver(),
       &valkey_driver(),
       &openldap_driver(),
+      &clickhouse_driver(),
+      &couchdb_driver(),
+      &qdrant_driver(),
       &tree_driver(),
       &sealed_driver(),
   };

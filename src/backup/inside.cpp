@@ -22,6 +22,7 @@ Result<engine::ExecResult> run_inside(engine::Engine& engine, const std::string&
   exec.user = std::move(what.user);
   exec.in = std::move(what.in);
   exec.out = std::move(what.out);
+  exec.over = std::move(what.over);
   exec.guard = true;
   const std::string name = what.name.empty() ? what.words.empty() ? "sh" : what.words.front() : std::string(what.name);
   DM_TRY(engine::ExecResult result, during(fmt::format("running '{}' in the container", name), engine.exec(container, exec, deadline)));

@@ -16,6 +16,7 @@ struct Inside {
   std::string user{};
   Source in{};
   Sink out{};
+  std::function<void()> over{};          ///< as `engine::Exec::over`
 };
 
 /// Runs it to its end. Errors: those of exec, `failed` with the end of its stderr where it does not exit with 0, `corrupt` where its

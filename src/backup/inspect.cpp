@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "backup/clickhouse_stream.hpp"
+#include "backup/couchdb_stream.hpp"
 #include "backup/ldif_stream.hpp"
 #include "backup/mysqldump_stream.hpp"
 #include "backup/pg_dump_stream.hpp"
+#include "backup/qdrant_stream.hpp"
 #include "backup/rdb_stream.hpp"
 #include "backup/tree.hpp"
 
@@ -55,6 +58,9 @@ Guess guess(std::string_view head) {
   if (starts("\xfd" "7zXZ")) return {.kind = "xz", .detail = "compressed: xz -dc FILE | datamancy backup inspect -"};
   if (starts("age-encryption.org/")) return {.kind = "age", .detail = "encrypted: age -d FILE | datamancy backup inspect -"};
   if (starts("SQLite format 3")) return {.kind = "SQLite database", .detail = "open it with integrity_check: sqlite3 FILE 'pragma integrity_check'"};
+  if (starts("datamancy-dump 1 clickhouse\n")) return {.kind = "ClickHouse, as datamancy writes it", .reader = std::make_unique<ClickhouseStream>()};
+  if (starts("datamancy-dump 1 couchdb\n")) return {.kind = "CouchDB, as datamancy writes it", .reader = std::make_unique<CouchdbStream>()};
+  if (starts("datamancy-dump 1 qdrant\n")) return {.kind = "Qdrant, as datamancy writes it", .reader = std::make_unique<QdrantStream>()};
   if (starts("REDIS") || starts("VALKEY")) return {.kind = "RDB", .reader = std::make_unique<RdbStream>()};
   for (const std::string_view words : {"OCI runtime exec failed", "Error response from daemon", "Error: No such container", "pg_dump: error", "mysqldump: Got error", "mariadb-dump: Got error"})
     if (starts(words)) return {.kind = "error message", .outcome = Outcome::failed, .detail = "no dump: the words of a program that failed were stored in its place"};

@@ -279,6 +279,7 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   };
   auto ended = read();
   both.request_stop();
+  if (command.over) command.over();
   if (writer.joinable()) writer.join();
   if (auto error = feeding.with([](auto& kept) { return std::move(kept); })) ended = fail(*std::move(error));
   if (!ended) {

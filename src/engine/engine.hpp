@@ -36,6 +36,7 @@ struct Exec {
   std::string user{}, working_dir{};
   bool privileged = false;
   Source in{};                          ///< feeds stdin; none = no stdin. Called on a thread of its own until its end or the command's
+  std::function<void()> over{};         ///< called once the output has ended: has to wake an `in` that waits for something
   Sink out{};                           ///< none = kept in `ExecResult::out` up to `keep`
   Sink err{};                           ///< none = the last `keep_err` bytes are kept
   std::size_t keep = 16U << 20U;        ///< stdout beyond this is `invalid_input`

@@ -38,7 +38,7 @@ std::string head_of(const HttpRequest& request, const std::string& host) {
 /// Parses one answer out of a connection.
 class Answer final : public HttpStream {
  public:
-  Answer(std::unique_ptr<Connection> connection, bool is_head) : connection_(std::move(connection)) {
+  Answer(std::unique_ptr<Connection> connection, bool is_head, const std::string& peer) : connection_(std::move(connection)), peer_(peer) {
     parser_.body_limit((std::numeric_limits<std::uint64_t>::max)());  // not none: Boost 1.74 takes that for zero
     parser_.header_limit(1U << 20U);
     parser_.skip(is_head);
@@ -57,14 +57,14 @@ class Answer final : public HttpStream {
       while (!parser_.is_header_done()) {
         if (input_.empty() || starved_) {
           DM_TRY(const bool more, fill(deadline));
-          if (!more) return fail(Errc::unavailable, "the engine closed the connection without an answer");
+          if (!more) return fail(Errc::unavailable, peer_ + " closed the connection without an answer");
         }
         DM_CHECK(feed());
       }
       const auto& message = parser_.get();
       head_.status = message.result_int();
       if (head_.status != 100) break;
-      return fail(Errc::corrupt, "the engine sent an interim answer that nobody asked for");
+      return fail(Errc::corrupt, peer_ + " sent an interim answer that nobody asked for");
     }
     for (const auto& field : parser_.get()) {
       std::string name(field.name_string().data(), field.name_string().size());
@@ -89,7 +89,7 @@ class Answer final : public HttpStream {
       if (more) continue;
       boost::beast::error_code error;
       parser_.put_eof(error);
-      if (error) return fail(Errc::unavailable, "the engine closed the connection in the middle of its answer");
+      if (error) return fail(Errc::unavailable, peer_ + " closed the connection in the middle of its answer");
     }
     return std::string();
   }
@@ -116,11 +116,12 @@ class Answer final : public HttpStream {
       starved_ = true;
       return {};
     }
-    if (error && error != http::error::need_buffer) return fail(Errc::corrupt, "this is not an engine's HTTP answer: " + error.message());
+    if (error && error != http::error::need_buffer) return fail(Errc::corrupt, fmt::format("this is no HTTP answer of {}: {}", peer_, error.message()));
     return {};
   }
 
   std::unique_ptr<Connection> connection_;
+  std::string peer_;
   http::response_parser<http::buffer_body> parser_;
   HttpHead head_;
   std::string input_;
@@ -168,17 +169,17 @@ class Http::Idle {
   Guarded<std::vector<std::unique_ptr<Connection>>> kept_;
 };
 
-Http::Http(std::shared_ptr<const Transport> transport) : transport_(std::move(transport)), idle_(std::make_unique<Idle>()) {}
+Http::Http(std::shared_ptr<const Transport> transport, std::string peer) : transport_(std::move(transport)), peer_(std::move(peer)), idle_(std::make_unique<Idle>()) {}
 Http::~Http() = default;
 
-Result<HttpResponse> Http::call(const HttpRequest& request, const Deadline& deadline) {
+Result<HttpHead> Http::fetch(const HttpRequest& request, const std::function<Result<void>(const HttpHead& head, std::string_view piece)>& body, const Deadline& deadline) {
   auto connection = idle_->take();
   for (bool kept = connection != nullptr;; kept = false) {
     if (!connection) {
       DM_TRY(auto made, transport_->connect(deadline));
       connection = std::move(made);
     }
-    Answer answer(std::move(connection), request.method == "HEAD");
+    Answer answer(std::move(connection), request.method == "HEAD", peer_);
     auto sent = send(answer.connection(), request, transport_->host(), deadline);
     auto got = sent ? answer.read_head(deadline) : sent;
     // An engine that refuses an upload early answers and closes: its answer says more than our broken pipe.
@@ -188,21 +189,29 @@ Result<HttpResponse> Http::call(const HttpRequest& request, const Deadline& dead
     // The other side may close a kept connection at the moment we use it; what only asks may be asked again.
     if (!got && kept && !answer.any() && got.error().code == Errc::unavailable && (request.method == "GET" || request.method == "HEAD")) continue;
     DM_CHECK(got);
-    HttpResponse response{answer.head(), {}};
     for (;;) {
       DM_TRY(const std::string piece, answer.read(deadline));
       if (piece.empty()) break;
-      response.body += piece;
-      if (response.body.size() > kMaxAnswer) return fail(Errc::corrupt, "the engine's answer is over 64 MB");
+      DM_CHECK(body(answer.head(), piece));
     }
     if (sent && answer.reusable()) idle_->keep(answer.release());
-    return response;
+    return answer.head();
   }
+}
+
+Result<HttpResponse> Http::call(const HttpRequest& request, const Deadline& deadline) {
+  HttpResponse response;
+  DM_TRY(response.head, fetch(request, [&](const HttpHead&, std::string_view piece) -> Result<void> {
+           response.body += piece;
+           if (response.body.size() > kMaxAnswer) return fail(Errc::corrupt, peer_ + "'s answer is over 64 MB");
+           return {};
+         }, deadline));
+  return response;
 }
 
 Result<std::unique_ptr<HttpStream>> Http::open(const HttpRequest& request, const Deadline& deadline) {
   DM_TRY(auto connection, transport_->connect(deadline));
-  auto answer = std::make_unique<Answer>(std::move(connection), request.method == "HEAD");
+  auto answer = std::make_unique<Answer>(std::move(connection), request.method == "HEAD", peer_);
   DM_CHECK(send(answer->connection(), request, transport_->host(), deadline));
   DM_CHECK(answer->read_head(deadline));
   return std::unique_ptr<HttpStream>(std::move(answer));

@@ -1,6 +1,7 @@
 /// HTTP/1.1 towards an engine: whole answers, streamed answers, streamed uploads and hijacked connections.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,19 +44,23 @@ class HttpStream {
 
 class Http {
  public:
-  explicit Http(std::shared_ptr<const Transport> transport);
+  /// `peer` is who answers, in messages.
+  explicit Http(std::shared_ptr<const Transport> transport, std::string peer = "the engine");
   ~Http();
   Http(const Http&) = delete;
   Http& operator=(const Http&) = delete;
 
   /// The whole answer, at most 64 MB. Uses a kept connection where one is idle.
   Result<HttpResponse> call(const HttpRequest& request, const Deadline& deadline);
+  /// The same, its body passed on as it comes: success = the answer came to its own end. Errors: those of `body` too.
+  Result<HttpHead> fetch(const HttpRequest& request, const std::function<Result<void>(const HttpHead& head, std::string_view piece)>& body, const Deadline& deadline);
   /// Its own connection.
   Result<std::unique_ptr<HttpStream>> open(const HttpRequest& request, const Deadline& deadline);
 
  private:
   class Idle;
   std::shared_ptr<const Transport> transport_;
+  std::string peer_;
   std::unique_ptr<Idle> idle_;
 };
 

@@ -34,13 +34,28 @@ services:
     image: datamancy-lab/openldap:2.6
     environment: {{LDAP_DOMAIN: example.org, LDAP_ADMIN_PASSWORD: adminpw, LDAP_CONFIG_PASSWORD: configpw}}
     volumes: [ldapdata:/var/lib/ldap, ldapconf:/etc/ldap/slapd.d]
+  couch:
+    <<: *mark
+    image: datamancy-lab/couchdb:3
+    environment: {{COUCHDB_USER: admin, COUCHDB_PASSWORD: "c\\"o: u$$ch"}}
+    volumes: [couch:/opt/couchdb/data]
+  house:
+    <<: *mark
+    image: datamancy-lab/clickhouse:26.9
+    environment: {{CLICKHOUSE_USER: shop, CLICKHOUSE_PASSWORD: "h'o\\"use"}}
+    volumes: [house:/var/lib/clickhouse]
+  vectors:
+    <<: *mark
+    image: datamancy-lab/qdrant:1.19
+    environment: {{QDRANT__SERVICE__API_KEY: "k e'y"}}
+    volumes: [vectors:/qdrant/storage]
   app:
     <<: *mark
     image: datamancy-lab/base:13
     command: [sleep, infinity]
     init: true
     volumes: [uploads:/srv/uploads]
-volumes: {{db: *mark, maria: *mark, cache: *mark, ldapdata: *mark, ldapconf: *mark, uploads: *mark}}
+volumes: {{db: *mark, maria: *mark, cache: *mark, ldapdata: *mark, ldapconf: *mark, uploads: *mark, couch: *mark, house: *mark, vectors: *mark}}
 networks: {{default: *mark}}
 """
 
@@ -95,9 +110,69 @@ set d3 x
 eval "for i=1,ROWS do server.call('set','k'..i,string.rep('v',i%200)) server.call('hset','bigh','f'..i,i) server.call('zadd','bigz',i/3,'m'..i) server.call('sadd','bigs','m'..i) server.call('rpush','bigl','e'..i) end return 1" 0
 """
 
+COUCH = r"""
+const base = 'http://127.0.0.1:5984', auth = 'Basic ' + Buffer.from(process.env.COUCHDB_USER + ':' + process.env.COUCHDB_PASSWORD).toString('base64');
+async function call(method, path, body) {
+  const answer = await fetch(base + path, {method, headers: {authorization: auth, 'content-type': 'application/json'}, body: body && JSON.stringify(body)});
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.json();
+}
+(async () => {
+  await call('PUT', '/shop'); await call('PUT', '/empty'); await call('PUT', '/odd%2B(name)');
+  await call('PUT', '/shop/_security', {admins: {names: ['ann'], roles: []}, members: {names: [], roles: ['staff']}});
+  for (let from = 0; from < ROWS; from += 1000)
+    await call('POST', '/shop/_bulk_docs', {docs: [...Array(Math.min(1000, ROWS - from))].map((_, i) => ({_id: 'order ' + (from + i), note: 'ä "x" \u0001 ' + i, list: [1, 2.5, null, {b: 1, a: true}]}))});
+  await call('PUT', '/shop/_design/by', {views: {note: {map: 'function (doc) { emit(doc.note); }'}}, validate_doc_update: 'function (now) { if (!now.note && !now._deleted && now._id[0] !== "_") throw {forbidden: "no note"}; }'});
+  await call('POST', '/shop/_bulk_docs', {new_edits: false, docs: [{_id: 'torn', note: 'one', _rev: '2-b', _revisions: {start: 2, ids: ['b', 'a']}}, {_id: 'torn', note: 'other', _rev: '2-c', _revisions: {start: 2, ids: ['c', 'a']}}]});
+  await call('PUT', '/shop/picture', {note: 'p', _attachments: {'a b.txt': {content_type: 'text/plain', data: Buffer.from('hello'.repeat(1000)).toString('base64')}, 'raw': {content_type: 'application/octet-stream', data: 'AP8Q'}}});
+  const gone = await call('PUT', '/shop/gone', {note: 'x'}); await call('DELETE', '/shop/gone?rev=' + gone.rev);
+  await call('PUT', '/odd%2B(name)/_design%2Fonly', {language: 'javascript'});
+  await call('PUT', '/_users/org.couchdb.user:jan', {name: 'jan', password: 'geheim', roles: ['staff'], type: 'user'});
+})().catch(error => { console.error(error); process.exit(1); });
+"""
+
+HOUSE = r"""
+create database shop
+create database empty
+create table shop.orders (id UInt64, note String, at DateTime64(3, 'Europe/Berlin') default now64(3), price Nullable(Decimal(12, 2)), tags Array(LowCardinality(Nullable(String))), m Map(String, UInt8), t Tuple(a Int8, b String), j JSON, v Variant(String, UInt64), f Float64, twice UInt64 MATERIALIZED id * 2, al UInt8 ALIAS 1) engine = MergeTree partition by id % 7 order by id
+insert into shop.orders (id, note, price, tags, m, t, j, v, f) select number, concat('ä\t\n\0', toString(number)), if(number % 3 = 0, null, number / 4), ['a', null, ''], map('k', 1, 'l', 2), (-1, 'x'), toJSONString(map('a', toString(number))), number::Variant(String, UInt64), if(number % 5 = 0, nan, number / 7) from numbers(ROWS)
+create table shop.latest (k UInt8, version UInt64) engine = ReplacingMergeTree(version) order by k
+insert into shop.latest select number % 3, number from numbers(30) settings optimize_on_insert = 0
+create table shop.states (k UInt8, u AggregateFunction(uniq, UInt64)) engine = AggregatingMergeTree order by k
+insert into shop.states select number % 3, uniqState(number) from numbers(30000) group by number % 3
+create table shop.`Odd ``t` (`a b` UInt8) engine = Log
+insert into shop.`Odd ``t` values (1), (1), (2)
+create table shop.sums (d UInt64, n UInt64) engine = SummingMergeTree order by d
+create materialized view shop.mv to shop.sums as select id % 10 as d, 1::UInt64 as n from shop.orders
+create materialized view shop.own engine = MergeTree order by d as select id % 10 as d from shop.orders
+insert into shop.orders (id, note) select number + 1000000, 'late' from numbers(50)
+create view shop.cheap as select * from shop.orders where price < 10
+create dictionary shop.names (k UInt64, note String) primary key k source(clickhouse(table 'orders' db 'shop')) layout(flat()) lifetime(0)
+create table shop.none (a UInt8) engine = MergeTree order by a
+"""
+
+VECTORS = r"""
+import json, os, random, urllib.request
+def call(method, path, body=None):
+    request = urllib.request.Request("http://127.0.0.1:6333" + path, method=method, data=json.dumps(body).encode() if body is not None else None,
+                                     headers={"api-key": os.environ["QDRANT__SERVICE__API_KEY"], "content-type": "application/json"})
+    return json.load(urllib.request.urlopen(request))
+random.seed(3)
+call("PUT", "/collections/notes", {"vectors": {"size": 8, "distance": "Cosine"}, "hnsw_config": {"m": 24}})
+call("PUT", "/collections/many", {"vectors": {"text": {"size": 4, "distance": "Dot"}, "image": {"size": 3, "distance": "Euclid"}}, "sparse_vectors": {"words": {}}})
+call("PUT", "/collections/empty", {"vectors": {"size": 2, "distance": "Dot"}})
+for begin in range(0, ROWS, 500):
+    call("PUT", "/collections/notes/points?wait=true", {"points": [{"id": i, "vector": [random.uniform(-1, 1) for _ in range(8)], "payload": {"n": i, "city": "Zürich\n", "deep": {"a": [1.5, None, True]}}} for i in range(begin, min(begin + 500, ROWS))]})
+call("PUT", "/collections/notes/index?wait=true", {"field_name": "city", "field_schema": "keyword"})
+call("PUT", "/collections/many/points?wait=true", {"points": [
+    {"id": "5c56c793-69f3-4fbf-87e6-c4bf54c28c26", "vector": {"text": [1, 2, 3, 4.125], "image": [0.1, 0.2, 0.3], "words": {"indices": [3, 7], "values": [0.5, 0.25]}}, "payload": {"a": 1}},
+    {"id": 7, "vector": {"text": [0, 0, 0, 1e-7]}}]})
+call("POST", "/collections/aliases", {"actions": [{"create_alias": {"alias_name": "current", "collection_name": "notes"}}]})
+"""
+
 
 class Stack:
-    def __init__(self, datamancy, rows=20000, services=("db", "maria", "cache", "ldap", "app")):
+    def __init__(self, datamancy, rows=20000, services=("db", "maria", "cache", "ldap", "couch", "house", "vectors", "app")):
         self.datamancy, self.rows, self.services = datamancy, rows, services
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="dmtest-backup-"))
         self.name = f"dmtest-backup-{os.getpid()}"
@@ -172,6 +247,42 @@ class Stack:
         people = "dn: ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\nou: people\n\n" + "".join(
             f"dn: uid=u{i},ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: u{i}\ncn: Änne {i}\nsn: N\nuserPassword: geheim{i}\n\n" for i in range(self.rows // 100))
         eventually("OpenLDAP takes entries", lambda: subprocess.run([engine.docker(), *add], env=ENV, capture_output=True, text=True, input=people).returncode in (0, 68), 90)
+
+    def couch(self, script):
+        """Runs JavaScript in CouchDB's container."""
+        return docker("exec", "-i", self.container("couch"), "node", "-", data=script)
+
+    def await_couch(self):
+        eventually("CouchDB answers", lambda: subprocess.run([engine.docker(), "exec", self.container("couch"), "curl", "-fsS", "http://127.0.0.1:5984/"], env=ENV, capture_output=True).returncode == 0, 90)
+
+    def fill_couch(self):
+        self.await_couch()
+        self.couch(COUCH.replace("ROWS", str(self.rows)))
+
+    def house(self, sql):
+        """Runs one statement in ClickHouse; gives its answer."""
+        script = 'exec wget -qO- --header "X-ClickHouse-User: $CLICKHOUSE_USER" --header "X-ClickHouse-Key: $CLICKHOUSE_PASSWORD" --post-data "$1" http://127.0.0.1:8123/'
+        return docker("exec", self.container("house"), "sh", "-c", script, "sh", sql)
+
+    def await_house(self):
+        eventually("ClickHouse answers", lambda: subprocess.run([engine.docker(), "exec", self.container("house"), "wget", "-qO-", "http://127.0.0.1:8123/ping"], env=ENV, capture_output=True).returncode == 0, 90)
+
+    def fill_house(self):
+        self.await_house()
+        for line in HOUSE.replace("ROWS", str(self.rows)).strip().splitlines():
+            self.house(line)
+
+    def vectors(self, script):
+        """Runs Python in Qdrant's container."""
+        return docker("exec", "-i", self.container("vectors"), "python3", "-", data=script)
+
+    def await_vectors(self):
+        ready = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:6333/readyz')"
+        eventually("Qdrant answers", lambda: subprocess.run([engine.docker(), "exec", "-i", self.container("vectors"), "python3", "-c", ready], env=ENV, capture_output=True).returncode == 0, 90)
+
+    def fill_vectors(self):
+        self.await_vectors()
+        self.vectors(VECTORS.replace("ROWS", str(self.rows)))
 
     def fill_app(self):
         docker("exec", self.container("app"), "sh", "-c", "cd /srv/uploads; mkdir -p a/b; echo hi >a/b/f; ln a/b/f hard; ln -s a/b/f soft; ln -s /nowhere dangling; truncate -s 20M sparse; "

@@ -9,6 +9,9 @@ const Driver& postgres_driver();
 const Driver& mariadb_driver();
 const Driver& valkey_driver();
 const Driver& openldap_driver();
+const Driver& clickhouse_driver();
+const Driver& couchdb_driver();
+const Driver& qdrant_driver();
 const Driver& tree_driver();
 const Driver& sealed_driver();
 

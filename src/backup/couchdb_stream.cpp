@@ -1,0 +1,99 @@
+#include "backup/couchdb_stream.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backup/json_text.hpp"
+
+namespace dm::backup {
+
+CouchdbStream::CouchdbStream() : parser_("couchdb", [this](std::string_view tag, std::string_view bytes) { return record(tag, bytes); }) {}
+
+Result<void> CouchdbStream::record(std::string_view tag, std::string_view bytes) {
+  if (about_ == (tag == "about")) return fail(Errc::corrupt, "a dump of CouchDB begins with what it is of, once");
+  const auto add = [&](std::string_view text) {
+    schema_ += hash128(text);
+    ++statements_;
+  };
+  if (tag == "about") {
+    about_ = true;
+    DM_TRY(const auto members, json_members(bytes));
+    for (const auto& [name, value] : members) {
+      if (name == "server") producer_ = fmt::format("CouchDB {}", json_string(value));
+      if (name == "partitioned" && value == "true") add("partitioned");
+    }
+    return {};
+  }
+  if (tag == "security" || tag == "limit") {
+    DM_TRY(const auto text, json_canonical(bytes));
+    add(fmt::format("{} {}", tag, text));
+    return {};
+  }
+  if (tag == "doc") return document(bytes);
+  return fail(Errc::corrupt, "it has a record of a kind that is not known here");
+}
+
+Result<void> CouchdbStream::document(std::string_view text) {
+  DM_TRY(auto members, json_members(text));
+  std::ranges::sort(members);
+  std::string id, content;
+  for (const auto& [name, value] : members) {
+    if (name == "_revisions") continue;
+    content += name;
+    content += '\0';
+    if (name == "_attachments") {
+      DM_TRY(auto files, json_members(value));
+      std::ranges::sort(files);
+      for (const auto& [file, about] : files) {
+        // Only what it is and what it holds: the digest is that of its stored, perhaps compressed form.
+        DM_TRY(const auto facts, json_members(about));
+        std::string kind, data;
+        bool there = false;
+        for (const auto& [key, fact] : facts) {
+          if (key == "content_type") kind = json_string(fact);
+          if (key != "data") continue;
+          if (fact.size() < 2 || fact.front() != '"') return fail(Errc::corrupt, "the content of an attachment is no text");
+          data = fact.substr(1, fact.size() - 2);
+          there = true;
+        }
+        if (!there) return fail(Errc::corrupt, fmt::format("the content of an attachment of '{}' is missing", id));
+        const auto hash = hash128(data);
+        attachments_.rows += 1;
+        attachments_.bytes += data.size() / 4 * 3;
+        attachments_.sum += hash;
+        content += fmt::format("{} {} {}", file, kind, hash.hex());
+      }
+    } else {
+      DM_TRY(const auto plain, json_canonical(value));
+      content += plain;
+      if (name == "_id") id = json_string(value);
+    }
+    content += '\0';
+  }
+  if (id.empty()) return fail(Errc::corrupt, "a document has no name");
+  if (id.starts_with("_design/")) {
+    schema_ += hash128(content);
+    ++statements_;
+  } else {
+    documents_.rows += 1;
+    documents_.bytes += text.size();
+    documents_.sum += hash128(content);
+  }
+  return {};
+}
+
+Result<Fingerprint> CouchdbStream::finish() {
+  DM_CHECK(parser_.finish());
+  if (!about_) return fail(Errc::corrupt, "it says not what it is of");
+  Fingerprint out;
+  out.format = "couchdb";
+  out.producer = producer_;
+  out.schema = schema_;
+  out.statements = statements_;
+  for (const auto& part : {attachments_, documents_})
+    if (part.rows > 0) out.parts.push_back(part);
+  return out;
+}
+
+}  // namespace dm::backup

@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Backups of ClickHouse, CouchDB and Qdrant: saved, verified, equal after a drill, restored beside and in place; cut and damaged dumps
+are refused, and what goes wrong half-way is loud and leaves nothing that looks whole."""
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+
+from labtest import docker, engine, eventually, run, skip, that
+import backup_stack
+
+DATAMANCY = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY).resolve())
+if not shutil.which("restic"):
+    skip("restic is not installed")
+S = backup_stack.Stack(DATAMANCY, rows=3000, services=("couch", "house", "vectors"))
+
+
+def item(manifest, name):
+    return next(s for s in manifest["saved"] if f"{s['subject']}/{s['item']}" == name)
+
+
+def parts(manifest, name):
+    return {p["name"]: p["rows"] for p in item(manifest, name)["fingerprint"]["parts"]}
+
+
+def couch(path, method="GET", body=None):
+    """What CouchDB answers, as text."""
+    return S.couch(f"fetch('http://127.0.0.1:5984{path}', {{method: '{method}', headers: {{authorization: 'Basic ' + Buffer.from(process.env.COUCHDB_USER + ':' + process.env.COUCHDB_PASSWORD).toString('base64'), "
+                   f"'content-type': 'application/json'}}{', body: ' + repr(body) if body else ''}}}).then(a => a.text()).then(t => console.log(t))")
+
+
+def qdrant(path, method="GET", body="null"):
+    return S.vectors(f"import os, urllib.request\nr = urllib.request.Request('http://127.0.0.1:6333{path}', method='{method}', data={body!r}.encode() if {body!r} != 'null' else None, "
+                     "headers={'api-key': os.environ['QDRANT__SERVICE__API_KEY']})\nprint(urllib.request.urlopen(r).read().decode())")
+
+
+def next_run_works():
+    made = S.json("backup", "run", status=0)
+    that(made["outcome"] == "verified", f"the next run: {made['outcome']}")
+
+
+def test_a_run_is_verified_and_every_drill_is_equal():
+    made = S.json("backup", "run", status=0)
+    that({f"{s['subject']}/{s['item']}" for s in made["saved"]} >= {"couch/shop", "couch/odd+(name)", "couch/empty", "couch/_users", "house/shop", "house/empty", "vectors/notes", "vectors/many", "vectors/(aliases)"},
+         f"all is saved: {[(s['subject'], s['item']) for s in made['saved']]}")
+    that(parts(made, "couch/shop") == {"documents": 3000 + 3, "attachments": 2}, f"both sides of a conflict, no deleted document: {parts(made, 'couch/shop')}")
+    that(parts(made, "house/shop") == {"orders": 3050, "latest": 30, "states": 3, "Odd `t": 3, "sums": 10, "own": 50, "none": 0}, f"what holds rows, once: {parts(made, 'house/shop')}")
+    that(parts(made, "vectors/notes") == {"points": 3000}, parts(made, "vectors/notes"))
+    that(S.dm("backup", "verify", "--read-data")[0] == 0, "it verifies")
+    drill = S.json("drill", "restore", "--all", status=0)
+    that(drill["outcome"] == "verified" and all(i["outcome"] == "verified" for d in drill["drills"] for i in d["items"]), drill)
+    that(not docker("ps", "-aq", "--filter", f"label=datamancy.drill={S.name}"), "the stand-ins are gone")
+    coverage = S.json("backup", "coverage", status=0)
+    that(coverage["findings"] == 0 and all("verified" in c["last_proven"] for c in coverage["covered"]), coverage)
+
+
+def test_they_come_back_beside():
+    S.dm("backup", "restore", "couch", "shop", "--as", "shop2", status=0)
+    that('"order 7"' in couch("/shop2/order%207") and '"_conflicts":["2-b"]' in couch("/shop2/torn?conflicts=true"), "CouchDB")
+    that(couch("/shop2/_security") == couch("/shop/_security") and "hello" in couch("/shop2/picture/a%20b.txt"), "its rules and attachments")
+    that(S.dm("backup", "restore", "couch", "shop", "--as", "shop2")[0] != 0, "what is there is not overwritten")
+    couch("/shop2", "DELETE")
+    S.dm("backup", "restore", "house", "shop", "--as", "shop2", status=0)
+    that(S.house("select count(), countIf(isNull(price)), sum(twice) from shop2.orders").split() == S.house("select count(), countIf(isNull(price)), sum(twice) from shop.orders").split(), "ClickHouse")
+    that(S.house("select uniqMerge(u) from shop2.states") == S.house("select uniqMerge(u) from shop.states"), "states of aggregate functions")
+    that(S.dm("backup", "restore", "house", "shop", "--as", "shop2")[0] != 0, "what is there is not overwritten")
+    S.house("drop database shop2")
+    S.dm("backup", "restore", "vectors", "notes", "--as", "notes2", status=0)
+    that('"count": 3000' in qdrant("/collections/notes2/points/count", "POST", '{"exact": true}') and '"city"' in qdrant("/collections/notes2"), "Qdrant, with its payload index")
+    qdrant("/collections/notes2", "DELETE")
+
+
+def test_a_database_comes_back_in_place():
+    couch("/shop/order%201", "PUT", '{"note": "conflicting"}')
+    couch("/empty/new", "PUT", '{"note": "later"}')
+    S.dm("backup", "restore", "couch", "empty", "--in-place", "--yes", status=0)
+    that("not_found" in couch("/empty/new"), "as it was")
+    S.house("truncate table shop.orders")
+    S.dm("backup", "restore", "house", "shop", "--in-place", "--yes", status=0)
+    that(S.house("select count() from shop.orders").strip() == "3050", "as it was")
+
+
+def test_a_changed_value_is_a_difference():
+    """The drill looks at the content: one value changed in the stand-in's copy must be seen. Staged on the dumps themselves."""
+    S.json("backup", "run", status=0)
+    before = S.json("backup", "show")
+    S.house("alter table shop.latest update version = 999 where version = 3 settings mutations_sync = 2")
+    qdrant("/collections/many/points?wait=true", "PUT", '{"points": [{"id": 7, "vector": {"text": [0, 0, 0, 1e-8]}}]}')
+    couch("/odd%2B(name)/new", "PUT", '{"a": 1}')
+    after = S.json("backup", "run", status=0)
+    for name in ("house/shop", "vectors/many", "couch/odd+(name)"):
+        that(item(before, name)["fingerprint"] != item(after, name)["fingerprint"], f"{name} has another fingerprint")
+    for name in ("house/empty", "vectors/notes", "couch/shop"):
+        that(item(before, name)["fingerprint"] == item(after, name)["fingerprint"], f"{name} has the same fingerprint")
+
+
+def test_cut_and_damaged_dumps_are_refused():
+    out = S.work / "files"
+    S.dm("backup", "restore", "--all", "--to", str(out), status=0)
+    tried = 0
+    for path in [p for p in out.rglob("*") if p.suffix in (".couchdb", ".clickhouse", ".qdrant")]:
+        whole = path.read_bytes()
+        that(subprocess.run([DATAMANCY, "backup", "inspect", str(path)], capture_output=True).returncode == 0, f"{path.name} is whole")
+        test = path.with_suffix(".test")
+        cuts = {whole.rindex(b"end "), len(whole) - 1, *(random.randrange(1, len(whole)) for _ in range(8))}
+        for bad in [whole[:n] for n in cuts] + [whole[:n] + bytes([whole[n] ^ 1 << random.randrange(8)]) + whole[n + 1:] for n in (random.randrange(len(whole)) for _ in range(10))] + [whole + b"\n"]:
+            test.write_bytes(bad)
+            that(subprocess.run([DATAMANCY, "backup", "inspect", str(test)], capture_output=True).returncode != 0, f"{path.name}, {len(bad)} of {len(whole)} bytes, is refused")
+            tried += 1
+    that(tried > 100, f"{tried} bad inputs")
+
+
+def test_a_server_killed_half_way_is_a_failure():
+    S.house("create table shop.big engine = MergeTree order by tuple() as select randomPrintableASCII(2000) as a from numbers(150000)")
+    for service, name in (("house", "house/shop"), ("couch", "couch/shop"), ("vectors", "vectors/notes")):
+        child = subprocess.Popen(S.command("backup", "run", service, "--json"), cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pid = docker("inspect", "-f", "{{.State.Pid}}", S.container(service))
+        eventually(f"{service} is asked", lambda: child.poll() is not None or docker("top", S.container(service), "-eo", "args").count("/dev/tcp/") > 0, 60)
+        docker("kill", S.container(service))
+        out, err = child.communicate(timeout=120)
+        that(pid != "0" and child.returncode in (1, 2), f"{service}: status {child.returncode}: {err}")
+        shown = S.json("backup", "show")
+        that(all(s["snapshot"] == "" for s in shown["saved"] if s["outcome"] != "verified"), "nothing of it is kept")
+        S.compose("start", service)
+        getattr(S, "await_" + service)()
+    S.house("drop table shop.big")
+    next_run_works()
+
+
+def test_an_error_in_the_middle_of_an_answer_is_a_failure():
+    """An older ClickHouse puts the text of an error into the answer that it has begun, and ends it properly."""
+    compose = S.project / "compose.yaml"
+    text = compose.read_text()
+    compose.write_text(text.replace("CLICKHOUSE_USER: shop,", 'CLICKHOUSE_USER: shop, DATAMANCY_LAB_BREAK: "50000",'))
+    try:
+        S.compose("up", "-d", "house")
+        S.await_house()
+        status, out, _ = S.dm("backup", "run", "house")
+        that(status == 1 and "Memory limit" in out, f"status {status}: {out}")
+        that(item(S.json("backup", "show"), "house/shop")["snapshot"] == "", "nothing of it is kept")
+    finally:
+        compose.write_text(text)
+        S.compose("up", "-d", "house")
+        S.await_house()
+    next_run_works()
+
+
+def test_a_wrong_password_is_said_and_no_right_one_shows():
+    compose = S.project / "compose.yaml"
+    text = compose.read_text()
+    compose.write_text(text.replace("    volumes: [house:", "    labels: {datamancy.backup.user: nobody}\n    volumes: [house:", 1).replace("    <<: *mark\n    image: datamancy-lab/clickhouse", "    image: datamancy-lab/clickhouse"))
+    try:
+        S.compose("up", "-d", "house")
+        S.await_house()
+        status, out, err = S.dm("backup", "run", "house")
+        that(status != 0 and "Authentication failed" in out + err and "datamancy.backup.user" in out + err, f"status {status}: {out}{err}")
+    finally:
+        compose.write_text(text)
+        S.compose("up", "-d", "house")
+        S.await_house()
+    passwords = [b"h'o\"use", b"c\"o: u$ch", b"k e'y"]
+    leaked = [p for p in S.work.rglob("*") if p.is_file() and "project" not in p.parts and any(word in p.read_bytes() for word in passwords)]
+    that(not leaked, f"passwords in {leaked}")
+    next_run_works()
+
+
+if __name__ == "__main__":
+    random.seed(1)
+    if not engine.find()[1]:
+        skip("no engine answers")
+    try:
+        S.__enter__()
+        run(globals(), needs=("couchdb", "clickhouse", "qdrant"))
+    finally:
+        S.__exit__()
