@@ -57,6 +57,13 @@ for file in stack.rglob("*"):
 
 # --- files, secrets, rendered configuration ---
 model = json.loads(run(program, *flags(["*"]), "config", "--format", "json").stdout)
+# A name is looked up first on the network that is not internal; one without traffic between containers drops what is sent there.
+mute = {k for k, n in model["networks"].items() if n.get("driver_opts", {}).get("com.docker.network.bridge.enable_icc") == "false"}
+check(len(mute) == 3, f"the ways out are {sorted(mute)}")
+for edge in json.loads(run(program, *flags(["*"]), "graph", "--format", "json").stdout)["edges"]:
+    if edge["to"] and edge["to"] != edge["from"]:
+        shared = mute & set(model["services"][edge["from"]].get("networks", {})) & set(model["services"][edge["to"]].get("networks", {}))
+        check(not shared, f"{edge['from']} calls {edge['to']}, and both are on {sorted(shared)}, where no container reaches another")
 run_dir = "/run/datamancy/datamancy"
 schema = dict(re.findall(r"^  (\w+): (.*)$", (stack / "variables.yaml").read_text(), re.M))
 users = {}
