@@ -29,6 +29,7 @@
   X(variable_in_dollar_quote) \
   X(database_never_made) \
   X(unreachable_dependency) \
+  X(mute_network) \
   X(dns_name_collision) \
   X(unresolvable_host) \
   X(port_mismatch) \
