@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""service_recipes.py ROOT DATAMANCY: `init --service NAME` for every product: a clean project with it audits clean (nothing above low), keeps its own
-services, renders, and the real `docker compose config` takes it (where there is one). At the end all of them in one project."""
+"""service_recipes.py ROOT DATAMANCY: `init --service NAME` for every product, in an empty folder, in a clean project with an edge and a PostgreSQL, and in one
+without an edge: it audits clean (nothing above low), keeps the services that were there, renders, and the real `docker compose config` takes it (where there is
+one); a second time nothing changes. Then all of them in one project, and what can go wrong: nothing is lost."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -13,25 +15,45 @@ ROOT, PROGRAM = pathlib.Path(sys.argv[1]), sys.argv[2]
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="recipes-"))
 ENV = {**os.environ, "HOME": str(FOLDER)}
 TMPFS = pathlib.Path(tempfile.mkdtemp(prefix="recipes-", dir="/dev/shm"))
-COMPOSE = """name: mine
-services:
-  edge:
-    image: caddy:2.11.4
-    restart: unless-stopped
+COMMON = """restart: unless-stopped
     init: true
     cap_drop: [ALL]
-    cap_add: [NET_BIND_SERVICE]
     security_opt: [no-new-privileges:true]
+    logging: {driver: json-file, options: {max-size: "10m", max-file: "3"}}"""
+DATABASE = f"""  db:
+    image: postgres:17.11
+    {COMMON}
+    user: postgres
+    shm_size: 128m
+    environment: {{POSTGRES_PASSWORD_FILE: /run/secrets/mine, POSTGRES_INITDB_ARGS: "--data-checksums --auth-host=scram-sha-256"}}
+    secrets: [mine]
+    networks: [data]
+    volumes: ["db:/var/lib/postgresql/data"]
+    stop_grace_period: 120s
+    healthcheck: {{test: [CMD-SHELL, "psql -qtAX -U postgres -c 'SELECT 1' | grep -qx 1"], interval: 10s, timeout: 5s, retries: 5, start_period: 60s}}
+    deploy: {{resources: {{limits: {{memory: 512M, cpus: "1.0", pids: 128}}, reservations: {{memory: 128M}}}}}}
+"""
+EDGE = f"""  edge:
+    image: caddy:2.11.4
+    {COMMON}
+    cap_add: [NET_BIND_SERVICE]
     ports: ["80:80", "443:443"]
     volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro", "caddy_data:/data"]
     networks: [web]
-    logging: {driver: json-file, options: {max-size: "10m", max-file: "3"}}
-    healthcheck: {test: [CMD, wget, -qO-, "http://127.0.0.1:2019/config/"], interval: 30s, timeout: 5s, retries: 3, start_period: 20s}
-    deploy: {resources: {limits: {memory: 256M, cpus: "1.0", pids: 128}, reservations: {memory: 64M}}}
-networks: {web: }
-volumes: {caddy_data: }
+    healthcheck: {{test: [CMD, wget, -qO-, "http://127.0.0.1:2019/config/"], interval: 30s, timeout: 5s, retries: 3, start_period: 20s}}
+    deploy: {{resources: {{limits: {{memory: 256M, cpus: "1.0", pids: 128}}, reservations: {{memory: 64M}}}}}}
+"""
+TABLES = """networks: {web: , data: {internal: true}}
+volumes: {caddy_data: , db: }
+secrets: {mine: {file: /run/mine/password}}
 """
 CADDYFILE = "{\n\temail admin@club.example\n}\n\nclub.example {\n\trespond ok\n}\n"
+SITES = {
+    "empty": {},
+    "both": {"compose.yaml": "# mine\nname: mine\nservices:\n" + EDGE + DATABASE + TABLES, "Caddyfile": CADDYFILE},
+    "no-edge": {"docker-compose.yml": "name: mine\nservices:\n" + DATABASE + TABLES},
+}
+NO_ROUTE = {"homepage"}  # no sign-in of its own
 failures = []
 
 
@@ -45,18 +67,20 @@ def call(*argv, cwd=None):
     return subprocess.run([str(a) for a in argv], capture_output=True, text=True, env=ENV, cwd=cwd)
 
 
-def project(name):
+def project(name, files):
     folder = FOLDER / name
-    folder.mkdir()
-    (folder / "compose.yaml").write_text(COMPOSE)
-    (folder / "Caddyfile").write_text(CADDYFILE)
+    folder.mkdir(parents=True)
+    for path, text in files.items():
+        (folder / path).write_text(text)
     return folder
 
 
-def add(name, folder):
-    done = call(PROGRAM, "init", "--service", name, folder, "--domain", "club.example")
-    check(done.returncode == 0, f"{name}: {done.stdout}{done.stderr}")
-    return done.stdout
+def add(name, folder, *more):
+    return call(PROGRAM, "init", "--service", name, folder, "--domain", "club.example", *more)
+
+
+def bytes_of(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else os.readlink(p) if p.is_symlink() else None for p in sorted(folder.rglob("*"))}
 
 
 def severe(folder):
@@ -64,55 +88,148 @@ def severe(folder):
     return {(f["rule"], f["severity"], f["message"]) for f in report["findings"] if f["severity"] not in ("low", "info")}
 
 
-def sound(folder, names):
+def model_of(folder):
+    done = call(PROGRAM, "--project-directory", folder, "--profile", "*", "config", "--format", "json")
+    check(done.returncode == 0, f"{folder.name}: config: {done.stderr}")
+    return json.loads(done.stdout or "{}")
+
+
+def sound(folder, label, known, foreign=True):
     """The project as it is now: nothing worse than before, loads for real, renders."""
-    new = severe(folder)
-    check(not new, f"{names}: findings: {sorted(new)}")
+    new = severe(folder) - known
+    check(not new, f"{label}: findings: {sorted(new)}")
     if have:
         done = call("docker", "compose", "--profile", "*", "config", "-q", cwd=folder)
-        check(done.returncode == 0, f"{names}: docker compose: {done.stderr}")
-    run = TMPFS / folder.name
+        check(done.returncode == 0, f"{label}: docker compose: {done.stderr}")
+    run = TMPFS / label.replace("/", "-")
     if (folder / "secrets.enc.env").exists():
         done = call(PROGRAM, "render", folder, "--run", run)
-        check(done.returncode == 0, f"{names}: render: {done.stdout}{done.stderr}")
-    model = json.loads(call(PROGRAM, "--project-directory", folder, "config", "--format", "json").stdout or "{}")
+        check(done.returncode == 0, f"{label}: render: {done.stdout}{done.stderr}")
+    model = model_of(folder)
     for kind in ("secrets", "configs"):
         for key, one in model.get(kind, {}).items():
-            made = run / one["file"].split("/run/datamancy/mine/")[-1]
-            check(made.is_file(), f"{names}: {kind} {key}: {one['file']} is not rendered")
+            made = run / re.sub(r"^/run/datamancy/[^/]+/", "", one["file"])
+            check(made.is_file() or key == "mine", f"{label}: {kind} {key}: {one['file']} is not rendered")
     for service, one in model.get("services", {}).items():
+        check(one["image"] in images, f"{label}: {service} has {one['image']}, which the stack has not")
         for mount in one.get("volumes", []):
-            check(mount["type"] != "bind" or pathlib.Path(mount["source"]).exists(), f"{names}: {service} mounts {mount['source']}, which is not there")
-    text = "".join(json.dumps(s.get("environment", {})) + json.dumps(s.get("depends_on", {})) for n, s in model.get("services", {}).items())
-    for foreign in ("pgbouncer", "postgres-init", "auth.club", "litellm_master" if names != "litellm" and "all" not in names else "\0"):
-        check(foreign not in text, f"{names}: it speaks of {foreign}, which the project does not have")
+            there = pathlib.Path(mount["source"]).exists() or mount["source"] in ("/opt/stacks", "/var/run/docker.sock")
+            check(mount["type"] != "bind" or there, f"{label}: {service} mounts {mount['source']}, which is not there")
+        if "build" in one:
+            context = pathlib.Path(one["build"]["context"])
+            dockerfile = (context / "Dockerfile").read_text() if (context / "Dockerfile").exists() else ""
+            copied = [f for line in re.findall(r"^COPY (?!--from)(.*)$", dockerfile, re.M) for f in line.split()[:-1]]
+            check(dockerfile and all((context / f).exists() for f in copied), f"{label}: {service} cannot be built in {context}: {copied}")
+    mute = {k for k, n in model["networks"].items() if n.get("driver_opts", {}).get("com.docker.network.bridge.enable_icc") == "false"}
+    for edge in json.loads(call(PROGRAM, "--project-directory", folder, "--profile", "*", "graph", "--format", "json").stdout)["edges"]:
+        if edge["to"] and edge["to"] != edge["from"]:
+            shared = mute & set(model["services"][edge["from"]].get("networks", {})) & set(model["services"][edge["to"]].get("networks", {}))
+            check(not shared, f"{label}: {edge['from']} calls {edge['to']} by {sorted(shared)}, where no container reaches another")
+    text = "".join(json.dumps([s.get("environment", {}), s.get("depends_on", {}), s.get("command", "")]) for s in model.get("services", {}).values())
+    for word in ("pgbouncer", "postgres-init", "auth.club", "oidc", "stack.local"):
+        check(not foreign or word not in text, f"{label}: it speaks of {word}, which the project does not have")
     return model
 
 
 have = shutil.which("docker") is not None and call("docker", "compose", "version").returncode == 0
+images = set(re.findall(r"^ +image: (\S+)", "".join(p.read_text() for p in ROOT.glob("stack/*/compose.yaml")), re.M)) | {"datamancy/service-backup:1", "caddy:2.11.4"}
 try:
-    bare = project("bare")
-    check(not severe(bare), f"the project without products is clean: {sorted(severe(bare))}")
+    for site, files in SITES.items():
+        if files:
+            bare = project(f"bare-{site}", files)
+            known = severe(bare)
+            check({k[0] for k in known} <= {"DM0403"}, f"{site}: clean before: {sorted(known)}")
     listed = call(PROGRAM, "init", "--service", "nonsense", bare, "--domain", "club.example").stderr
     names = listed.split("there are ")[-1].strip().split(", ")
-    check(len(names) >= 12, f"at least twelve products: {names}")
-    for name in names:
-        folder = project(name)
-        said = add(name, folder)
-        if failures:
-            continue
-        model = sound(folder, name)
-        check("edge" in model.get("services", {}) and name in model.get("services", {}), f"{name}: the services are {sorted(model.get('services', {}))}")
-        routed = f"{name}.club.example" in (folder / "Caddyfile").read_text()
-        check(routed or "has no site of its own" in said, f"{name}: it has a site, or it is said that it has none")
-        saved = [v["source"] for s, one in model.get("services", {}).items() if s == f"{name}-backup" for v in one.get("volumes", [])]
-        check(f"{name}-db" not in model["services"] or saved, f"{name}: its database is saved")
-    everything = project("all")
-    for name in names:
-        add(name, everything)
-    sound(everything, "all")
+    check(len(names) >= 30, f"at least thirty products: {names}")
+    only = os.environ.get("ONLY", "")
+    for name in [n for n in names if not only or re.fullmatch(only, n)]:
+        for site, files in SITES.items():
+            folder, label = project(f"{site}-{name}", files), f"{site}/{name}"
+            known = severe(folder) if files else set()
+            done = add(name, folder)
+            check(done.returncode == 0, f"{label}: {done.stdout}{done.stderr}")
+            if done.returncode != 0:
+                continue
+            services = sound(folder, label, known)["services"]
+            mine = [s for s in services if s.startswith(name)]
+            check(mine and ("edge" in services) == (site == "both") and ("db" in services) == (site != "empty"), f"{label}: the services are {sorted(services)}")
+            routed = ".club.example {" in (folder / "Caddyfile").read_text().split("club.example {", 1)[1] if site == "both" else False
+            check(routed or "has no site of its own" in done.stdout or ".club.example {" in done.stdout, f"{label}: its site is written or shown")
+            check(site != "both" or name not in NO_ROUTE or not routed, f"{label}: nothing unguarded is put on the edge")
+            saved = [v["source"] for v in services.get(f"{name}-backup", {}).get("volumes", [])]
+            check(f"{name}-db" not in services or saved, f"{label}: its database is saved")
+            for path, text in files.items():
+                check(all(line in (folder / path).read_text().split("\n") for line in text.split("\n")), f"{label}: {path} kept its lines")
+            before = bytes_of(folder)
+            again = add(name, folder)
+            check(again.returncode == 2 and "already" in again.stderr, f"{label}: a second time is said to be one: {again.stderr}")
+            check(bytes_of(folder) == before, f"{label}: a second time changes nothing")
+
+    if not only:
+        everything = project("all", SITES["both"])
+        known = severe(everything)
+        for name in names:
+            done = add(name, everything)
+            check(done.returncode == 0, f"all: {name}: {done.stdout}{done.stderr}")
+        sound(everything, "all", known, foreign=False)
+
+    # What can go wrong. (what, product, files, what is done before, words of the message)
+    def read_only(folder):
+        folder.chmod(0o555)
+
+    def link(folder):
+        (folder / "planka").symlink_to("/nowhere")
+
+    both = SITES["both"]
+    hostile = [
+        ("a path for a name", "../planka", both, None, "no recipe"),
+        ("an empty name", "", both, None, "no recipe"),
+        ("capitals", "Planka", both, None, "no recipe"),
+        ("a compose file that does not parse", "planka", {**both, "compose.yaml": "services:\n  a: [\n"}, None, "does not load"),
+        ("a flow include", "planka", {"compose.yaml": "include: [a.yaml]\nservices: {}\n", "a.yaml": "services: {b: {image: b}}\n"}, None, "not a list with a line"),
+        ("a service of that name", "planka", {"compose.yaml": "services: {planka: {image: b}}\n"}, None, "has a service 'planka' already"),
+        ("its database's name", "planka", {"compose.yaml": "services: {planka-db: {image: b}}\n"}, None, "has a service 'planka-db' already"),
+        ("the name of a service that comes along", "seafile", {"compose.yaml": "services: {seafile-cache: {image: b}}\n"}, None, "'seafile-cache' already"),
+        ("a network of that name", "planka", {"compose.yaml": "services: {a: {image: b}}\nnetworks: {planka: {driver: macvlan}}\n"}, None, "nothing was written"),
+        ("a folder of that name", "planka", {"compose.yaml": "services: {a: {image: b}}\n"}, lambda f: (f / "planka").mkdir(), "is there already"),
+        ("a dangling link of that name", "planka", both, link, "is there already"),
+        ("a port that is taken", "mailu", {"compose.yaml": 'services: {a: {image: b, ports: ["25:25"]}}\n'}, None, "published by 'a' already"),
+        ("another file that counts", "planka", {**both, "other.yaml": "services: {a: {image: b}}\n", ".env": "COMPOSE_FILE=other.yaml\n"}, None, "nothing was written"),
+        ("YAML that is no project", "planka", {"values.yaml": "a: b\n"}, None, "no compose.yaml"),
+        ("sealed secrets that are none", "planka", {**both, "secrets.enc.env": "garbage\n"}, None, "secrets.enc.env"),
+        ("variables.yaml of another kind", "planka", {**both, "variables.yaml": "- a\n"}, None, "variables.yaml"),
+    ]
+    if os.geteuid() != 0:
+        hostile.append(("a folder that is read only", "planka", both, read_only, "denied"))
+    for number, (what, name, files, prepare, words) in enumerate(hostile if not only else []):
+        folder = project(f"hostile-{number}", files)
+        if prepare:
+            prepare(folder)
+        before = bytes_of(folder)
+        done = add(name, folder)
+        check(done.returncode in (2, 12, 13, 64) and words in done.stderr + done.stdout, f"{what}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        check(bytes_of(folder) == before, f"{what}: nothing changed: {sorted(set(bytes_of(folder)) ^ set(before))}")
+        folder.chmod(0o755)
+
+    # What is there of the user's own stays: a folder `backup`, a changed script of ours, a Caddyfile behind a link.
+    if not only:
+        folder = project("own", {**both})
+        (folder / "backup").mkdir()
+        (folder / "backup" / "Dockerfile").write_text("FROM mine\n")
+        (folder / "service-backup").mkdir()
+        (folder / "service-backup" / "database-backup").write_text("#!/bin/sh\n# mine\n")
+        (FOLDER / "elsewhere").write_text(CADDYFILE)
+        (folder / "Caddyfile").unlink()
+        (folder / "Caddyfile").symlink_to(FOLDER / "elsewhere")
+        done = add("grafana", folder)
+        check(done.returncode == 0, f"own files: {done.stderr}")
+        check((folder / "backup" / "Dockerfile").read_text() == "FROM mine\n" and list((folder / "backup").iterdir()) == [folder / "backup" / "Dockerfile"], "the user's folder backup stays")
+        check("# mine" in (folder / "service-backup" / "database-backup").read_text(), "a script that is there stays")
+        check((folder / "Caddyfile").is_symlink() and "grafana.club.example" in (FOLDER / "elsewhere").read_text(), "a link stays a link, its target has the site")
+        check(sorted(p.name for p in (folder / "service-backup").iterdir()) == ["Dockerfile", "database-backup", "database-backup-health"], "only what the backup needs is copied")
 finally:
     shutil.rmtree(FOLDER, ignore_errors=True)
     shutil.rmtree(TMPFS, ignore_errors=True)
-print(f"{len(names)} products, {len(failures)} failures, docker compose {'asked' if have else 'absent'}")
+print(f"{len(names)} products in {len(SITES)} kinds of project, {len(failures)} failures, docker compose {'asked' if have else 'absent'}")
 sys.exit(1 if failures else 0)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "base/files.hpp"
 #include "cli/secrets.hpp"
@@ -17,16 +18,120 @@ namespace {
 
 constexpr std::string_view kComposeNames[] = {"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"};
 
+struct Port {
+  std::string service, number;
+};
+
 struct Site {
   scaffold::ServiceSite site;
   std::string domain, run;
+  std::vector<Port> ports;  ///< published ones
 };
+
+/// The disk with the files of a plan on it.
+class Planned final : public sources::Files {
+ public:
+  Planned(const std::string& folder, const std::vector<scaffold::NewFile>& files) {
+    for (const auto& file : files) planned_.add(folder + "/" + file.path, file.content);
+  }
+  sources::Stat stat(const std::string& path) const override {
+    const auto planned = planned_.stat(path);
+    return planned.kind == sources::Kind::missing || (planned.kind == sources::Kind::directory && sources::disk().stat(path).kind == sources::Kind::directory) ? sources::disk().stat(path) : planned;
+  }
+  Result<std::string> read(const std::string& path, std::uint64_t limit) const override {
+    return planned_.stat(path).kind == sources::Kind::regular ? planned_.read(path, limit) : sources::disk().read(path, limit);
+  }
+  std::vector<std::string> list(const std::string& path) const override {
+    auto names = sources::disk().list(path);
+    for (auto& name : planned_.list(path)) names.push_back(std::move(name));
+    std::ranges::sort(names);
+    names.erase(std::ranges::unique(names).begin(), names.end());
+    return names;
+  }
+  std::string canonical(const std::string& path) const override { return sources::disk().canonical(path); }
+
+ private:
+  sources::MemoryFiles planned_;
+};
+
+/// Files that are written one after the other, and taken back where one of them cannot be.
+class Writing {
+ public:
+  ~Writing() {
+    if (kept_) return;
+    std::error_code ignored;
+    for (auto one = done_.rbegin(); one != done_.rend(); ++one) {
+      if (one->second) (void)write_atomic(one->first, *one->second);
+      else std::filesystem::remove(one->first, ignored);
+    }
+    for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) std::filesystem::remove(*folder, ignored);  // empty ones only
+  }
+
+  Result<void> write(const std::string& path, std::string_view content, int mode) {
+    note_folders(sources::parent_path(path));
+    DM_CHECK(make_folders(sources::parent_path(path)));
+    DM_CHECK(note(path));
+    return write_atomic(path, content, mode);
+  }
+
+  /// What another hand is about to write.
+  Result<void> note(const std::string& path) {
+    if (sources::disk().stat(path).kind == sources::Kind::missing) {
+      done_.emplace_back(path, std::nullopt);
+      return {};
+    }
+    DM_TRY(auto before, sources::disk().read(path));
+    done_.emplace_back(path, std::move(before));
+    return {};
+  }
+
+  void keep() { kept_ = true; }
+
+ private:
+  void note_folders(const std::string& path) {
+    if (path == "/" || sources::disk().stat(path).kind != sources::Kind::missing) return;
+    note_folders(sources::parent_path(path));
+    folders_.push_back(path);
+  }
+
+  std::vector<std::pair<std::string, std::optional<std::string>>> done_;
+  std::vector<std::string> folders_;
+  bool kept_ = false;
+};
+
+std::vector<Port> published(const compose::Project& project) {
+  std::vector<Port> out;
+  for (const auto& service : project.services)
+    for (const auto& port : service.ports)
+      if (!port.published.empty()) out.push_back({std::string(service.name), fmt::format("{}/{}", port.published, port.protocol)});
+  return out;
+}
+
+/// A name that Compose takes for a project, of the folder's.
+std::string project_name(std::string_view folder) {
+  std::string out;
+  for (const char c : sources::file_name(folder)) {
+    const char low = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if ((low >= 'a' && low <= 'z') || (low >= '0' && low <= '9') || (!out.empty() && (low == '-' || low == '_'))) out += low;
+  }
+  return out.empty() ? "services" : out;
+}
 
 Result<Site> look(const Args& args, const std::string& folder) {
   Site out;
   for (const auto name : kComposeNames)
     if (out.site.compose_file.empty() && sources::disk().stat(folder + "/" + std::string(name)).kind == sources::Kind::regular) out.site.compose_file = name;
-  if (out.site.compose_file.empty()) return fail(Errc::not_found, fmt::format("no compose file lies in '{}'", folder));
+  if (out.site.compose_file.empty()) {
+    // A folder without a project gets one; one that is there under another name is not passed over.
+    if (const auto kind = sources::disk().stat(folder).kind; kind != sources::Kind::directory && kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}' is no folder", folder));
+    for (const auto& name : sources::disk().list(folder))
+      if (name != ".git" && (name.ends_with(".yml") || name.ends_with(".yaml"))) return fail(Errc::not_found, fmt::format("'{}' has no compose.yaml (only {}); say --service NAME where the project is", folder, name));
+    const auto name = project_name(folder);
+    out.site.compose_file = "compose.yaml";
+    out.site.fresh = fmt::format("name: {}\n", name);
+    out.run = fmt::format("/run/datamancy/{}", name);
+    return out;
+  }
   auto options = args.project;
   options.working_directory = folder;
   options.profiles = {"*"};
@@ -44,6 +149,7 @@ Result<Site> look(const Args& args, const std::string& folder) {
       out.site.edge_network = service.networks.empty() ? "default" : service.networks.front().network;
     }
   }
+  out.ports = published(*loaded.project);
   const auto& environment = loaded.project->environment;
   if (const auto domain = environment.find("DOMAIN"); domain != environment.end()) out.domain = domain->second.value;
   const auto run = environment.find("DATAMANCY_RUN");
@@ -106,12 +212,7 @@ Result<int> init_service(Args& args, const std::string& name) {
   DM_TRY(const auto plan, scaffold::plan_service(name, sources::disk(), folder, site.site, site.domain, site.run));
 
   // Proven before anything is written: with the new files the project loads, and has all that it had.
-  sources::MemoryFiles trial;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, std::filesystem::directory_options::skip_permission_denied)) {
-    if (!entry.is_regular_file() || entry.path().string().find("/.git/") != std::string::npos || entry.file_size() > (1U << 20U)) continue;
-    if (auto text = sources::disk().read(entry.path().string())) trial.add(entry.path().string(), *std::move(text));
-  }
-  for (const auto& file : plan.files) trial.add(folder + "/" + file.path, file.content);
+  const Planned trial(folder, plan.files);
   auto options = args.project;
   options.working_directory = folder;
   options.profiles = {"*"};
@@ -123,18 +224,33 @@ Result<int> init_service(Args& args, const std::string& name) {
   for (const auto& service : site.site.services)
     if (std::ranges::none_of(after.project->services, [&](const auto& one) { return one.name == service; })) return fail(Errc::conflict, fmt::format("'{}' would be lost; nothing was written", service));
 
-  if (!plan.secrets.secrets.empty()) { DM_CHECK(seal_into(args, folder + "/secrets.enc.env", plan.secrets)); }
-  for (const auto& file : plan.files) {
-    const auto path = folder + "/" + file.path;
-    DM_CHECK(make_folders(sources::parent_path(path)));
-    DM_CHECK(write_atomic(path, file.content, file.mode));
-    fmt::print("wrote    {}\n", file.path);
+  if (std::ranges::none_of(after.project->services, [&](const auto& one) { return one.name.starts_with(name); }))
+    return fail(Errc::conflict, fmt::format("'{}/{}' is not what is loaded (COMPOSE_FILE or -f name others); nothing was written", folder, plan.compose_file));
+  for (const auto& port : published(*after.project))
+    for (const auto& taken : site.ports)
+      if (port.number == taken.number && port.service != taken.service)
+        return fail(Errc::conflict, fmt::format("port {} of '{}' is published by '{}' already; free it first; nothing was written", port.number, port.service, taken.service));
+
+  Writing writing;
+  const auto sealed = folder + "/secrets.enc.env";
+  if (!plan.secrets.secrets.empty()) {
+    DM_CHECK(make_folders(folder));
+    DM_CHECK(writing.note(sealed));
+    DM_CHECK(seal_into(args, sealed, plan.secrets));
   }
+  for (const auto& file : plan.files) { DM_CHECK(writing.write(folder + "/" + file.path, file.content, file.mode)); }
+  writing.keep();
+  for (const auto& file : plan.files) fmt::print("wrote    {}\n", file.path);
   if (!plan.secrets.secrets.empty()) fmt::print("sealed   {} secrets in secrets.enc.env\n", plan.secrets.secrets.size());
-  fmt::print("\nNext:\n  1. datamancy render {}    # secrets into {}\n  2. docker compose build && docker compose up -d\n", folder, site.run);
-  if (plan.routed) fmt::print("  3. reload the edge; {}.{} must point to this host\n", name, site.domain);
-  else if (plan.route.empty()) fmt::print("  3. it has no site of its own: clients join the network '{}'\n", name);
-  else fmt::print("  3. no Caddyfile was found; the route, for an edge that shares a network with '{}':\n\n{}", name, plan.route);
+  fmt::print("\nNext:\n");
+  int step = 0;
+  if (!plan.secrets.secrets.empty()) fmt::print("  {}. datamancy render {}    # secrets into {}; after each boot again\n", ++step, folder, site.run);
+  fmt::print("  {}. cd {} && docker compose build && docker compose up -d\n", ++step, folder);
+  if (plan.routed) fmt::print("  {}. reload the edge (docker compose restart of its service); {} must point to this host\n", ++step, plan.route.substr(0, plan.route.find(' ')));
+  for (const auto& note : plan.notes) fmt::print("  {}. {}\n", ++step, note);
+  if (plan.route.empty()) fmt::print("  {}. it has no site of its own: clients join the network '{}'\n", ++step, name);
+  else if (plan.guarded) fmt::print("  {}. it has no sign-in of its own: this route is for an edge that asks for one (forward_auth, basic_auth) and shares a network with it:\n\n{}", ++step, plan.route);
+  else if (!plan.routed) fmt::print("  {}. no Caddyfile was found; the route, for an edge that shares a network with it:\n\n{}", ++step, plan.route);
   return kClean;
 }
 

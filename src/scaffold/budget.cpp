@@ -36,11 +36,23 @@ std::string Fit::describe() const {
   return sums;
 }
 
+std::string_view Fit::word() const {
+  switch (verdict) {
+    case Verdict::fits: return "fits";
+    case Verdict::over_committed: return "over-committed";
+    case Verdict::too_small: return "does not fit";
+  }
+  return "";
+}
+
 Result<Budget> parse_budget(std::string_view yaml) {
   DM_TRY(const auto root, during("reading budgets.yaml", formats::parse_yaml(yaml)));
   Budget out;
   for (const auto& [section, node] : root.entries) {
     if (section == "system_mb") out.system_mb = number(node.text);
+    if (section == "combinations")
+      for (const auto& item : node.items)
+        if (const auto* profiles = item.find("profiles")) out.combinations.push_back(profiles->text);
     if (section == "hosts")
       for (const auto& [size, host] : node.entries)
         if (const auto* profiles = host.find("profiles")) out.defaults.emplace_back(number(size), profiles->text);

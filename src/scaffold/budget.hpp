@@ -18,6 +18,7 @@ struct Budget {
   };
   std::uint64_t system_mb = 0;                ///< kept free for the system
   std::vector<Service> services;
+  std::vector<std::string> combinations;      ///< documented sets of profiles, "a,b"
   std::vector<std::pair<std::uint64_t, std::string>> defaults;  ///< host size in GB, profiles that are proposed for it
   const std::string* proposal(std::uint64_t host_gb) const;     ///< of the largest size that is not above it
 };
@@ -27,6 +28,7 @@ struct Fit {
   std::size_t services = 0;
   std::uint64_t limits_mb = 0, reserved_mb = 0, room_mb = 0;
   std::string describe() const;               ///< one sentence
+  std::string_view word() const;              ///< "fits"
 };
 
 /// Errors: `invalid_input` with the line.

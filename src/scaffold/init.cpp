@@ -35,8 +35,24 @@ Result<void> fits(const Schema& schema, std::string_view name, std::string_view 
 
 }  // namespace
 
+const std::vector<std::pair<std::string_view, std::string_view>>& profile_descriptions() {
+  static const std::vector<std::pair<std::string_view, std::string_view>> kProfiles = {
+      {"infrastructure", "edge, sign-in, backups, metrics, logs, speech, vectors"},
+      {"databases", "all datastores"},
+      {"bootstrap", "the smallest useful start: edge, sign-in, directory, Portainer, chat"},
+      {"bootstrap_vector_dbs", "Qdrant, ClickHouse, embeddings"},
+      {"applications", "everything for people, with what it needs"},
+      {"gpu", "vLLM, which needs a GPU"},
+      {"probe", "this program as a daemon"}};
+  return kProfiles;
+}
+
 const std::vector<std::string>& known_profiles() {
-  static const std::vector<std::string> kProfiles = {"infrastructure", "databases", "bootstrap", "bootstrap_vector_dbs", "applications", "gpu", "probe"};
+  static const std::vector<std::string> kProfiles = [] {
+    std::vector<std::string> out;
+    for (const auto& [name, about] : profile_descriptions()) out.emplace_back(name);
+    return out;
+  }();
   return kProfiles;
 }
 

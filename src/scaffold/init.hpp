@@ -21,6 +21,8 @@ struct Answers {
 
 /// Profiles of the stack, as the fragments name them.
 const std::vector<std::string>& known_profiles();
+/// The same with what each starts, in half a sentence.
+const std::vector<std::pair<std::string_view, std::string_view>>& profile_descriptions();
 
 struct NewFile {
   std::string path;               ///< below the folder

@@ -5,12 +5,16 @@
 #include <algorithm>
 
 #include "scaffold/embedded.hpp"
+#include "scaffold/fragment.hpp"
 #include "scaffold/recipe.hpp"
 
 namespace dm::scaffold {
 namespace {
 
 constexpr std::string_view kFolder = "services/";
+constexpr std::string_view kBackup = "service-backup";
+constexpr std::pair<std::string_view, std::string_view> kBackupFiles[] = {
+  {"services/service-backup.Dockerfile", "Dockerfile"}, {"backup/database-backup", "database-backup"}, {"backup/database-backup-health", "database-backup-health"}};
 
 void add_setting(std::string& env, std::string_view name, std::string_view value) {
   const auto line = fmt::format("{}=", name);
@@ -19,14 +23,24 @@ void add_setting(std::string& env, std::string_view name, std::string_view value
   env += line + std::string(value) + '\n';
 }
 
-/// Files of a recipe, as (path below the service's folder, content).
+/// Files of a recipe, as (path below the service's folder, content). A folder's own file counts before what its recipe makes.
 Result<std::vector<std::pair<std::string, std::string>>> recipe_files(std::string_view name) {
-  std::vector<std::pair<std::string, std::string>> out;
+  std::vector<std::pair<std::string, std::string>> out, made;
   const auto folder = fmt::format("{}{}/", kFolder, name), file_name = fmt::format("{}{}.recipe", kFolder, name);
   for (const auto& file : embedded_files()) {
-    if (file.name == file_name) return expand_recipe(name, file.content);
-    if (file.name.starts_with(folder)) out.emplace_back(file.name.substr(folder.size()), file.content);
+    if (file.name == file_name || file.name == folder + "recipe") { DM_TRY(made, expand_recipe(name, file.content)); }
+    else if (file.name.starts_with(folder)) out.emplace_back(file.name.substr(folder.size()), file.content);
   }
+  for (auto& one : made)
+    if (std::ranges::none_of(out, [&](const auto& own) { return own.first == one.first; })) out.push_back(std::move(one));
+  return out;
+}
+
+/// Keys below a top-level section of a compose file in the recipes' style.
+std::vector<std::string> keys_of(std::string_view compose, std::string_view section) {
+  std::vector<std::string> out;
+  for (const auto& line : block(compose, fmt::format("{}:", section)))
+    if (indent_of(line) == 2 && line[2] != '#') out.push_back(line.substr(2, line.find(':') - 2));
   return out;
 }
 
@@ -37,7 +51,7 @@ std::vector<std::string_view> service_recipes() {
   for (const auto& file : embedded_files()) {
     if (!file.name.starts_with(kFolder)) continue;
     const auto name = file.name.substr(kFolder.size());
-    for (const std::string_view end : {"/compose.yaml", ".recipe"})
+    for (const std::string_view end : {"/compose.yaml", "/recipe", ".recipe"})
       if (name.ends_with(end)) out.push_back(name.substr(0, name.size() - end.size()));
   }
   std::ranges::sort(out);
@@ -81,35 +95,45 @@ Result<std::string> with_include(std::string_view compose, std::string_view path
 Result<ServicePlan> plan_service(std::string_view name, const sources::Files& files, const std::string& folder, const ServiceSite& site, std::string_view domain, std::string_view run_folder) {
   const auto recipes = service_recipes();
   if (std::ranges::find(recipes, name) == recipes.end()) return fail(Errc::not_found, fmt::format("there is no recipe for '{}'; there are {}", name, fmt::join(recipes, ", ")));
-  if (files.stat(folder + "/" + std::string(name)).kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}/{}' is there already", folder, name));
-  for (const auto& suffix : {"", "-db", "-backup"})
-    if (std::ranges::find(site.services, std::string(name) + suffix) != site.services.end()) return fail(Errc::conflict, fmt::format("the project has a service '{}{}' already", name, suffix));
-
+  if (const auto stat = files.stat(folder + "/" + std::string(name)); stat.kind != sources::Kind::missing || stat.symlink) return fail(Errc::conflict, fmt::format("'{}/{}' is there already; nothing was changed", folder, name));
   ServicePlan out;
   out.compose_file = site.compose_file;
   bool with_backup = false;
   const auto edge = site.edge_network.empty() ? fmt::format("{}-out", name) : site.edge_network;
   DM_TRY(auto recipe, recipe_files(name));
   std::string declared;
+  Lines settings;
   for (auto& [path, content] : recipe) {
     if (path == "secrets.yaml") {
       declared = content.substr(content.find('\n') + 1);
       if (!declared.empty()) { DM_TRY(out.secrets, parse_schema(content)); }
-    } else if (path == "route.caddy") {
-      out.route = content;
+    } else if (path == "route.caddy" || path == "guarded.caddy") {
+      out.route = std::move(content);
+      out.guarded = path == "guarded.caddy";
+    } else if (path == "next.txt") {
+      out.notes = lines_of(replaced(std::move(content), "DOMAIN", domain));
+    } else if (path == "settings.env") {
+      settings = lines_of(replaced(replaced(std::move(content), "%DOMAIN%", domain), "%DC%", "dc=" + replaced(std::string(domain), ".", ",dc=")));
     } else {
-      auto text = std::move(content);
-      for (auto at = text.find("%EDGE%"); at != std::string::npos; at = text.find("%EDGE%", at)) text.replace(at, 6, edge);
+      const int mode = content.starts_with("#!") ? 0755 : 0644;
+      auto text = replaced(std::move(content), "%EDGE%", edge);
       // A service may be on a network once.
-      if (const auto twice = fmt::format("[{}, {}, {}]", edge, name, edge); text.find(twice) != std::string::npos) text.replace(text.find(twice), twice.size(), fmt::format("[{}, {}]", name, edge));
-      if (path == "compose.yaml") with_backup = text.find("../backup") != std::string::npos;
-      out.files.push_back({fmt::format("{}/{}", name, path), std::move(text), 0644});
+      text = replaced(std::move(text), fmt::format("[{}, {}, {}", edge, name, edge), fmt::format("[{}, {}", edge, name));
+      if (path == "compose.yaml") {
+        with_backup = text.find(kBackup) != std::string::npos;
+        for (const auto& service : keys_of(text, "services"))
+          if (std::ranges::find(site.services, service) != site.services.end()) return fail(Errc::conflict, fmt::format("the project has a service '{}' already", service));
+      }
+      out.files.push_back({fmt::format("{}/{}", name, path), std::move(text), mode});
     }
   }
-  if (with_backup && files.stat(folder + "/backup").kind == sources::Kind::missing)
-    for (const auto& file : embedded_files())
-      if (file.name.starts_with("backup/") && !file.name.ends_with("compose.yaml")) out.files.push_back({std::string(file.name), std::string(file.content), file.executable ? 0755 : 0644});
-  DM_TRY(const auto compose, files.read(folder + "/" + site.compose_file));
+  // The image of the backups is built once for all; a file of it that is there already stays, whoever changed it.
+  if (with_backup)
+    for (const auto& [from, to] : kBackupFiles)
+      if (files.stat(fmt::format("{}/{}/{}", folder, kBackup, to)).kind == sources::Kind::missing)
+        out.files.push_back({fmt::format("{}/{}", kBackup, to), std::string(embedded(from)), to == "Dockerfile" ? 0644 : 0755});
+  auto compose = site.fresh;
+  if (compose.empty()) { DM_TRY(compose, files.read(folder + "/" + site.compose_file)); }
   DM_TRY(auto extended, with_include(compose, fmt::format("{}/compose.yaml", name)));
   out.files.push_back({site.compose_file, std::move(extended), -1});
 
@@ -117,6 +141,7 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
   const auto before = env;
   if (!domain.empty()) add_setting(env, "DOMAIN", domain);
   add_setting(env, "DATAMANCY_RUN", run_folder);
+  for (const auto& setting : settings) add_setting(env, setting.substr(0, setting.find('=')), setting.substr(setting.find('=') + 1));
   if (env != before) out.files.push_back({".env", std::move(env), -1});
 
   auto variables = files.read(folder + "/variables.yaml").value_or("");
@@ -127,14 +152,12 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
   DM_CHECK(during("extending variables.yaml", parse_schema(variables)));
   if (!declared.empty()) out.files.push_back({"variables.yaml", std::move(variables), -1});
 
-  if (!site.caddyfile.empty() && !out.route.empty()) {
+  // The edge may not know DOMAIN: the name is written out where it is known.
+  if (!domain.empty()) out.route = replaced(std::move(out.route), "{$DOMAIN}", domain);
+  if (!site.caddyfile.empty() && !out.route.empty() && !out.guarded) {
     DM_TRY(auto caddyfile, files.read(folder + "/" + site.caddyfile));
     if (!caddyfile.ends_with('\n')) caddyfile += '\n';
-    auto route = out.route;
-    // The edge may not know DOMAIN: the name is written out where it is known.
-    if (!domain.empty())
-      for (auto at = route.find("{$DOMAIN}"); at != std::string::npos; at = route.find("{$DOMAIN}")) route.replace(at, 9, domain);
-    out.files.push_back({site.caddyfile, caddyfile + "\n" + route, -1});
+    out.files.push_back({site.caddyfile, caddyfile + "\n" + out.route, -1});
     out.routed = true;
   }
   return out;

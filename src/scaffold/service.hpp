@@ -21,6 +21,8 @@ struct ServicePlan {
   std::string compose_file;            ///< below the folder: "compose.yaml"
   bool routed = false;                 ///< the route is in a Caddyfile; else `route` is for the reader
   std::string route;
+  bool guarded = false;                ///< it has no sign-in of its own: the route is for the reader, who puts one in front
+  std::vector<std::string> notes;      ///< what is to be done by hand: the first account, mostly
 };
 
 /// What is known of the project from its model.
@@ -29,6 +31,7 @@ struct ServiceSite {
   std::string edge_network;            ///< key of a network of the service that mounts the Caddyfile; "" = none
   std::string caddyfile;               ///< below the folder; "" = none
   std::vector<std::string> services;   ///< that exist
+  std::string fresh{};                 ///< what the compose file starts with, where there is none yet
 };
 
 /// Reads only. Errors: `not_found` (no such recipe), `conflict` (the service or its folder is there), `invalid_input` (the compose file cannot be extended

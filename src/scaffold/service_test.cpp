@@ -1,5 +1,6 @@
 #include "scaffold/service.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,7 +36,8 @@ TEST(Service, ARecipeBringsDatabaseBackupRouteAndSecrets) {
   EXPECT_NE(text("Caddyfile").find("planka.example.org {"), std::string::npos);
   EXPECT_EQ(text(".env"), "DOMAIN=example.org\nDATAMANCY_RUN=/run/datamancy/p\n");
   EXPECT_NE(text("variables.yaml").find("planka_db_password"), std::string::npos);
-  EXPECT_FALSE(text("backup/Dockerfile").empty());
+  EXPECT_FALSE(text("service-backup/Dockerfile").empty());
+  EXPECT_TRUE(text("service-backup/kopia-start").empty());
   EXPECT_EQ(plan->secrets.secrets.size(), 4U);
 }
 
@@ -57,6 +59,50 @@ TEST(Service, AShortRecipeTakesTheServiceFromTheStacksFragment) {
   EXPECT_EQ(key->rotate, Secret::Rotate::never);  // as the stack says of it
   EXPECT_EQ(plan->secrets.secret("grafana_db_password")->used_by, (std::vector<std::string>{"grafana", "grafana-backup", "grafana-db"}));
   EXPECT_EQ(plan->secrets.secret("grafana_oidc_secret"), nullptr);
+}
+
+TEST(Service, WhatBelongsToAProductComesAlong) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services: {}\n");
+  const auto plan = plan_service("mastodon", files, "/p", {"compose.yaml", "web", "", {}}, "example.org", "/r");
+  ASSERT_TRUE(plan) << plan.error().describe();
+  const auto text = [&](std::string_view path) {
+    const auto found = std::ranges::find(plan->files, path, &NewFile::path);
+    return found == plan->files.end() ? std::string() : found->content;
+  };
+  const auto compose = text("mastodon/compose.yaml");
+  for (const auto* service : {"mastodon-web", "mastodon-init", "mastodon-streaming", "mastodon-sidekiq", "redis-mastodon", "mastodon-db", "mastodon-backup"})
+    EXPECT_NE(compose.find(fmt::format("\n  {}:\n", service)), std::string::npos) << service;
+  EXPECT_NE(compose.find("x-mastodon: &mastodon"), std::string::npos);
+  EXPECT_NE(compose.find("      redis-mastodon: {condition: service_healthy}"), std::string::npos);  // a start waits for what came along
+  EXPECT_EQ(compose.find("OIDC"), std::string::npos);
+  EXPECT_FALSE(text("mastodon/with-secrets").empty());
+  EXPECT_FALSE(text("mastodon/redis-mastodon.acl.tmpl").empty());
+  EXPECT_NE(text(".env").find("SMTP_HOST=mail.example.org\n"), std::string::npos);
+  EXPECT_NE(plan->route.find("mastodon-streaming:4000"), std::string::npos);  // the folder's own file before what the recipe makes
+  EXPECT_EQ(plan->secrets.secret("mastodon_vapid_public_key")->of, "mastodon_vapid_private_key");
+  EXPECT_FALSE(plan->notes.empty());
+}
+
+TEST(Service, AProxyToTheEngineIsAloneWithItsClient) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services: {}\n");
+  const auto plan = plan_service("portainer", files, "/p", {"compose.yaml", "web", "", {}}, "example.org", "/r");
+  ASSERT_TRUE(plan) << plan.error().describe();
+  const auto& compose = std::ranges::find(plan->files, "portainer/compose.yaml", &NewFile::path)->content;
+  EXPECT_NE(compose.find("networks: [portainer-engine]\n"), std::string::npos);
+  EXPECT_NE(compose.find("networks: [web, portainer, portainer-engine]\n"), std::string::npos);
+}
+
+TEST(Service, APageWithoutSignInIsNotPutOnTheEdge) {
+  sources::MemoryFiles files;
+  files.add("/p/compose.yaml", "services: {}\n");
+  files.add("/p/Caddyfile", "example.org {\n}\n");
+  const auto plan = plan_service("homepage", files, "/p", {"compose.yaml", "web", "Caddyfile", {}}, "example.org", "/r");
+  ASSERT_TRUE(plan) << plan.error().describe();
+  EXPECT_TRUE(plan->guarded);
+  EXPECT_FALSE(plan->routed);
+  EXPECT_TRUE(std::ranges::none_of(plan->files, [](const NewFile& file) { return file.path == "Caddyfile"; }));
 }
 
 TEST(Service, AnErrorInARecipeHasItsLine) {
