@@ -25,12 +25,30 @@ namespace {
 
 bool interactive() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDERR_FILENO) == 1; }
 
-/// A question with an answer to take by Enter. Only where somebody is there to ask.
-std::string asked(std::string_view question, std::string_view proposal) {
-  fmt::print(stderr, "{}{}: ", question, proposal.empty() ? "" : fmt::format(" [{}]", proposal));
-  std::string line;
-  if (!std::getline(std::cin, line) || line.empty()) return std::string(proposal);
-  return line;
+/// A question with an answer to take by Enter, asked again while `trouble` has something to say about the answer. Only where somebody is there to ask.
+template <typename Trouble>
+std::string asked(std::string_view question, const std::string& proposal, Trouble trouble) {
+  for (;;) {
+    fmt::print(stderr, "{}{}: ", question, proposal.empty() ? "" : fmt::format(" [{}]", proposal));
+    std::string line;
+    const bool there = static_cast<bool>(std::getline(std::cin, line));
+    if (line.empty()) line = proposal;
+    const std::string why = line.empty() ? "an answer is needed" : trouble(line);
+    if (why.empty() || !there) return line;
+    fmt::print(stderr, "  {}\n", why);
+  }
+}
+
+std::string trouble_with_setting(std::string_view name, std::string_view value) {
+  const auto* setting = scaffold::stack_schema().setting(name);
+  return setting == nullptr ? "" : scaffold::trouble_with(*setting, value);
+}
+
+Result<std::uint64_t> size_of(const std::string& host) {
+  std::uint64_t size = 0;
+  const auto [stop, error] = std::from_chars(host.data(), host.data() + host.size(), size);
+  if (error != std::errc() || stop != host.data() + host.size() || size == 0 || size > 4096) return fail(Errc::invalid_input, fmt::format("'{}' is no size in GB; --host-size takes 16, 32, 64, 128 or what the host has", host));
+  return size;
 }
 
 std::uint64_t memory_gb() {
@@ -61,6 +79,35 @@ std::vector<std::string> split(std::string_view list) {
     list.remove_prefix(std::min(end + 1, list.size()));
   }
   return out;
+}
+
+std::string unknown_profile(std::string_view list) {
+  const auto& known = scaffold::known_profiles();
+  for (const auto& profile : split(list))
+    if (std::ranges::find(known, profile) == known.end()) return fmt::format("there is no profile '{}'; there are {}", profile, fmt::join(known, ", "));
+  return "";
+}
+
+/// Sets of budgets.yaml that a host of this size can carry.
+std::string that_fit(const scaffold::Budget& budget, std::uint64_t size) {
+  std::string out;
+  for (const auto& profiles : budget.combinations)
+    if (scaffold::fit(budget, split(profiles), size).verdict != scaffold::Fit::Verdict::too_small) out += fmt::format("{}--profile {}", out.empty() ? "" : ", ", profiles);
+  return out.empty() ? "none of the documented sets fits" : "what fits: " + out;
+}
+
+/// Moves what was written into a folder that is there and empty (it may be the working folder of the caller's shell, or a mount).
+Result<void> move_into(const std::string& from, const std::string& folder) {
+  std::vector<std::string> moved;
+  for (const auto& name : sources::disk().list(from)) {
+    if (::rename((from + "/" + name).c_str(), (folder + "/" + name).c_str()) != 0) {
+      auto error = errno_error(fmt::format("'{}/{}'", folder, name), errno);
+      for (const auto& back : moved) (void)::rename((folder + "/" + back).c_str(), (from + "/" + back).c_str());
+      return fail(std::move(error));
+    }
+    moved.push_back(name);
+  }
+  return {};
 }
 
 /// The sealed text of all secrets; a key is made where there is none.
@@ -108,19 +155,16 @@ Result<int> work(Args& args) {
     return fail(Errc::conflict, fmt::format("'{}' is not empty; init writes a new folder only (one product into a project that exists: init --service NAME)", folder));
 
   if (interactive() && !yes) {
-    if (domain.empty()) domain = asked("Public domain of the stack", "");
-    if (mail.empty()) mail = asked("Mail address of the administrator", domain.empty() ? "" : "admin@" + domain);
-    if (host.empty()) host = asked("Memory of the host in GB (16, 32, 64, 128)", std::to_string(memory_gb()));
+    if (domain.empty()) domain = asked("Public domain of the stack, below which every service gets a name (example.org)", "", [](const auto& one) { return trouble_with_setting("DOMAIN", one); });
+    if (mail.empty()) mail = asked("Mail address of the administrator, for the certificate authority and alerts", domain.empty() ? "" : "admin@" + domain, [](const auto& one) { return trouble_with_setting("STACK_ADMIN_EMAIL", one); });
+    if (host.empty()) host = asked("Memory of the host that will run it, in GB", std::to_string(memory_gb()), [](const auto& one) { const auto size = size_of(one); return size ? std::string() : size.error().message; });
   }
   if (domain.empty() || mail.empty()) {
     fmt::print(stderr, "datamancy: init needs --domain DOMAIN and --mail ADDRESS where nobody can be asked\n");
     return kUsage;
   }
   std::uint64_t size = memory_gb();
-  if (!host.empty()) {
-    const auto [stop, error] = std::from_chars(host.data(), host.data() + host.size(), size);
-    if (error != std::errc() || stop != host.data() + host.size() || size == 0 || size > 4096) return fail(Errc::invalid_input, fmt::format("'{}' is no size in GB; --host-size takes 16, 32, 64, 128 or what the host has", host));
-  }
+  if (!host.empty()) { DM_TRY(size, size_of(host)); }
   DM_TRY(const auto budget, scaffold::parse_budget(scaffold::embedded("budgets.yaml")));
   scaffold::Answers answers{domain, mail, {}, debian_base(), tls};
   for (const auto& one : args.project.profiles)
@@ -128,20 +172,25 @@ Result<int> work(Args& args) {
   if (answers.profiles.empty()) {
     const auto* proposal = budget.proposal(size);
     const auto proposed = proposal == nullptr ? std::string("bootstrap") : *proposal;
-    answers.profiles = split(interactive() && !yes ? asked("Profiles", proposed) : proposed);
+    if (interactive() && !yes) {
+      fmt::print(stderr, "What it starts, as sets of services (profiles), and how each fits on {} GB:\n", size);
+      for (const auto& [name, about] : scaffold::profile_descriptions()) fmt::print(stderr, "  {:<21} {}; {}\n", name, about, scaffold::fit(budget, {std::string(name)}, size).word());
+    }
+    answers.profiles = split(interactive() && !yes ? asked("Profiles, separated by commas", proposed, [](const auto& one) { return unknown_profile(one); }) : proposed);
   }
   DM_TRY(const auto files, scaffold::stack_files(scaffold::stack_schema(), answers));
   const auto fit = scaffold::fit(budget, answers.profiles, size);
   if (fit.verdict == scaffold::Fit::Verdict::too_small && !yes && !(interactive() && agreed(fmt::format("On {} GB this {}. Write it anyway?", size, fit.describe()))))
-    return fail(Errc::conflict, fmt::format("on {} GB this {}; choose fewer profiles, or --yes", size, fit.describe()));
+    return fail(Errc::conflict, fmt::format("on {} GB this {}; choose fewer profiles ({}), or --yes", size, fit.describe(), that_fit(budget, size)));
 
   std::string key_file;
   bool made = false;
   std::vector<std::string> recipients;
   DM_TRY(const auto sealed, sealed_secrets(args, folder, key_file, made, recipients));
 
-  // Beside the place, then moved: a half-written stack never lies under its name.
-  const auto beside = fmt::format("{}.new-{}", folder, ::getpid());
+  // Beside the place (in a folder that is there: inside it), then moved: a half-written stack never lies under its name.
+  const bool there = stat.kind == sources::Kind::directory;
+  const auto beside = there ? fmt::format("{}/.new-{}", folder, ::getpid()) : fmt::format("{}.new-{}", folder, ::getpid());
   const auto write_all_files = [&]() -> Result<void> {
     for (const auto& file : files) {
       DM_CHECK(make_folders(sources::parent_path(beside + "/" + file.path)));
@@ -159,12 +208,11 @@ Result<int> work(Args& args) {
     std::filesystem::remove_all(beside, ignored);
     return fail(std::move(wrote).error());
   }
-  if (stat.kind == sources::Kind::directory && ::rmdir(folder.c_str()) != 0) {
-    // The working folder of a shell cannot always be replaced: what it holds is moved in instead.
+  if (there) {
+    auto moved = move_into(beside, folder);
     std::filesystem::remove_all(beside, ignored);
-    return fail(Errc::denied, fmt::format("'{}' cannot be replaced: {}; name a folder that does not exist", folder, std::strerror(errno)));
-  }
-  if (::rename(beside.c_str(), folder.c_str()) != 0) {
+    if (!moved) return fail(std::move(moved).error());
+  } else if (::rename(beside.c_str(), folder.c_str()) != 0) {
     const std::string why = std::strerror(errno);
     std::filesystem::remove_all(beside, ignored);
     return fail(Errc::failed, fmt::format("'{}': {}", folder, why));
@@ -176,11 +224,13 @@ Result<int> work(Args& args) {
   fmt::print("\nNext:\n");
   int step = 0;
   if (made) fmt::print("  {}. keep a copy of {} in another place: without it the secrets are lost\n", ++step, key_file);
-  fmt::print("  {}. point the names below {} to this host; ports 80 and 443{} must reach it\n", ++step, domain, std::ranges::find(answers.profiles, "applications") != answers.profiles.end() ? ", and 25, 465, 587, 993 for mail," : "");
-  fmt::print("  {}. cd {} && sudo --preserve-env=HOME datamancy render    # secrets and configuration into {}\n", ++step, folder, "/run/datamancy/datamancy");
+  fmt::print("  {}. in DNS, let {} and *.{} point to this host (README.md lists the names); ports 80 and 443{} must reach it\n", ++step, domain, domain,
+             std::ranges::find(answers.profiles, "applications") != answers.profiles.end() ? ", and 25, 465, 587, 993 for mail," : "");
+  fmt::print("  {}. cd {} && sudo --preserve-env=HOME datamancy render    # secrets and configuration, in memory: /run/datamancy/datamancy\n", ++step, folder);
+  fmt::print("  {}. datamancy preflight    # what is still in the way, all at once\n", ++step);
   fmt::print("  {}. docker compose build && docker compose up -d\n", ++step);
   fmt::print("  {}. sign in at https://auth.{} as 'admin' with: datamancy secrets get stack_admin_password\n", ++step, domain);
-  fmt::print("  {}. after a boot that folder is empty: packaging/systemd/datamancy-render@.service of the project fills it before the engine starts\n", ++step);
+  fmt::print("  {}. after each boot /run is empty: render again before the containers start (README.md, \"First start\": a systemd unit does it)\n", ++step);
   fmt::print("  {}. read README.md: second copy of the backups (OFFSITE_S3_BUCKET), mail account {}, upgrades\n", ++step, "noreply@" + domain);
   return kClean;
 }

@@ -81,9 +81,14 @@ Result<Surroundings> gather(engine::Engine& engine, const wiring::Wiring& wiring
   for (const auto& use : wiring.mounts)
     if (services.contains(wiring.service(use.service).name) && use.mount->type == compose::Mount::Type::bind && !use.mount->read_only)
       if (use.source.kind == sources::Kind::directory) room(std::string(use.mount->source), std::string(use.mount->source));
+  std::set<std::string_view> mounted;  // secrets and configs of the services that are meant
+  for (const auto& service : project.services)
+    if (services.contains(service.name))
+      for (const auto* uses : {&service.secrets, &service.configs})
+        for (const auto& use : *uses) mounted.insert(use.source);
   for (const auto* list : {&project.secrets, &project.configs})
     for (const auto& resource : *list)
-      if (!resource.file.empty() && !delivered(project, resource.file) && ::access(std::string(resource.file).c_str(), F_OK) != 0) out.missing_paths.emplace(resource.file);
+      if (mounted.contains(resource.key) && !resource.file.empty() && !delivered(project, resource.file) && ::access(std::string(resource.file).c_str(), F_OK) != 0) out.missing_paths.emplace(resource.file);
   out.listening = host::listeners();
   for (const auto& service : project.services) {
     const auto id = wiring.id_of(service.name);

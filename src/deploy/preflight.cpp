@@ -85,7 +85,17 @@ void check_binds(const PreflightInput& input, std::vector<Problem>& out) {
                      "a start without the file has probably made it: remove the folder and put the file there"});
     }
   }
-  for (const auto& path : input.around.missing_paths) out.push_back({"mounts", true, fmt::format("{} does not exist", path), "create it, or mend the path"});
+  // A project that is rendered has all of these in one folder, which is empty after a boot: one mend for all.
+  const auto& environment = input.wiring.project->environment;
+  const auto run = environment.find("DATAMANCY_RUN");
+  std::vector<std::string_view> unrendered;
+  for (const auto& path : input.around.missing_paths) {
+    if (run != environment.end() && !run->second.value.empty() && path.starts_with(run->second.value + "/")) unrendered.push_back(path);
+    else out.push_back({"mounts", true, fmt::format("{} does not exist", path), "create it, or mend the path"});
+  }
+  if (!unrendered.empty())
+    out.push_back({"mounts", true, fmt::format("secrets and configuration are not rendered: {} {} below {} {} missing", unrendered.size(), unrendered.size() == 1 ? "file" : "files", run->second.value, unrendered.size() == 1 ? "is" : "are"),
+                   "datamancy render (as root, with the key's HOME: sudo --preserve-env=HOME datamancy render)"});
 }
 
 void check_externals(const PreflightInput& input, std::vector<Problem>& out) {
