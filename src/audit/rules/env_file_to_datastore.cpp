@@ -16,7 +16,7 @@ namespace {
 bool of_the_store(std::string_view name, std::string_view kind) {
   std::string upper(name);
   std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  static constexpr std::array kSql{"DB", "DATABASE", "PG", "SQL", "MARIA"};
+  static constexpr std::array kSql{"DB", "DATABASE", "POSTGRES", "PG", "SQL", "MARIA"};
   static constexpr std::array kCache{"REDIS", "VALKEY", "CACHE"};
   static constexpr std::array kObjects{"MINIO", "S3", "AWS"};
   const auto any = [&](const auto& words) { return std::ranges::any_of(words, [&](const char* word) { return upper.find(word) != std::string::npos; }); };

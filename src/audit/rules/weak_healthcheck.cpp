@@ -3,8 +3,26 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
+
+namespace {
+
+/// `curl URL` whose answer nobody looks at: any answer will do.
+bool curl_takes_errors(std::string_view command) {
+  if (command.find_first_of("`<") != std::string_view::npos || command.find("$(") != std::string_view::npos) return false;
+  bool curl = false;
+  for (const auto& word : audit::words(command)) {
+    if (word.text == "curl" || word.text.ends_with("/curl")) curl = true;
+    const bool shorts = word.text.size() > 1 && word.text[0] == '-' && word.text[1] != '-';
+    if (word.text.starts_with("--fail") || (shorts && word.text.find('f') != std::string::npos)) return false;
+    if (word.text == "|" || word.text == "-w" || word.text.starts_with("--write-out")) return false;
+  }
+  return curl && command.find("http") != std::string_view::npos;
+}
+
+}  // namespace
 
 extern constinit const Rule weak_healthcheck{
     .id = "DM0305",
@@ -14,7 +32,7 @@ extern constinit const Rule weak_healthcheck{
     .summary = "a healthcheck that passes too early or on errors",
     .rationale = "`pg_isready` without `-h` passes on the socket while the image still runs its temporary init "
                  "server; `mariadb-admin ping` passes when access is denied; `valkey-cli ping` passes on error "
-                 "replies.",
+                 "replies; `curl` without `--fail` passes on error pages.",
     .fix = "PostgreSQL: `pg_isready -h 127.0.0.1`; MariaDB: `healthcheck.sh --connect --innodb_initialized`; "
                  "Valkey and Redis: `-e ping`.",
     .checks = "109 O1",
@@ -27,6 +45,14 @@ extern constinit const Rule weak_healthcheck{
     image: mysql:8.4
     healthcheck:
       test: ["CMD", "mysqladmin", "ping", "-h", "localhost"]  # <- DM0305
+  web:
+    image: example/web:1
+    healthcheck:
+      test: ["CMD", "curl", "-s", "http://localhost:3000/health"]  # <- DM0305
+  api:
+    image: example/api:1
+    healthcheck:
+      test: curl http://localhost:3000/health || exit 1  # <- DM0305
 )",
     .good = R"(services:
   db:
@@ -43,6 +69,14 @@ extern constinit const Rule weak_healthcheck{
     image: valkey/valkey:8
     healthcheck:
       test: ["CMD-SHELL", "valkey-cli ping | grep PONG"]
+  web:
+    image: example/web:1
+    healthcheck:
+      test: ["CMD", "curl", "-sf", "http://localhost:3000/health"]
+  api:
+    image: example/api:1
+    healthcheck:
+      test: ["CMD-SHELL", "curl -s http://localhost:3000/health | grep -q ok"]
 )",
     .minutes = 3,
     .check =
@@ -51,6 +85,9 @@ extern constinit const Rule weak_healthcheck{
             if (!service.healthcheck || service.healthcheck->disabled || service.healthcheck->test.size() < 2) return;
             const auto command = health_command(service);
             const auto has = [&](std::string_view part) { return command.find(part) != std::string::npos; };
+            if (curl_takes_errors(command))
+              report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' passes on error pages too", service.name), "`curl` without `--fail` exits 0 on HTTP 500",
+                         "add `--fail` (`-f`)");
             const auto* store = input.wiring.datastore(id);
             if (store == nullptr) return;
             const bool postgres = store->kind == "postgres" && has("pg_isready") && !has("-h") && !has("--host") && !has("psql");
