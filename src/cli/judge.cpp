@@ -73,6 +73,9 @@ bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptio
   out.loaded = compose::load(args.project, *out.files);
   if (!out.loaded.usable) {
     print_diagnostics(*out.loaded.project, out.loaded.diagnostics);
+    if (std::ranges::none_of(out.loaded.diagnostics, [](const auto& one) { return one.severity == compose::Trouble::error; }))
+      fmt::print(stderr, "datamancy: no service stands in {}: there is nothing to judge\n",
+                 out.loaded.project->main_files.empty() ? "the project" : sources::relative_to(out.loaded.project->main_files.front(), folder));
     return false;
   }
   out.wiring = wiring::wire(*out.loaded.project, out.products);

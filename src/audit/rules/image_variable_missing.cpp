@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "audit/rules/helpers.hpp"
 #include "formats/dotenv.hpp"
@@ -123,7 +124,9 @@ POSTGRES_PASSWORD=
               auto& finding = report.add(blank != nullptr ? blank->value.where() ? blank->value.where() : blank->where : service.where, store.service,
                                          blank != nullptr ? fmt::format("'{}' does not start on an empty data folder: {} is blank", service.name, blank->name)
                                                           : fmt::format("'{}' does not start on an empty data folder: {} is not set", service.name, names.front()));
-              finding.evidence = fmt::format("the image of {} wants one of {}", store.product->name, fmt::join(names, ", "));
+              constexpr std::size_t kMost = 4;
+              const std::span shown(names.begin(), std::min(kMost, names.size()));
+              finding.evidence = fmt::format("the image of {} wants one of {}{}", store.product->name, fmt::join(shown, ", "), names.size() > kMost ? ", ..." : "");
               // The image reads no other spelling, so a near one explains it.
               const auto stem = names.front().substr(0, names.front().find('_') + 1);
               for (const auto& variable : service.environment)

@@ -12,7 +12,7 @@ bool quoted(const compose::EnvVar& variable, std::string_view source) {
   const auto value = variable.value.value;
   if (value.size() < 2 || (value.front() != '"' && value.front() != '\'') || value.back() != value.front()) return false;
   if (value.substr(1, value.size() - 2).find(value.front()) != std::string_view::npos) return false;  // JSON, a list of quoted words
-  return source.starts_with(variable.name);
+  return source.starts_with(variable.name) && source.substr(variable.name.size()).starts_with('=');
 }
 
 }  // namespace
