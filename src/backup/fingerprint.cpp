@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.hpp"
+#include "base/utf8.hpp"
 
 namespace dm::backup {
 
@@ -156,7 +157,11 @@ Part& Parts::operator[](std::string_view name) {
 std::vector<Part> Parts::take() {
   std::vector<Part> out;
   out.reserve(parts_.size());
-  for (auto& part : parts_) out.push_back(std::move(*part));
+  for (auto& part : parts_) {
+    part->name = printable(part->name);
+    out.push_back(std::move(*part));
+  }
+  std::ranges::sort(out, {}, &Part::name);
   parts_.clear();
   last_ = nullptr;
   return out;

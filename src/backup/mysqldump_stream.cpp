@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -89,7 +91,7 @@ struct MysqlDumpStream::State {
     if (text.starts_with(kServer)) {
       auto rest = text.substr(kServer.size());
       while (!rest.empty() && blank(rest[0])) rest.remove_prefix(1);
-      out.producer = fmt::format("{}{}", rest.find("MariaDB") == std::string_view::npos ? "MySQL " : "", rest);
+      out.producer = fmt::format("{}{}", rest.find("MariaDB") == std::string_view::npos ? "MySQL " : "", printable(rest));
     }
   }
 

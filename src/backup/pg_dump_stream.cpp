@@ -7,6 +7,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/utf8.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -85,6 +87,7 @@ struct PgDumpStream::State {
   Parts parts;
   Fingerprint out;
   bool begun = false;         // the first line of a dump was seen
+  bool marked = false;        // its end mark was the last line
   bool complete = false;
 
   void add(std::string_view bytes) {
@@ -106,13 +109,15 @@ struct PgDumpStream::State {
 
 void PgDumpStream::State::comment() {
   while (line.ends_with('\r')) line.pop_back();
-  if (line == "-- PostgreSQL database dump complete" || line == "-- PostgreSQL database cluster dump complete") complete = true;
+  // The end mark is a line between two of dashes alone.
+  if (line == "-- PostgreSQL database dump complete" || line == "-- PostgreSQL database cluster dump complete") marked = true;
+  else if (std::exchange(marked, false) && line == "--") complete = true;
   if (line == "-- PostgreSQL database dump" || line == "-- PostgreSQL database cluster dump") begun = true;
   constexpr std::string_view kServer = "-- Dumped from database version ", kProgram = "-- Dumped by pg_dump version ";
   const std::string_view text = line;
   const auto word = [](std::string_view rest) { return rest.substr(0, std::min(rest.find(' '), rest.size())); };
-  if (text.starts_with(kServer)) out.producer = fmt::format("PostgreSQL {}", word(text.substr(kServer.size())));
-  if (text.starts_with(kProgram)) out.producer += fmt::format(", pg_dump {}", word(text.substr(kProgram.size())));
+  if (text.starts_with(kServer)) out.producer = fmt::format("PostgreSQL {}", printable(word(text.substr(kServer.size()))));
+  if (text.starts_with(kProgram)) out.producer += fmt::format(", pg_dump {}", printable(word(text.substr(kProgram.size()))));
 }
 
 /// Programs of 2025-08 and later lock psql with a token at the beginning, and open it behind the end mark.
@@ -129,7 +134,7 @@ void PgDumpStream::State::statement() {
   const std::uint64_t size = std::exchange(length, 0);
   const std::string_view text = head;
   mode = Mode::between;
-  complete = false;
+  marked = complete = false;
   if (text.starts_with("COPY ") && text.ends_with(" FROM stdin;")) {
     table = &parts[table_name(text.substr(5))];
     mode = Mode::copy_line;

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <functional>
 
+#include "base/utf8.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -400,7 +402,7 @@ void RdbStream::State::step(Cursor& in) {
   if (!begun) {
     const auto magic = in.take(9);
     if (!magic.starts_with("REDIS") && !magic.starts_with("VALKEY")) bad("this is no RDB file");
-    out.producer = fmt::format("RDB {}", magic);
+    out.producer = fmt::format("RDB {}", printable(magic));
     begun = true;
     return;
   }
@@ -423,7 +425,7 @@ void RdbStream::State::step(Cursor& in) {
     case 0xFA: {
       const auto name = string_of(in);
       const auto text = string_of(in);
-      if (name == "valkey-ver" || name == "redis-ver") out.producer = fmt::format("{} {}", name == "redis-ver" ? "Redis" : "Valkey", text);
+      if (name == "valkey-ver" || name == "redis-ver") out.producer = fmt::format("{} {}", name == "redis-ver" ? "Redis" : "Valkey", printable(text));
       return;
     }
     case 0xFD: expiry = static_cast<std::int64_t>(in.little(4)) * 1000; return;

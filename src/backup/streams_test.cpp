@@ -12,6 +12,7 @@
 #include "backup/repository.hpp"
 #include "backup/settings.hpp"
 #include "backup/tree.hpp"
+#include "base/utf8.hpp"
 
 namespace dm::backup {
 namespace {
@@ -135,6 +136,23 @@ TEST(RdbStream, notices_any_cut_and_any_flipped_bit) {
       damaged[at] = static_cast<char>(damaged[at] ^ (1 << bit));
       EXPECT_FALSE(read<RdbStream>(damaged)) << at << ' ' << bit;
     }
+}
+
+TEST(Fingerprint, keeps_names_that_are_no_text) {
+  // A folder from a machine with another character set, one that looks like a longer zero, half a pair of UTF-16.
+  for (const std::string name : {"caf\xE9", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "a\xFF"}) {
+    Parts parts;
+    parts[name].rows = 1;
+    parts["caf\xC3\xA9"].rows = 2;
+    Fingerprint print;
+    print.format = "tree";
+    print.parts = parts.take();
+    const auto again = Fingerprint::parse(print.json());
+    ASSERT_TRUE(again) << name;
+    EXPECT_EQ(*again, print) << name;
+    EXPECT_THAT(differences(print, *again, Compare::everything), ElementsAre());
+  }
+  EXPECT_EQ(printable("caf\xE9 \xC3\xA9"), "caf\\xE9 \xC3\xA9");
 }
 
 TEST(LdifStream, minds_neither_wrapping_nor_order) {

@@ -2,19 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.hpp"
+
 namespace dm {
-namespace {
-
-std::size_t sequence_length(std::string_view text) {
-  const auto c = static_cast<unsigned char>(text[0]);
-  const std::size_t length = c < 0x80 ? 1 : (c >> 5U) == 6 ? 2 : (c >> 4U) == 14 ? 3 : (c >> 3U) == 30 ? 4 : 0;
-  if (length == 0 || length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((static_cast<unsigned char>(text[i]) & 0xC0U) != 0x80U) return 0;
-  return length;
-}
-
-}  // namespace
 
 void json_quote(std::string& out, std::string_view text) {
   out += '"';
@@ -30,7 +20,7 @@ void json_quote(std::string& out, std::string_view text) {
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        } else if (length = sequence_length(text); length == 0) {
+        } else if (length = utf8_length(text); length == 0) {
           length = 1;
           out += "\xEF\xBF\xBD";
         } else {
