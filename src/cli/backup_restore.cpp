@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
+#include <thread>
 
 #include "backup/pipe.hpp"
 #include "backup/tree.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "cli/backup.hpp"
+#include "recover/bring_back.hpp"
 #include "state/journal.hpp"
 
 namespace dm::cli {
@@ -84,6 +87,37 @@ Result<std::string> into_server(BackupSession& session, const backup::Inventory&
   if (saved.item.starts_with('(')) return fmt::format("{} restored", saved.item);
   DM_CHECK(compare(session, *driver, target, saved, name, deadline));
   return fmt::format("database '{}': {} rows, equal to the backup", name, saved.fingerprint.rows());
+}
+
+/// Servers that read their data when they start, and take none while they run.
+bool read_at_start(const Saved& saved) { return saved.target.kind == "valkey" || saved.target.kind == "openldap"; }
+
+/// All of one such server: it stands still while a throw-away container of its image fills its volumes and compares. Where that fails it
+/// stays down, since what it would start with is not whole.
+Result<std::string> into_stopped_server(BackupSession& session, const std::vector<const Saved*>& saved, const std::string& safety) {
+  const auto& service = saved.front()->subject;
+  const auto deadline = session.within(std::chrono::hours(24));
+  DM_TRY(const auto containers, session.engine->containers({.labels = {"com.docker.compose.project=" + session.project, "com.docker.compose.service=" + service}}, deadline));
+  if (containers.size() != 1) return fail(Errc::unsupported, fmt::format("service '{}' has {} containers; a restore in place needs exactly one", service, containers.size()));
+  const auto& id = containers.front().id;
+  DM_CHECK(session.engine->stop(id, -1, deadline));
+  auto back = recover::offline(*session.engine, *session.repository, saved, id, "datamancy.restore=" + session.project, progress_of(session), deadline);
+  if (!back) {
+    auto error = std::move(back).error();
+    error.message += fmt::format("; '{}' is stopped, run {} has what it held", service, safety);
+    return fail(std::move(error));
+  }
+  DM_CHECK(session.engine->start(id, deadline));
+  const auto* driver = backup::driver_of(saved.front()->target.kind);
+  auto target = saved.front()->target;
+  target.container = id;
+  const auto until = deadline.at_most(std::chrono::minutes(3));
+  while (true) {
+    const auto seen = driver->examine(*session.engine, target, until);
+    if (seen) return back->detail + "; it runs again";
+    if (until.passed() || until.stopped()) return fail(Errc::timeout, fmt::format("its data is back ({}), but it does not answer: {}; run {} has what it held before", back->detail, seen.error().message, safety));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
 }
 
 /// A volume or folder in its place: its services stand still meanwhile, what was there is kept beside it until all is back.
@@ -181,6 +215,7 @@ int backup_restore(Args& args) {
   std::ranges::stable_sort(chosen, [](const Saved* a, const Saved* b) { return (a->target.kind == "tree") > (b->target.kind == "tree"); });
   std::optional<backup::Inventory> inventory;
   std::optional<Fd> lock;
+  std::string safety_run;
   if (plan.to.empty()) {
     auto got = session.inventory();
     if (!got) return complain(got.error());
@@ -203,18 +238,30 @@ int backup_restore(Args& args) {
       if (!safety) return complain(safety.error());
       if (safety->outcome() != state::Outcome::verified) return complain({Errc::conflict, fmt::format("nothing was touched: the safety copy {} is not verified ({})", safety->run, safety->saved.empty() ? "" : safety->saved.front().trouble), {}});
       fmt::print(stderr, "safety copy: run {}\n", safety->run);
+      safety_run = safety->run;
     }
   }
   const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup restore", .subject = plan.subject, .action = fmt::format("from {} {}", found->run, plan.to.empty() ? in_place ? "in place" : "as " + plan.as : "to " + plan.to)});
   bool failed = false;
   JsonWriter json;
   json.begin_object().key("run").value(found->run).key("restored").begin_array();
-  for (const auto* saved : chosen) {
-    const auto done = !plan.to.empty() ? into_folder(session, *saved, plan) : saved->target.kind == "tree" ? into_place(session, *inventory, *saved) : into_server(session, *inventory, *saved, plan);
+  const auto report = [&](const std::string& what, const Result<std::string>& done) {
     failed = failed || !done;
     const auto line = done ? *done : done.error().describe();
-    if (session.json) json.begin_object().key("what").value(fmt::format("{}/{}", saved->subject, saved->item)).key("restored").value(static_cast<bool>(done)).key("detail").value(line).end();
-    else fmt::print("{:9} {}/{}: {}\n", done ? "restored" : "FAILED", saved->subject, saved->item, line);
+    if (session.json) json.begin_object().key("what").value(what).key("restored").value(static_cast<bool>(done)).key("detail").value(line).end();
+    else fmt::print("{:9} {}: {}\n", done ? "restored" : "FAILED", what, line);
+  };
+  for (const auto* saved : chosen) {
+    if (in_place && plan.to.empty() && read_at_start(*saved)) {
+      const auto same = [&](const Saved* other) { return other->subject == saved->subject; };
+      if (*std::ranges::find_if(chosen, same) != saved) continue;  // with the first of them came all
+      std::vector<const Saved*> streams;
+      std::ranges::copy_if(chosen, std::back_inserter(streams), same);
+      report(saved->subject, into_stopped_server(session, streams, safety_run));
+      continue;
+    }
+    const auto done = !plan.to.empty() ? into_folder(session, *saved, plan) : saved->target.kind == "tree" ? into_place(session, *inventory, *saved) : into_server(session, *inventory, *saved, plan);
+    report(fmt::format("{}/{}", saved->subject, saved->item), done);
   }
   state::finish(*session.db, entry, failed ? "failed" : "restored");
   if (session.json) fmt::print("{}\n", json.end().end().take());

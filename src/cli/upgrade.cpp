@@ -15,6 +15,7 @@
 #include "upgrade/edit.hpp"
 #include "upgrade/judge.hpp"
 #include "upgrade/registry.hpp"
+#include "upgrade/unfinished.hpp"
 
 namespace dm::cli {
 namespace {
@@ -29,6 +30,22 @@ void say(std::string_view text) {
 class Upgrade {
  public:
   Upgrade(Args& args, BackupSession& backup, std::string name, std::string to) : args_(args), backup_(backup), name_(std::move(name)), to_(std::move(to)) {}
+
+  /// Takes back what an interrupted upgrade has left, before anything else is done.
+  Result<void> take_back(bool dry_run) {
+    DM_TRY(auto left, upgrade::read_unfinished(backup_.store));
+    if (!left) return {};
+    const auto what = fmt::format("an upgrade of '{}' from {} to {} was interrupted", left->service, left->from, left->image);
+    if (dry_run) return fail(Errc::conflict, what + ": the next 'datamancy upgrade' first goes back");
+    if (!agreed(backup_, fmt::format("{}. Go back to {} first, with the data of before?", what, left->from))) return fail(Errc::conflict, what);
+    DM_TRY(const auto lock, state::lock_store(backup_.store, "going back from an upgrade", backup_.within(std::chrono::seconds(10))));
+    entry_ = state::begin(*backup_.db, {.at = backup::unix_now(), .who = who(), .verb = "upgrade", .subject = left->service, .action = fmt::format("back to {} after an interruption", left->from)});
+    const auto done = during("going back from an interrupted upgrade", go_back_from(*left));
+    state::finish(*backup_.db, entry_, done ? "went back" : done.error().message);
+    DM_CHECK(done);
+    say(fmt::format("{}: '{}' runs {} again, with the data of before", what, left->service, left->from));
+    return {};
+  }
 
   int run(bool dry_run) {
     auto loading = args_;
@@ -50,6 +67,7 @@ class Upgrade {
     if (!lock) return complain(lock.error());
     entry_ = state::begin(*backup_.db, {.at = backup::unix_now(), .who = who(), .verb = "upgrade", .subject = name_, .action = fmt::format("{} to {}", from_, image_)});
     auto done = act();
+    if (done) done = upgrade::forget_unfinished(backup_.store);
     if (done) {
       state::finish(*backup_.db, entry_, "upgraded");
       say(fmt::format("'{}' runs {}", name_, image_));
@@ -61,6 +79,52 @@ class Upgrade {
   }
 
  private:
+  /// On disk before it is done.
+  Result<void> note(upgrade::Unfinished::Step step) {
+    left_.step = step;
+    return upgrade::write_unfinished(backup_.store, left_);
+  }
+
+  Result<void> go_back_from(const upgrade::Unfinished& left) {
+    using Step = upgrade::Unfinished::Step;
+    left_ = left;
+    name_ = left.service;
+    from_ = left.from;
+    running_ = left.running;
+    if (!left.path.empty()) {
+      const auto now = sources::disk().read(left.path, 16U << 20U);
+      if (!now || (*now != left.before && *now != left.after)) return fail(Errc::conflict, fmt::format("{} was changed since: put image {} back there yourself, remove {}/upgrade.json, and look at volume {}", left.path, left.from, backup_.store, left.kept.empty() ? "of the service" : left.kept));
+      edit_ = {.path = left.path, .before = left.before, .after = left.after};
+      edited_ = *now == left.after;
+    }
+    if (!left.kept.empty() && left.step != Step::stopping) {
+      judgement_.data = Data::dump;
+      place_.name = left.volume;
+      kept_ = left.kept;
+      started_ = left.step == Step::changed;
+      return go_back(started_);
+    }
+    // The data lies where it was. Has the new version run on it?
+    const bool data = left.step == Step::changed && !left.run.empty();
+    if (edited_) DM_CHECK(write_atomic(edit_.path, edit_.before));
+    edited_ = false;
+    if (data) {
+      DM_TRY(auto history, backup::history(*backup_.repository, backup_.project, 10000, limit()));
+      const auto* run = history.find(left.run);
+      if (run == nullptr) return fail(Errc::not_found, fmt::format("the backup {} is not in repository '{}'", left.run, backup_.repository->location().name));
+      run_ = *run;
+      auto loading = args_;
+      int exit = kFailed;
+      if (!open_session(loading, {name_}, session_, exit, false)) return fail(Errc::invalid_input, "the project cannot be loaded");
+      to_ = left.image;
+      DM_CHECK(plan());
+      running_ = left.running;
+      return go_back(true);
+    }
+    DM_CHECK(start(all(), {name_}));
+    return upgrade::forget_unfinished(backup_.store);
+  }
+
   Deadline limit() const { return backup_.within(std::chrono::hours(24)); }
 
   Result<void> plan() {
@@ -227,7 +291,9 @@ class Upgrade {
       DM_TRY(const auto containers, containers_of(client));
       if (std::ranges::any_of(containers, [](const auto& container) { return container.state == "running"; })) running_.push_back(client);
     }
+    left_ = {.service = name_, .from = from_, .image = image_, .path = edit_.path, .before = edit_.before, .after = edit_.after, .volume = {}, .kept = {}, .run = {}, .running = running_};
     if (judgement_.data != Data::stays) {
+      DM_CHECK(note(upgrade::Unfinished::Step::stopping));
       touched_ = true;
       for (const auto& client : running_) DM_CHECK(stop(client));
       if (judgement_.data == Data::dump) {
@@ -242,13 +308,19 @@ class Upgrade {
     }
     DM_CHECK(save());
     touched_ = true;
+    left_.run = run_.run;
     if (judgement_.data == Data::dump) {
-      DM_CHECK(remove(name_));
       const auto kept = fmt::format("{}.before-{}", place_.name, product::split_image(image_).tag);
-      DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place_.name, kept, limit()));
+      DM_CHECK(recover::make_room(*backup_.engine, place_.name, kept, limit()));
+      DM_CHECK(remove(name_));
+      left_.volume = place_.name;
+      left_.kept = kept;
+      DM_CHECK(note(upgrade::Unfinished::Step::moving));
       kept_ = kept;
+      DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place_.name, kept, limit()));
       say(fmt::format("{} entries of volume {} are kept in volume {}", moved, place_.name, kept_));
     }
+    DM_CHECK(note(upgrade::Unfinished::Step::changed));
     if (!edit_.path.empty()) {
       DM_CHECK(make_folders(backup_.store, 0700));
       DM_CHECK(write_atomic(fmt::format("{}/before-upgrade-{}", backup_.store, sources::file_name(edit_.path)), edit_.before, 0600));
@@ -271,6 +343,7 @@ class Upgrade {
     }
     const bool data = started_ && judgement_.data != Data::stays;
     if (data && !agreed(backup_, fmt::format("Go back to {}, with the data of before? What the new version has written since is lost.", from_))) {
+      if (auto gone = upgrade::forget_unfinished(backup_.store); !gone) complain(gone.error());
       state::finish(*backup_.db, entry_, "failed, and left as it is");
       say(fmt::format("left as it is; backup {} has the data of before{}", run_.run, kept_.empty() ? "" : ", and volume " + kept_));
       return kFindings;
@@ -291,10 +364,16 @@ class Upgrade {
       for (const auto& client : running_) DM_CHECK(stop(client));
     if (!kept_.empty()) {
       DM_CHECK(remove(name_));
+      // While the old data is on its way, in either direction, there is nothing else in the volume.
+      if (left_.step == upgrade::Unfinished::Step::changed) DM_CHECK(recover::clear_volume(*backup_.engine, place_.name, limit()));
+      DM_CHECK(note(upgrade::Unfinished::Step::returning));
       DM_CHECK(recover::put_back(*backup_.engine, place_.name, kept_, limit()));
       DM_CHECK(backup_.engine->remove_volume(kept_, false, limit()));
       kept_.clear();
-      return start(all());
+      left_.kept.clear();
+      DM_CHECK(note(upgrade::Unfinished::Step::stopping));
+      DM_CHECK(start(all()));
+      return upgrade::forget_unfinished(backup_.store);
     }
     if (data && judgement_.data == Data::migrates) {
       DM_CHECK(remove(name_));
@@ -311,7 +390,8 @@ class Upgrade {
         else say(fmt::format("{} serves others too: 'datamancy backup restore {} DATABASE --in-place --run {}' gives the database of '{}' back", needed, needed, run_.run, name_));
       }
     }
-    return start(all(), {name_});  // a server without networks is made anew
+    DM_CHECK(start(all(), {name_}));  // a server without networks is made anew
+    return upgrade::forget_unfinished(backup_.store);
   }
 
   Result<std::string> find_volume() const {
@@ -346,6 +426,7 @@ class Upgrade {
   engine::Mount place_;
   std::vector<std::string> own_, trees_, needed_, clients_, running_, hints_;
   backup::Manifest run_;
+  upgrade::Unfinished left_;
   std::string kept_;
   std::int64_t entry_ = 0;
   bool touched_ = false, edited_ = false, started_ = false;
@@ -365,6 +446,10 @@ int upgrade(Args& args) {
     return kUsage;
   }
   plain.words.clear();
+  {
+    Upgrade before(plain, session, args.words[0], to);
+    if (auto back = before.take_back(dry_run); !back) return complain(back.error());
+  }
   Upgrade one(plain, session, args.words[0], to);
   return one.run(dry_run);
 }

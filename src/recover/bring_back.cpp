@@ -74,6 +74,7 @@ set -e
 from=/tmp/datamancy-stand-in/dump.rdb
 mkdir -p "$1"
 cp "$from" "$1/dump.rdb"
+rm -rf "$1/appendonlydir"  # a server that begins its log anew appends to what it finds under the same name
 if [ "$2" = yes ]; then
   mkdir -p "$1/appendonlydir"
   cp "$from" "$1/appendonlydir/appendonly.aof.1.base.rdb"
@@ -250,23 +251,34 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
   return Back{fmt::format("{} rows in {} databases, equal", rows, compared), bytes};
 }
 
-Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
-  DM_TRY(const auto from, mountpoint(engine, volume, deadline));
+Result<void> make_room(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
+  DM_CHECK(mountpoint(engine, volume, deadline));
   DM_CHECK(engine.create_volume(kept, {{"datamancy.kept", volume}}, deadline));
   DM_TRY(const auto to, mountpoint(engine, kept, deadline));
   if (!sources::disk().list(to).empty()) return fail(Errc::conflict, fmt::format("volume {} is not empty", kept));
+  return {};
+}
+
+Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
+  DM_CHECK(make_room(engine, volume, kept, deadline));
+  DM_TRY(const auto from, mountpoint(engine, volume, deadline));
+  DM_TRY(const auto to, mountpoint(engine, kept, deadline));
   return move_all(from, to);
+}
+
+Result<void> clear_volume(engine::Engine& engine, const std::string& volume, const Deadline& deadline) {
+  DM_TRY(const auto place, mountpoint(engine, volume, deadline));
+  for (const auto& name : sources::disk().list(place)) {
+    std::error_code error;
+    std::filesystem::remove_all(place + "/" + name, error);
+    if (error) return fail(Errc::failed, fmt::format("remove {}/{}: {}", place, name, error.message()));
+  }
+  return {};
 }
 
 Result<void> put_back(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
   DM_TRY(const auto to, mountpoint(engine, volume, deadline));
   DM_TRY(const auto from, mountpoint(engine, kept, deadline));
-  if (sources::disk().list(from).empty()) return fail(Errc::not_found, fmt::format("volume {} holds nothing", kept));
-  for (const auto& name : sources::disk().list(to)) {
-    std::error_code error;
-    std::filesystem::remove_all(to + "/" + name, error);
-    if (error) return fail(Errc::failed, fmt::format("remove {}/{}: {}", to, name, error.message()));
-  }
   DM_TRY(const auto count, move_all(from, to));
   (void)count;
   return {};

@@ -32,10 +32,14 @@ Result<Back> offline(engine::Engine& engine, backup::Repository& repository, con
 Result<Back> live(engine::Engine& engine, backup::Repository& repository, const std::vector<const backup::Saved*>& saved, const std::string& container, const backup::OnProgress& progress,
                   const Deadline& deadline);
 
+/// Makes the volume `kept` for what `volume` holds. Errors: `conflict` where it is there and holds something.
+Result<void> make_room(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
 /// Moves what is in a local volume into a new volume `kept`, within one file system. Gives how many entries moved. Errors: `denied` where
 /// we may not write there, `unsupported` for volumes of other drivers.
 Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
-/// The other way round: what is in `volume` is removed, and what `kept` holds is moved back; `kept` stays, empty.
+/// Removes what a local volume holds.
+Result<void> clear_volume(engine::Engine& engine, const std::string& volume, const Deadline& deadline);
+/// Moves what `kept` holds back into `volume`, beside what is there; `kept` stays, empty. Goes on where it was interrupted.
 Result<void> put_back(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
 
 }  // namespace dm::recover

@@ -135,6 +135,35 @@ def test_a_new_version_that_does_not_start_goes_back_with_its_data():
     eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
 
 
+def killed_at(marker, also=lambda: True):
+    """Starts the upgrade to 17 and kills it once it says `marker` and `also()` holds."""
+    argv = [DATAMANCY, "upgrade", "db", "--to", "17", "--yes", "--repository", str(WORK / "repository"), "--password-file", str(WORK / "key"), "--quiet"]
+    child = subprocess.Popen(argv, cwd=PROJECT, env=env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+    for line in child.stdout:
+        if marker in line:
+            break
+    eventually("it is there", lambda: child.poll() is not None or also(), 60)
+    that(child.poll() is None, f"it is still at work after '{marker}'")
+    child.kill()
+    child.wait()
+
+
+def test_killed_half_way_it_goes_back_first():
+    before, text = psql(SUM), (PROJECT / "compose.yaml").read_text()
+    files = lambda: subprocess.run([engine.docker(), "exec", f"{NAME}-db-1", "cat", "/var/lib/postgresql/data/PG_VERSION"], env=ENV, capture_output=True, text=True).stdout.strip()  # noqa: E731
+    stages = (("no client reaches it any more", lambda: True), ("streams, verified and read back", lambda: True), ("are kept in volume", lambda: True), ("are kept in volume", lambda: files() == "17"))
+    for marker, also in stages:
+        killed_at(marker, also)
+        that("interrupted" in upgrade("db", "--to", "17", "--dry-run", status=2).stderr, "the plan says it")
+        that("interrupted" in upgrade("db", "--to", "17", status=2).stderr, "nobody agreed: nothing is touched")
+        done = upgrade("db", "--to", "16", "--yes", status=2)  # goes back, and finds no such tag then
+        that("runs " + f"{HUB}/club/postgres:15 again" in done.stdout and "pulling" in done.stderr, f"{marker}: {done.stdout}{done.stderr}")
+        that(version() == "15" and psql(SUM) == before and (PROJECT / "compose.yaml").read_text() == text, f"{marker}: as it was")
+        that([v for v in docker("volume", "ls", "-q").split() if v.startswith(NAME)] == [f"{NAME}_data"], f"{marker}: no volume more")
+        ticks = int(psql("select count(*) from ticks"))
+        eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
+
+
 def test_postgresql_15_becomes_17_with_all_its_data():
     before, roles = psql(SUM), psql("select string_agg(rolname, ',' order by rolname) from pg_roles where rolname !~ '^pg_'")
     done = upgrade("db", "--to", "17", "--yes")
