@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # ./test --lab [--version current] [--namespace]: the tests labelled `lab`, on a real engine with the lab's images; the result
-# goes to docs/proofs/lab.md. The options are those of `lab/lab engine`.
+# goes to docs/proofs/lab.md. The options are those of `lab/lab engine`. --long: the long proofs of backups instead, to
+# docs/proofs/backup-long.md.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/tools/setup.sh"
 dm_packages
 dm_build "$here"
 dm_build "$here" engine_probe
+long=${1:-}
+[ "$long" != --long ] || shift
 before=$("$here/lab/lab" engine --ours)
 "$here/lab/lab" engine "$@"
 if [ "$before" = no ] && [ "$("$here/lab/lab" engine --ours)" = yes ]; then
@@ -16,6 +19,8 @@ eval "$("$here/lab/lab" env)"
 "$here/lab/lab" images
 # The programs that tests find on PATH where the machine has none.
 PATH=$PATH:$DATAMANCY_LAB/bin
+
+[ "$long" != --long ] || { "$here/lab/lab" exec "$here/tests/lab/backup_long.py" "$here/build/datamancy"; exit; }
 
 log=$here/build/lab-tests.log status=0
 started=$(date +%s)

@@ -41,6 +41,7 @@ class Stage {
 
 /// What the trouble says about the backup: nothing where only our means failed.
 Outcome meaning(const Error& error) {
+  if (error.message.find("o space left on device") != std::string::npos) return Outcome::could_not_verify;
   switch (error.code) {
     case Errc::corrupt:
     case Errc::failed:
@@ -53,6 +54,15 @@ Outcome meaning(const Error& error) {
     case Errc::unsupported: return Outcome::could_not_verify;
   }
   return Outcome::could_not_verify;
+}
+
+/// To have a stand-in is our own means.
+template <class T>
+Result<T> means(Result<T> result) {
+  if (result || result.error().code != Errc::failed) return result;
+  auto error = std::move(result).error();
+  error.code = Errc::unavailable;
+  return fail(std::move(error));
 }
 
 /// Fingerprint of what is in the stand-in now, by the code that made the backup's.
@@ -75,9 +85,9 @@ class Rehearsal {
     DM_TRY(auto wanted, driver.stand_in(target));
     wanted.name = fmt::format("datamancy-drill-{}-{}-{}", target.project, target.service, ::getpid());
     wanted.labels[kLabel] = target.project;
-    DM_TRY(const auto id, during("creating the stand-in", engine_.create(wanted, deadline_)));
+    DM_TRY(const auto id, means(during("creating the stand-in", engine_.create(wanted, deadline_))));
     stage.containers.push_back(id);
-    DM_CHECK(during("starting the stand-in", engine_.start(id, deadline_)));
+    DM_CHECK(means(during("starting the stand-in", engine_.start(id, deadline_))));
     target.container = id;
     DM_CHECK(during("waiting for the stand-in", driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10)))));
     const auto then = target;
@@ -166,7 +176,7 @@ class Rehearsal {
     const auto begin = Clock::now();
     const Saved& one = *saved.front();
     const auto name = fmt::format("datamancy-drill-{}-{}-{}", one.target.project, ::getpid(), report.items.size());
-    DM_TRY(const auto volume, engine_.create_volume(name, {{kLabel, one.target.project}}, deadline_));
+    DM_TRY(const auto volume, means(engine_.create_volume(name, {{kLabel, one.target.project}}, deadline_)));
     stage.volumes.push_back(name);
     if (::access(volume.mountpoint.c_str(), W_OK | X_OK) != 0) return fail(Errc::unsupported, fmt::format("restoring files needs root on the engine's own machine: {} cannot be written here", volume.mountpoint));
     ItemResult result;

@@ -300,8 +300,10 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   }
   result.exit_code = state.exit_code;
   if (auto error = not_started(doing, state.exit_code, output.beginning())) {
-    if (command.guard) error->code = Errc::unsupported;
-    if (command.guard) error->message += "; this needs a shell in the container";
+    if (command.guard && error->code == Errc::not_found) {
+      error->code = Errc::unsupported;
+      error->message += "; this needs a shell in the container";
+    }
     return fail(*std::move(error));
   }
   if (!frames.at_boundary()) return fail(Errc::corrupt, doing + ": the stream ended in the middle of a piece: its output is not whole");

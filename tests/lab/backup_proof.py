@@ -33,8 +33,10 @@ def judged(path):
 def bad_inputs(path):
     """(refused, tried): cut at 25 places, at line ends and anywhere; with one flipped bit at 25 places where the format has a checksum."""
     whole = path.read_bytes()
-    cuts = {random.randrange(len(whole)) for _ in range(15)}
-    ends = [m.end() for m in re.finditer(rb"\n", whole[: 4 << 20])]
+    text = whole.startswith((b"-", b"/", b"dn:"))
+    last = len(whole.rstrip(b"\n")) if text else len(whole)  # who loses empty lines behind the end mark has lost nothing
+    cuts = {random.randrange(last) for _ in range(15)}
+    ends = [m.end() for m in re.finditer(rb"\n", whole[: 4 << 20]) if m.end() < last]
     cuts |= {random.choice(ends) for _ in range(10)} if ends else set()
     cuts.discard(len(whole))
     refused = 0
@@ -85,14 +87,16 @@ Linux {platform.release()}; the machine was shared ({os.getloadavg()[0]:.0f} run
 
 *Dump*: streamed into the repository, program ended well, end mark seen, bytes as the repository counts them. *Equal*: restored into a fresh server
 of the same image without network, dumped again, every table's row count and 128-bit checksum and the schema's hash equal. *Cuts*: the dump cut at
-random places and at line ends, given to `backup inspect`, which must not call it whole.
+random places and at line ends (empty lines behind the end mark left aside: without them nothing is lost), given to `backup inspect`, which must not call
+it whole.
 
 | kind | what | dump | size | time | rows in parts | equal | restored in | compared in | bad input |
 |---|---|---|---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 
-LDIF has no end mark, so a cut between two entries cannot be seen in the file alone; there the count and the checksum in the manifest notice it, as
-`backup verify` and every restore check them (of bytes and of content) for all kinds.
+Four cuts of an earlier record were called whole. Two of `pg_dump` lay behind its end mark, where only `\\unrestrict` or a line of dashes is lost: both are
+wanted now. Two of LDIF lay between entries; LDIF has no end mark, so our dumps end in a comment, and one without it is "could not verify". `backup
+verify` and every restore compare bytes and content with the manifest besides, for all kinds.
 
 | drill | outcome | back after | the product's own check |
 |---|---|---|---|
@@ -103,6 +107,6 @@ One flipped bit in the repository at {tried} random places, found by `backup ver
 ClickHouse, CouchDB and Qdrant are not the vendors' servers, which were not to be had: chdb and qdrant-edge are their real engines as libraries, with
 the HTTP interface in front of them ours; pouchdb-server is another implementation of CouchDB's.
 
-Not proven here: Kopia.
+Kopia: `tests/lab/repositories_test.py`. Bits flipped at 1,000 places and a million files: [proofs/backup-long.md](proofs/backup-long.md).
 """)
     print((ROOT / "docs/backup-proof.md").read_text())
