@@ -126,7 +126,7 @@ Result<Info> Docker::info(const Deadline& deadline) {
   out.server_api = version.answer.api;
   out.min_api = version.answer.min_api;
   out.api_version = version.prefix.substr(2);
-  if (out.id.empty()) out.id = out.name;  // Podman has none
+  if (out.product == "Podman" || out.id.empty()) out.id = fmt::format("podman-{}-{}", out.name, out.root_dir);  // it makes up a new one for every answer
   return out;
 }
 
