@@ -38,6 +38,8 @@ Result<void> CouchdbStream::document(std::string_view text) {
   DM_TRY(auto members, json_members(text));
   std::ranges::sort(members);
   std::string id, content;
+  for (const auto& [name, value] : members)
+    if (name == "_id") id = json_string(value);
   for (const auto& [name, value] : members) {
     if (name == "_revisions") continue;
     content += name;
@@ -67,7 +69,6 @@ Result<void> CouchdbStream::document(std::string_view text) {
     } else {
       DM_TRY(const auto plain, json_canonical(value));
       content += plain;
-      if (name == "_id") id = json_string(value);
     }
     content += '\0';
   }
