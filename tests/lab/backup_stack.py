@@ -260,17 +260,17 @@ class Stack:
         self.couch(COUCH.replace("ROWS", str(self.rows)))
 
     def house(self, sql):
-        """Runs one statement in ClickHouse; gives its answer."""
-        script = 'exec wget -qO- --header "X-ClickHouse-User: $CLICKHOUSE_USER" --header "X-ClickHouse-Key: $CLICKHOUSE_PASSWORD" --post-data "$1" http://127.0.0.1:8123/'
-        return docker("exec", self.container("house"), "sh", "-c", script, "sh", sql)
+        """Runs statements in ClickHouse, one a line; gives their answers."""
+        script = ('while IFS= read -r line; do wget -qO- --header "X-ClickHouse-User: $CLICKHOUSE_USER" --header "X-ClickHouse-Key: $CLICKHOUSE_PASSWORD" --post-data "$line" http://127.0.0.1:8123/ '
+                  '|| { echo "$line" >&2; exit 1; }; done')
+        return docker("exec", "-i", self.container("house"), "sh", "-c", script, data=sql.strip() + "\n")
 
     def await_house(self):
         eventually("ClickHouse answers", lambda: subprocess.run([engine.docker(), "exec", self.container("house"), "wget", "-qO-", "http://127.0.0.1:8123/ping"], env=ENV, capture_output=True).returncode == 0, 90)
 
     def fill_house(self):
         self.await_house()
-        for line in HOUSE.replace("ROWS", str(self.rows)).strip().splitlines():
-            self.house(line)
+        self.house(HOUSE.replace("ROWS", str(self.rows)))
 
     def vectors(self, script):
         """Runs Python in Qdrant's container."""

@@ -79,7 +79,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with LOCK:
             begun, changed = False, []
             try:
-                ENGINE.query(f"USE {params.get('database', 'default')}")
+                ENGINE.query(f"USE `{params.get('database', 'default')}`")
                 for name in params.keys() - NO_SETTINGS:
                     ENGINE.query(f"SET {name} = '{params[name]}'")
                     changed.append(name)
@@ -93,20 +93,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if not re.match(r"\s*(SELECT|WITH|SHOW|CHECK)\b", query, re.I):
                     ENGINE.query(query)
                     return self.whole(200, "")
-                sent = 0
-                with ENGINE.send_query(query, "TabSeparated") as stream:
-                    for piece in stream:
-                        if not begun:
-                            self.begin()
-                            begun = True
-                        piece = piece.bytes()
-                        if BREAK and "formatRow" in query and sent + len(piece) > BREAK:
-                            self.chunk(piece[:BREAK - sent])
-                            raise RuntimeError("Code: 241. DB::Exception: Memory limit (total) exceeded. (MEMORY_LIMIT_EXCEEDED)")
-                        sent += len(piece)
-                        self.chunk(piece)
-                if not begun:
-                    self.begin()
+                # Whole, and not as the library's stream, which ends every piece like a result of its own.
+                data = ENGINE.query(query, "TabSeparated").bytes()
+                self.begin()
+                begun = True
+                cut = BREAK if BREAK and "formatRow" in query and len(data) > BREAK else len(data)
+                for at in range(0, cut, 65536):
+                    self.chunk(data[at:min(at + 65536, cut)])
+                if cut < len(data):
+                    raise RuntimeError("Code: 241. DB::Exception: Memory limit (total) exceeded. (MEMORY_LIMIT_EXCEEDED)")
                 self.wfile.write(b"0\r\n\r\n")
             except Exception as error:
                 if not begun:

@@ -66,9 +66,9 @@ std::string file_name(std::string_view name) {
   return out + ".clickhouse";
 }
 
-/// Rows as arrays of JSON values.
+/// Rows as arrays of JSON values. "system" is there whatever is dropped.
 Result<std::vector<nlohmann::json>> query(Inquiry& house, std::string sql, const Deadline& deadline) {
-  DM_TRY(const auto answer, house.ask({.method = "POST", .target = "/?output_format_json_quote_64bit_integers=0", .body = std::move(sql) + " FORMAT JSONCompactEachRow", .content_type = "text/plain"}, deadline));
+  DM_TRY(const auto answer, house.ask({.method = "POST", .target = "/?database=system&output_format_json_quote_64bit_integers=0", .body = std::move(sql) + " FORMAT JSONCompactEachRow", .content_type = "text/plain"}, deadline));
   std::vector<nlohmann::json> out;
   for (std::string_view rest = answer; !rest.empty();) {
     const auto line = rest.substr(0, rest.find('\n'));
@@ -81,7 +81,7 @@ Result<std::vector<nlohmann::json>> query(Inquiry& house, std::string sql, const
   return out;
 }
 
-Result<void> command(Inquiry& house, std::string sql, std::string_view settings, const Deadline& deadline) {
+Result<void> command(Inquiry& house, std::string sql, const Deadline& deadline, std::string_view settings = "database=system") {
   DM_CHECK(house.ask({.method = "POST", .target = fmt::format("/?{}", settings), .body = std::move(sql), .content_type = "text/plain"}, deadline));
   return {};
 }
@@ -143,7 +143,14 @@ class Clickhouse final : public Driver {
     DM_CHECK(writer.write("about", fmt::format(R"({{"database":{},"server":{}}})", json_of(item.name), json_of(version == target.facts.end() ? "" : version->second))));
     DM_TRY(const auto made, query(*house, fmt::format("SELECT engine, comment FROM system.databases WHERE name = {}", literal(item.name)), deadline));
     if (made.empty()) return fail(Errc::not_found, fmt::format("there is no database '{}'", item.name));
-    DM_CHECK(writer.write("database", made[0].dump()));
+    // Others need an address or a keeper, or are no longer made.
+    auto definition = made[0];
+    const auto kept = definition[0].get<std::string>();
+    if (kept != "Atomic" && kept != "Memory") {
+      if (kept != "Ordinary") notes.push_back(fmt::format("the database has the engine {}, and comes back with the engine Atomic", kept));
+      definition[0] = "Atomic";
+    }
+    DM_CHECK(writer.write("database", definition.dump()));
     DM_TRY(const auto tables, tables_of(*house, item.name, deadline));
     std::size_t states = 0;
     for (const auto& table : tables) {
@@ -183,11 +190,11 @@ class Clickhouse final : public Driver {
     DM_TRY(const auto there, query(*house, fmt::format("SELECT count(), countIf(t.name != '') FROM system.databases AS d LEFT JOIN system.tables AS t ON t.database = d.name WHERE d.name = {}", literal(name)), deadline));
     const bool exists = !there.empty() && there[0][0] != 0;
     if (exists && !into.replace) return fail(Errc::conflict, fmt::format("there is a database '{}' already", name));
-    if (exists) DM_CHECK(command(*house, fmt::format("DROP DATABASE {} SYNC", name_of(name)), {}, deadline));
+    if (exists) DM_CHECK(command(*house, fmt::format("DROP DATABASE {} SYNC", name_of(name)), deadline));
     auto done = feed(*house, item.name, name, target.facts.contains("stand_in"), in, deadline);
     if (done) return {};
     auto error = std::move(done).error();
-    if (auto dropped = command(*house, fmt::format("DROP DATABASE IF EXISTS {} SYNC", name_of(name)), {}, Deadline::in(std::chrono::minutes(1))); !dropped)
+    if (auto dropped = command(*house, fmt::format("DROP DATABASE IF EXISTS {} SYNC", name_of(name)), Deadline::in(std::chrono::minutes(1))); !dropped)
       error.during.push_back(fmt::format("the half restored database '{}' could not be dropped ({})", name, dropped.error().message));
     return fail(std::move(error));
   }
@@ -282,12 +289,12 @@ class Clickhouse final : public Driver {
                            size("concat(p, s)"), size("p"), packed(table.plain), packed(table.states), name_of(database), name_of(table.name), literal(mark));
     constexpr std::size_t kChunk = 1U << 20U, kLongest = 200U << 20U;
     std::string held;
+    std::size_t at = 0;  // behind the last whole row
     std::uint64_t count = 0;
     bool over = false;
     const auto take = [&](std::string_view piece) -> Result<void> {
       if (over) return fail(Errc::corrupt, "ClickHouse sent something after the last row");
       held += piece;
-      std::size_t at = 0;
       while (held.size() - at >= 8) {
         const auto length = clickhouse_length(std::string_view(held).substr(at, 8));
         if (!length) {
@@ -305,9 +312,10 @@ class Clickhouse final : public Driver {
       if (at > 0) DM_CHECK(writer.write("rows", std::string_view(held).substr(0, at)));
       if (over) held.clear();
       else held.erase(0, at);
+      at = 0;
       return {};
     };
-    DM_CHECK(house.stream({.method = "POST", .target = "/", .body = std::move(sql), .content_type = "text/plain"}, take, deadline));
+    DM_CHECK(house.stream({.method = "POST", .target = "/?database=system", .body = std::move(sql), .content_type = "text/plain"}, take, deadline));
     if (!over) return fail(Errc::failed, fmt::format("ClickHouse stopped within table '{}'", table.name));
     return count;
   }
@@ -330,7 +338,7 @@ class Clickhouse final : public Driver {
     const auto send = [&]() -> Result<void> {
       if (batch.empty()) return {};
       // As they are: nothing collapsed, nothing taken for a repetition.
-      auto target = fmt::format("/?optimize_on_insert=0&insert_deduplicate=0&async_insert=0&max_partitions_per_insert_block=0&query={}",
+      auto target = fmt::format("/?database=system&optimize_on_insert=0&insert_deduplicate=0&async_insert=0&max_partitions_per_insert_block=0&query={}",
                                 engine::escape(fmt::format("INSERT INTO {}.{} ({}) FORMAT RowBinary", name_of(to), name_of(table), columns)));
       DM_CHECK(house.ask({.method = "POST", .target = std::move(target), .body = std::exchange(batch, {}), .content_type = "application/octet-stream"}, deadline));
       return {};
@@ -341,9 +349,7 @@ class Clickhouse final : public Driver {
         if (!made.is_array() || made.size() != 2 || !made[0].is_string() || !made[1].is_string()) return fail(Errc::corrupt, "the definition of the database cannot be read");
         const auto engine = made[0].get<std::string>();
         const auto comment = made[1].get<std::string>();
-        // Others need an address or a keeper that is not ours to say.
-        const auto clause = engine == "Atomic" || engine == "Memory" || engine == "Lazy" || engine == "Ordinary" ? fmt::format(" ENGINE = {}{}", engine == "Ordinary" ? "Atomic" : engine, engine == "Lazy" ? "(3600)" : "") : std::string();
-        return command(house, fmt::format("CREATE DATABASE {}{}{}", name_of(to), clause, comment.empty() ? "" : " COMMENT " + literal(comment)), {}, deadline);
+        return command(house, fmt::format("CREATE DATABASE {} ENGINE = {}{}", name_of(to), engine, comment.empty() ? "" : " COMMENT " + literal(comment)), deadline);
       }
       if (tag == "table") {
         const auto about = nlohmann::json::parse(bytes, nullptr, /*allow_exceptions=*/false);
@@ -354,9 +360,9 @@ class Clickhouse final : public Driver {
         const auto plain = clickhouse_plain(create, from);
         const bool replicated = create.find("ENGINE = Replicated") != std::string::npos;
         if (stand_in || !replicated) create = plain;  // of a replicated one only the name's database may go
-        DM_CHECK(during(fmt::format("making '{}'", table), command(house, create, here, deadline)));
+        DM_CHECK(during(fmt::format("making '{}'", table), command(house, create, deadline, here)));
         // A merge drops rows that the engine takes for outdated: between the restore and the comparison there must be none.
-        if (stand_in && create.find("MergeTree") != std::string::npos) DM_CHECK(command(house, fmt::format("SYSTEM STOP MERGES {}.{}", name_of(to), name_of(table)), {}, deadline));
+        if (stand_in && create.find("MergeTree") != std::string::npos) DM_CHECK(command(house, fmt::format("SYSTEM STOP MERGES {}.{}", name_of(to), name_of(table)), deadline));
       } else if (tag == "rows") {
         return each_clickhouse_row(bytes, [&](std::string_view, std::string_view whole) -> Result<void> {
           batch += whole;

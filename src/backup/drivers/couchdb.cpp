@@ -101,7 +101,7 @@ class Couchdb final : public Driver {
     DM_CHECK(writer.write("about", about_record(target, item.name, about)));
     DM_TRY(const auto security, couch->ask({.target = path(item.name, "/_security")}, deadline));
     DM_TRY(const auto rules, json_canonical(security));
-    if (rules != "{}") DM_CHECK(writer.write("security", rules));
+    DM_CHECK(writer.write("security", rules));
     if (auto limit = couch->ask({.target = path(item.name, "/_revs_limit")}, deadline)) {
       DM_TRY(const auto number, json_canonical(*limit));
       DM_CHECK(writer.write("limit", number));
@@ -280,7 +280,10 @@ class Couchdb final : public Driver {
     };
     DM_CHECK(each_record(kKind, in, record));
     DM_CHECK(send());
-    if (!security.empty()) DM_CHECK(couch.ask({.method = "PUT", .target = path(name, "/_security"), .body = security}, deadline));
+    // Only where it is another: of its own databases the server lets nobody change it.
+    DM_TRY(const auto now, couch.ask({.target = path(name, "/_security")}, deadline));
+    DM_TRY(const auto rules, json_canonical(now));
+    if (!security.empty() && security != rules) DM_CHECK(couch.ask({.method = "PUT", .target = path(name, "/_security"), .body = security}, deadline));
     if (!limit.empty()) DM_CHECK(couch.ask({.method = "PUT", .target = path(name, "/_revs_limit"), .body = limit}, deadline));
     return {};
   }
