@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -87,10 +89,13 @@ class RelayConnection final : public engine::Connection {
     const auto words = ended ? std::string() : ended.error().describe();
     down_.close(words);
     up_.close(words);  // where nothing was even started
+    done_ = true;
   }) {}
   ~RelayConnection() override {
     up_.close();
     down_.close();
+    // It ends by itself when its input does: ending it by force takes longer.
+    for (int waited = 0; waited < 1000 && !done_; waited += 10) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     stop_.request_stop();
     if (thread_.joinable()) thread_.join();
   }
@@ -108,6 +113,7 @@ class RelayConnection final : public engine::Connection {
 
  private:
   std::stop_source stop_;
+  std::atomic<bool> done_{false};
   Lane up_, down_;
   std::thread thread_;  // last: it uses the others
 };

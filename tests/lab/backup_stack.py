@@ -36,16 +36,19 @@ services:
     volumes: [ldapdata:/var/lib/ldap, ldapconf:/etc/ldap/slapd.d]
   couch:
     <<: *mark
+    profiles: [stores]
     image: datamancy-lab/couchdb:3
     environment: {{COUCHDB_USER: admin, COUCHDB_PASSWORD: "c\\"o: u$$ch"}}
     volumes: [couch:/opt/couchdb/data]
   house:
     <<: *mark
+    profiles: [stores]
     image: datamancy-lab/clickhouse:26.9
     environment: {{CLICKHOUSE_USER: shop, CLICKHOUSE_PASSWORD: "h'o\\"use"}}
     volumes: [house:/var/lib/clickhouse]
   vectors:
     <<: *mark
+    profiles: [stores]
     image: datamancy-lab/qdrant:1.19
     environment: {{QDRANT__SERVICE__API_KEY: "k e'y"}}
     volumes: [vectors:/qdrant/storage]
@@ -170,9 +173,12 @@ call("PUT", "/collections/many/points?wait=true", {"points": [
 call("POST", "/collections/aliases", {"actions": [{"create_alias": {"alias_name": "current", "collection_name": "notes"}}]})
 """
 
+SERVICES = ("db", "maria", "cache", "ldap", "app")
+STORES = ("couch", "house", "vectors")  # of a profile: what starts the whole project leaves them alone
+
 
 class Stack:
-    def __init__(self, datamancy, rows=20000, services=("db", "maria", "cache", "ldap", "couch", "house", "vectors", "app")):
+    def __init__(self, datamancy, rows=20000, services=SERVICES):
         self.datamancy, self.rows, self.services = datamancy, rows, services
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="dmtest-backup-"))
         self.name = f"dmtest-backup-{os.getpid()}"
@@ -201,7 +207,7 @@ class Stack:
         shutil.rmtree(self.work, ignore_errors=True)
 
     def compose(self, *argv, check=True, data=None):
-        done = subprocess.run([str(engine.compose()), "-f", str(self.project / "compose.yaml"), *argv], env=ENV, capture_output=True, text=True, input=data)
+        done = subprocess.run([str(engine.compose()), "-f", str(self.project / "compose.yaml"), *argv], env={**ENV, "COMPOSE_PROFILES": "stores"}, capture_output=True, text=True, input=data)
         if check and done.returncode:
             raise Failed(f"compose {argv}: {done.stderr}")
         return done.stdout
