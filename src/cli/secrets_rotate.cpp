@@ -98,8 +98,13 @@ class Rotation {
   Result<Step> where_it_stands(const secrets::SecretString& now, const secrets::SecretString* next, const secrets::SecretString* previous) {
     const auto takes = [&](const secrets::SecretString& password) -> Result<bool> {
       if (!on_server_) return true;
-      DM_TRY(const auto access, access_to(target_.service));
-      return rotate::password_works(access, target_, password, deadline());
+      const auto until = Deadline::in(std::chrono::minutes(2));
+      for (;;) {  // one that a run before this one has recreated may still be starting
+        DM_TRY(const auto access, access_to(target_.service));
+        auto fits = rotate::password_works(access, target_, password, until);
+        if (fits || until.passed() || fits.error().code != Errc::unavailable) return fits;
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+      }
     };
     const auto neither = [&](std::string_view what) {
       return fail(Errc::denied, fmt::format("the {} server '{}' takes {} for '{}'; nothing was changed", to_string(target_.kind), target_.service, what, target_.account));

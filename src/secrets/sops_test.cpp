@@ -64,7 +64,7 @@ TEST(Sops, YamlJsonAndIniComeBackWithTheirComments) {
   EXPECT_THAT(file_of(opened), HasSubstr("open_unencrypted: yes"));
   const std::string json = "{\n  \"a\": {\"b\": [1, \"x\", true, null, \"\"]},\n  \"c\": 1.5\n}\n";
   EXPECT_EQ(text_of(sealed_and_opened(json, Store::json)), json);
-  EXPECT_EQ(text_of(sealed_and_opened("{}\n", Store::json)), "{}\n");
+  EXPECT_EQ(text_of(sealed_and_opened("{}\n", Store::json)), "{\n}\n");
   const std::string ini = "; note\n; more\n[s]\nk = hunter2\n# about l\nl = \"a ; b\"\n\n[t]\nempty =\n";
   EXPECT_EQ(text_of(sealed_and_opened(ini, Store::ini)), ini);
 }

@@ -114,7 +114,7 @@ std::string leaf_text(const Leaf& leaf, std::string_view source) {
   // A block of several lines ends with its last line end, what takes its place has none.
   const bool block = leaf.where.size() > 0 && source[leaf.where.end - 1] == '\n';
   if (leaf.type == LeafType::comment || text.starts_with("ENC[")) return (leaf.in_flow ? fmt::format("\"{}\"", text) : std::string(text)) + (block ? "\n" : "");
-  return plain_value({SecretString(text), leaf.type, false}, source, leaf.where.begin);
+  return plain_value({SecretString(text), leaf.type, false}, source, leaf.where.begin, leaf.in_flow) + (block ? "\n" : "");
 }
 
 }  // namespace

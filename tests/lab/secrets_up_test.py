@@ -225,6 +225,38 @@ def test_rollback_runs_with_the_values_of_today():
     no_plaintext()
 
 
+def test_a_sealed_file_that_vanished_is_13_and_touches_nothing():
+    before, files = all_containers(), delivered()
+    sealed, compose = os.path.join(folder, "secrets.enc.env"), os.path.join(folder, "compose.yaml")
+    text = open(compose).read()
+    os.rename(sealed, sealed + ".away")
+    try:
+        for lenient in (False, True):  # without :? Compose would take empty values, with a warning
+            if lenient:
+                with open(compose, "w") as file:
+                    file.write(text.replace(":?}", "}"))
+            for verb in (("up", "--min-free", "100m"), ("plan",)):
+                said = dm(*verb, status=13)
+                that("no sealed file gives any more" in said and "ENV_ONLY (env)" in said and "token (" in said, said)
+    finally:
+        os.rename(sealed + ".away", sealed)
+        with open(compose, "w") as file:
+            file.write(text)
+    that(all_containers() == before and delivered() == files, "containers and files are as they were")
+
+
+def test_files_go_when_nobody_mounts_them():
+    other = os.path.join(folder, "other.yaml")
+    with open(other, "w") as file:
+        file.write(f"name: {PROJECT}\nservices: {{only: {{image: {TAGS['base']}, secrets: [one]}}}}\nsecrets: {{one: {{environment: ENV_ONLY}}}}\n")
+    before = delivered()
+    dm("-f", "other.yaml", "secrets", "deliver")
+    that(set(delivered()) == {*before, "secret.one"}, f"a part of the project takes nothing from the rest: {sorted(delivered())}")
+    os.remove(other)
+    up()
+    that(set(delivered()) == set(before), f"an up removes what no container mounts: {sorted(delivered())}")
+
+
 def clean():
     subprocess.run([BINARY, "down", "--volumes", "--yes", "--remove-orphans", "--timeout", "1"], env=env, cwd=folder, capture_output=True)
     subprocess.run([BINARY, "secrets", "deliver", "--withdraw"], env=env, cwd=folder, capture_output=True)

@@ -200,6 +200,12 @@ def yaml_edit():
         w.write("editor.py", "open(__import__('sys').argv[1], 'a').write(%r)\n" % ("\n" + bad + "\n"))
         w.dm("edit", path, env={"EDITOR": os.path.join(w.folder, "editor")}, status=2)
     equal(w.read(path), before)
+    # Values that the rule leaves open, set where they stand: in a block, and in [...].
+    edited(path, replacing(("second: document", "second: document\nopen_unencrypted:\n    block: |\n        x\n        y\n    list: [a, b]")))
+    w.dm("set", "open_unencrypted.block", "--in", path, input="one line")
+    w.dm("set", "open_unencrypted.list", "--in", path, input="c, d: e")
+    same_to_sops(path, w.dm("open", path).stdout.decode(), "yaml")
+    equal((w.dm("get", "open_unencrypted.block", "--in", path).stdout, w.dm("get", "open_unencrypted.list", "--in", path).stdout), (b"one line", b"c, d: e"))
     w.dm("remove", "db.port", "--in", path, "--yes")
     w.dm("remove", "list", "--in", path, "--yes", status=2)  # elements
     equal(b"port" in sops("-d", path), False)
