@@ -156,12 +156,14 @@ STEPS = ("sealed the new value", "changed on", "the new value is the present one
 def killed_at(name, step):
     """kill -9 as soon as the rotation says that it has done this step."""
     process = subprocess.Popen([BINARY, "secrets", "rotate", name, "--yes"], env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = ""
     for line in process.stdout:
+        said += line
         if line.startswith(step):
             process.kill()
             process.wait()
             return
-    raise labtest.Failed(f"the rotation of {name} ended before '{step}'")
+    raise labtest.Failed(f"the rotation of {name} ended before '{step}': {said}")
 
 
 def test_killed_at_each_step_it_is_told_and_finished():

@@ -3,6 +3,7 @@ import os, shutil, subprocess, sys, tempfile
 
 here = os.path.dirname(os.path.abspath(__file__))
 files = os.path.join(here, "files")
+LAB = os.environ.get("DATAMANCY_LAB", "/var/cache/datamancy-lab")
 
 
 class World:
@@ -18,14 +19,21 @@ class World:
         os.makedirs(self.home)
         os.makedirs(self.folder)
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("SOPS_", "XDG_", "AGE_", "COMPOSE_"))}
+        self.env.update(self.docker_config())
         self.env.update(HOME=self.home, PATH=self.path(), GIT_CONFIG_NOSYSTEM="1", SOPS_DISABLE_VERSION_CHECK="1")
         self.held, self.failed = 0, []
 
     @staticmethod
     def path():
         # What `lab/lab tools age sops` compiles, newer than the distribution's, comes first.
-        lab = os.path.join(os.environ.get("DATAMANCY_LAB", "/var/cache/datamancy-lab"), "bin")
-        return os.pathsep.join([lab, os.environ["PATH"]])
+        return os.pathsep.join([os.path.join(LAB, "bin"), os.environ["PATH"]])
+
+    @staticmethod
+    def docker_config():
+        """Where the docker CLI finds the Compose that the lab fetched, if the machine has none of its own."""
+        own = os.path.join(LAB, "docker-config")
+        alone = subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0 if shutil.which("docker") else True
+        return {} if alone or not os.path.isdir(own) else {"DOCKER_CONFIG": own}
 
     @classmethod
     def tool(cls, name):
@@ -34,7 +42,7 @@ class World:
     @classmethod
     def compose(cls):
         """Whether `docker compose` answers: a docker CLI without its plugin is not enough."""
-        return bool(cls.tool("docker")) and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
+        return bool(cls.tool("docker")) and subprocess.run(["docker", "compose", "version"], env={**os.environ, **cls.docker_config()}, capture_output=True).returncode == 0
 
     def run(self, argv, input=b"", env=None, cwd=None, status=0):
         if isinstance(input, str):
