@@ -96,6 +96,15 @@ std::string that_fit(const scaffold::Budget& budget, std::uint64_t size) {
   return out.empty() ? "none of the documented sets fits" : "what fits: " + out;
 }
 
+/// A file where none is, not yet safe on the disk.
+Result<void> write_file(const std::string& path, std::string_view bytes, int mode = 0644) {
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return fail(errno_error(fmt::format("'{}'", path), errno));
+  DM_CHECK(write_all(file.get(), bytes));
+  if (::fchmod(file.get(), static_cast<mode_t>(mode)) != 0) return fail(errno_error(fmt::format("'{}'", path), errno));
+  return {};
+}
+
 /// Moves what was written into a folder that is there and empty (it may be the working folder of the caller's shell, or a mount).
 Result<void> move_into(const std::string& from, const std::string& folder) {
   std::vector<std::string> moved;
@@ -194,13 +203,16 @@ Result<int> work(Args& args) {
   const auto write_all_files = [&]() -> Result<void> {
     for (const auto& file : files) {
       DM_CHECK(make_folders(sources::parent_path(beside + "/" + file.path)));
-      DM_CHECK(write_atomic(beside + "/" + file.path, file.content, file.mode));
+      DM_CHECK(write_file(beside + "/" + file.path, file.content, file.mode));
     }
-    DM_CHECK(write_atomic(beside + "/secrets.enc.env", sealed));
+    DM_CHECK(write_file(beside + "/secrets.enc.env", sealed));
     std::string config = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.env|\\.env\\.enc|\\.enc)$\n    age:\n";
     for (const auto& recipient : recipients) config += fmt::format("      - {}\n", recipient);
-    DM_CHECK(write_atomic(beside + "/.sops.yaml", config));
-    if (auto self = sources::disk().read("/proc/self/exe", std::uint64_t{256} << 20U); self) DM_CHECK(write_atomic(beside + "/probe-orchestrator/bin/datamancy", *self, 0755));
+    DM_CHECK(write_file(beside + "/.sops.yaml", config));
+    if (auto self = sources::disk().read("/proc/self/exe", std::uint64_t{256} << 20U); self) DM_CHECK(write_file(beside + "/probe-orchestrator/bin/datamancy", *self, 0755));
+    // One wait for the disk instead of one for each file: nothing has its name yet.
+    const Fd folder_fd(::open(beside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!folder_fd || ::syncfs(folder_fd.get()) != 0) return fail(errno_error(fmt::format("'{}'", beside), errno));
     return {};
   };
   std::error_code ignored;

@@ -201,6 +201,10 @@ Result<int> init_service(Args& args, const std::string& name) {
     fmt::print(stderr, "datamancy: init --service does not know '{}'; see 'datamancy init --help'\n", args.words.back());
     return kUsage;
   }
+  if (name == "list") {
+    fmt::print("{}\n", fmt::join(scaffold::service_recipes(), "\n"));
+    return kClean;
+  }
   const auto folder = args.words.empty() ? project_folder(args) : absolute(args, args.words[0]);
   DM_TRY(auto site, look(args, folder));
   if (!domain.empty()) site.domain = domain;

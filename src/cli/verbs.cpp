@@ -44,7 +44,7 @@ constexpr std::array kVerbs{
     Verb{"secrets", "seal, open, change, deliver and find secrets", "secrets SUBCOMMAND ...", secrets},
     Verb{"init", "write the reference stack out, with generated secrets, sealed",
          "init [DIR] --domain DOMAIN --mail ADDRESS [--host-size GB] [--profile NAME]... [--tls acme|internal] [--yes]\n"
-         "       init --service NAME [DIR]   add one product to a project that exists, with its database, route, secrets and backup\n"
+         "       init --service NAME [DIR]   add one product to a project, with its database, route, secrets and backup (NAME: see init --service list)\n"
          "       asks for what is missing where somebody is there; never overwrites (docs/init.md)", init_stack},
     Verb{"render", "put secrets and configuration where containers mount them; find drift",
          "render [DIR] [--check] [--run FOLDER] [--json] | render --filters\n"

@@ -29,7 +29,6 @@
   X(variable_in_dollar_quote) \
   X(database_never_made) \
   X(unreachable_dependency) \
-  X(mute_network) \
   X(dns_name_collision) \
   X(unresolvable_host) \
   X(port_mismatch) \
@@ -38,6 +37,7 @@
   X(orphan_service) \
   X(engine_host_name) \
   X(pooler_password_hash) \
+  X(mute_network) \
   X(flat_network) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
