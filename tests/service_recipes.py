@@ -2,6 +2,7 @@
 """service_recipes.py ROOT DATAMANCY: `init --service NAME` for every product, in an empty folder, in a clean project with an edge and a PostgreSQL, and in one
 without an edge: it audits clean (nothing above low), keeps the services that were there, renders, and the real `docker compose config` takes it (where there is
 one); a second time nothing changes. Then all of them in one project, and what can go wrong: nothing is lost."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -134,24 +135,24 @@ def sound(folder, label, known, foreign=True):
 have = shutil.which("docker") is not None and call("docker", "compose", "version").returncode == 0
 images = set(re.findall(r"^ +image: (\S+)", "".join(p.read_text() for p in ROOT.glob("stack/*/compose.yaml")), re.M)) | {"datamancy/service-backup:1", "caddy:2.11.4"}
 try:
+    known = {"empty": set()}
     for site, files in SITES.items():
         if files:
             bare = project(f"bare-{site}", files)
-            known = severe(bare)
-            check({k[0] for k in known} <= {"DM0403"}, f"{site}: clean before: {sorted(known)}")
+            known[site] = severe(bare)
+            check({k[0] for k in known[site]} <= {"DM0403"}, f"{site}: clean before: {sorted(known[site])}")
     listed = call(PROGRAM, "init", "--service", "nonsense", bare, "--domain", "club.example").stderr
     names = listed.split("there are ")[-1].strip().split(", ")
     check(len(names) >= 30, f"at least thirty products: {names}")
     only = os.environ.get("ONLY", "")
-    for name in [n for n in names if not only or re.fullmatch(only, n)]:
+    def one_product(name):
         for site, files in SITES.items():
             folder, label = project(f"{site}-{name}", files), f"{site}/{name}"
-            known = severe(folder) if files else set()
             done = add(name, folder)
             check(done.returncode == 0, f"{label}: {done.stdout}{done.stderr}")
             if done.returncode != 0:
                 continue
-            services = sound(folder, label, known)["services"]
+            services = sound(folder, label, known[site])["services"]
             mine = [s for s in services if s.startswith(name)]
             check(mine and ("edge" in services) == (site == "both") and ("db" in services) == (site != "empty"), f"{label}: the services are {sorted(services)}")
             routed = ".club.example {" in (folder / "Caddyfile").read_text().split("club.example {", 1)[1] if site == "both" else False
@@ -166,13 +167,17 @@ try:
             check(again.returncode == 2 and "already" in again.stderr, f"{label}: a second time is said to be one: {again.stderr}")
             check(bytes_of(folder) == before, f"{label}: a second time changes nothing")
 
+    # The key for all is made before they run side by side.
+    check(add("memcached", project("first", {})).returncode == 0 and add("valkey", FOLDER / "first").returncode == 0, "a second product goes into the project of the first")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(one_product, [n for n in names if not only or re.fullmatch(only, n)]))
+
     if not only:
         everything = project("all", SITES["both"])
-        known = severe(everything)
         for name in names:
             done = add(name, everything)
             check(done.returncode == 0, f"all: {name}: {done.stdout}{done.stderr}")
-        sound(everything, "all", known, foreign=False)
+        sound(everything, "all", known["both"], foreign=False)
 
     # What can go wrong. (what, product, files, what is done before, words of the message)
     def read_only(folder):
