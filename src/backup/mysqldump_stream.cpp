@@ -146,7 +146,8 @@ Result<void> MysqlDumpStream::take(std::string_view bytes) {
           constexpr std::string_view kWord = "DELIMITER ";
           // As soon as it cannot be that word, it is a statement.
           const auto seen = s.line + std::string(text.substr(0, 12));
-          if (!std::string_view(seen).starts_with(kWord.substr(0, std::min(seen.size(), kWord.size()))) ) {
+          const bool too_short = end != std::string_view::npos && seen.size() < kWord.size();
+          if (too_short || !std::string_view(seen).starts_with(kWord.substr(0, std::min(seen.size(), kWord.size())))) {
             s.mode = Mode::statement;
             const auto held = std::exchange(s.line, {});
             s.add(held);

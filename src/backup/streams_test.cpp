@@ -155,6 +155,12 @@ TEST(Fingerprint, keeps_names_that_are_no_text) {
   EXPECT_EQ(printable("caf\xE9 \xC3\xA9"), "caf\\xE9 \xC3\xA9");
 }
 
+TEST(MysqlDumpStream, takes_any_beginning_of_a_line_for_what_it_is) {
+  const std::string word = "DELIMITER ";
+  for (std::size_t size = 1; size <= word.size(); ++size)
+    for (const std::size_t piece : {1, 3, 100}) EXPECT_FALSE(read<MysqlDumpStream>(word.substr(0, size) + "\n", piece)) << size;
+}
+
 TEST(LdifStream, minds_neither_wrapping_nor_order) {
   const auto one = read<LdifStream>("dn: dc=x\ncn: a very long\n  name\nuserPassword:: e1NTSEF9\n\ndn: uid=a,dc=x\nuid: a\n\n");
   const auto two = read<LdifStream>("dn: uid=a,dc=x\nuid: a\n\n# note\ndn: dc=x\nuserPassword:: e1NTSEF9\ncn: a very long name\n\n", 3);

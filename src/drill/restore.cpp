@@ -11,6 +11,7 @@
 
 #include "backup/pipe.hpp"
 #include "backup/tree.hpp"
+#include "deploy/bring_up.hpp"
 
 namespace dm::drill {
 namespace {
@@ -89,7 +90,11 @@ class Rehearsal {
     stage.containers.push_back(id);
     DM_CHECK(means(during("starting the stand-in", engine_.start(id, deadline_))));
     target.container = id;
-    DM_CHECK(during("waiting for the stand-in", driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10)))));
+    if (auto ready = driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10))); !ready) {
+      auto error = std::move(ready).error();
+      if (const auto lines = deploy::log_tail(engine_, id, 2, Deadline::in(std::chrono::seconds(20))); !lines.empty()) error.message += fmt::format("; its log ends with: {}", fmt::join(lines, " / "));
+      return means(during("waiting for the stand-in", Result<void>(fail(std::move(error)))));
+    }
     const auto then = target;
     target.facts["stand_in"] = "yes";
     // Those whose server comes up with its data cannot be asked yet; their version is that of the image.
