@@ -6,12 +6,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <semaphore>
 #include <set>
 #include <thread>
 
 #include "deploy/look.hpp"
 #include "deploy/mailbox.hpp"
+#include "deploy/probes.hpp"
 #include "deploy/workers.hpp"
 #include "engine/event_feed.hpp"
 
@@ -215,12 +215,12 @@ class Run {
   }
 
   /// A container of which an event spoke is looked at by a worker.
-  void look_at(const std::string& id) {
+  void look_at(const std::string& id, std::int64_t weight = 0) {
     if (!pending_.insert(id).second) {
       again_.insert(id);
       return;
     }
-    lookers_.run(0, [this, id] {
+    lookers_.run(weight, [this, id] {
       Message message{.kind = Message::Kind::seen, .id = id, .asked = Clock::now()};
       const auto container = engine_.container(id, call(30s));
       if (container) {
@@ -294,7 +294,8 @@ class Run {
           if (known_.contains(message.id)) gate_.seen(message.service, message.id, {.status = Snapshot::Status::gone}, now);
           return;
         }
-        look_at(message.id);
+        // Dependents wait for what these say; the many events of creation and start can wait.
+        look_at(message.id, message.text.starts_with("health_status") || message.text == "die" ? 1 : 0);
         return;
       case Message::Kind::seen:
         pending_.erase(message.id);
@@ -361,9 +362,7 @@ class Run {
           start_waiting(action.service);
           break;
         case Action::Kind::probe: probe(action.service); break;
-        case Action::Kind::end_probe:
-          if (const auto found = probes_.find(action.service); found != probes_.end()) found->second.request_stop();
-          break;
+        case Action::Kind::end_probe: probes_.end(action.service); break;
       }
     }
   }
@@ -404,31 +403,7 @@ class Run {
 
   /// Asks a service's own check until the gate has heard enough.
   void probe(const std::string& service) {
-    const auto& container = checks_[service];
-    auto argv = argv_of_check(container.check);
-    if (argv.empty()) return;
-    const auto timeout = container.timeout > 0ms ? container.timeout : 30s;
-    const auto id = container.id;
-    probes_[service] = std::jthread([this, service, id, argv = std::move(argv), timeout](const std::stop_token& stop) {
-      auto pause = 100ms;
-      while (!stop.stop_requested() && !inside_.stop_requested()) {
-        bool passed = false;
-        {
-          probing_.acquire();
-          engine::Exec exec;
-          exec.argv = argv;
-          exec.keep = 1U << 20U;
-          const auto result = engine_.exec(id, exec, Deadline::in(timeout, inside_));
-          probing_.release();
-          passed = result && result->exit_code == 0;
-        }
-        if (stop.stop_requested()) return;
-        mail_.put({.kind = Message::Kind::checked, .service = service, .flag = passed});
-        const auto wait = passed ? 1000ms : pause;
-        if (!passed) pause = std::min(pause * 2, std::chrono::milliseconds(1000));
-        for (auto waited = 0ms; waited < wait && !stop.stop_requested(); waited += 20ms) std::this_thread::sleep_for(20ms);
-      }
-    });
+    probes_.begin(service, checks_[service], [this, service](bool passed) { mail_.put({.kind = Message::Kind::checked, .service = service, .flag = passed}); });
   }
 
   void report() {
@@ -523,24 +498,16 @@ class Run {
   std::mutex lines_mutex_;
   std::string lines_;                                                    // what Compose printed
   Mailbox<Message> mail_;
-  std::counting_semaphore<8> probing_{4};
   std::stop_source inside_stop_;
   std::stop_token inside_;
   // Threads last: they end before what they use.
   Workers starters_, lookers_;
-  std::map<std::string, std::jthread, std::less<>> probes_;
+  Probes probes_{engine_, inside_};
   std::unique_ptr<engine::EventFeed> feed_;
   std::jthread watcher_, creator_;
 };
 
 }  // namespace
-
-std::vector<std::string> argv_of_check(const std::vector<std::string>& test) {
-  if (test.size() < 2) return {};
-  if (test[0] == "CMD") return {test.begin() + 1, test.end()};
-  if (test[0] == "CMD-SHELL") return {"/bin/sh", "-c", test[1]};
-  return {};
-}
 
 Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const std::vector<Container>& present, const UpOptions& options,
                            Progress& progress, const Deadline& deadline) {

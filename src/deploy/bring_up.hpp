@@ -59,9 +59,6 @@ std::vector<std::string> health_tail(engine::Engine& engine, const std::string& 
 /// Says that the file system of a local engine's data is full, which fails what runs in odd ways; "" where it is not.
 std::string no_room(engine::Engine& engine, const Deadline& deadline);
 
-/// The argv that the engine would run for a healthcheck; empty for NONE.
-std::vector<std::string> argv_of_check(const std::vector<std::string>& test);
-
 /// For people: first causes with their evidence, what waits for them, notices, and one line of summary.
 std::string outcome_text(const UpOutcome& outcome, const std::string& project);
 std::string outcome_json(const UpOutcome& outcome, const std::string& project);
