@@ -316,7 +316,11 @@ class Clickhouse final : public Driver {
       return {};
     };
     DM_CHECK(house.stream({.method = "POST", .target = "/?database=system", .body = std::move(sql), .content_type = "text/plain"}, take, deadline));
-    if (!over) return fail(Errc::failed, fmt::format("ClickHouse stopped within table '{}'", table.name));
+    if (!over) {
+      // Its reason, where it gave one, stands where the rest of a row should have been.
+      const auto why = held.rfind("DB::Exception: ");
+      return fail(Errc::failed, fmt::format("ClickHouse stopped within table '{}'{}{}", table.name, why == std::string::npos ? "" : ": ", why == std::string::npos ? "" : last_words(std::string_view(held).substr(why, 300))));
+    }
     return count;
   }
 
