@@ -96,9 +96,9 @@ std::string that_fit(const scaffold::Budget& budget, std::uint64_t size) {
   return out.empty() ? "none of the documented sets fits" : "what fits: " + out;
 }
 
-/// A file where none is, not yet safe on the disk.
+/// A file of the staging folder, not yet safe on the disk.
 Result<void> write_file(const std::string& path, std::string_view bytes, int mode = 0644) {
-  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return fail(errno_error(fmt::format("'{}'", path), errno));
   DM_CHECK(write_all(file.get(), bytes));
   if (::fchmod(file.get(), static_cast<mode_t>(mode)) != 0) return fail(errno_error(fmt::format("'{}'", path), errno));
