@@ -30,13 +30,15 @@ bool in_memory(const std::string& folder) {
   return ::statfs(folder.c_str(), &system) == 0 && (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
 }
 
-/// "x.env" -> "x.enc.env", ".env" -> "secrets.enc.env" beside it, others get ".enc".
-std::string sealed_name(const std::string& path) {
+/// "x.env" -> "x.enc.env", ".env" -> "secrets.enc.env" beside it, "x.yaml" as YAML -> "x.enc.yaml", others get ".enc".
+std::string sealed_name(const std::string& path, std::string_view type) {
   const auto folder = sources::parent_path(path);
   const std::string name(sources::file_name(path));
   const auto at = [&](std::string_view other) { return (folder == "/" ? "" : folder) + "/" + std::string(other); };
   if (name == ".env") return at("secrets.enc.env");
   if (name.ends_with(".env")) return at(name.substr(0, name.size() - 4) + ".enc.env");
+  const auto dot = path.rfind('.');
+  if ((type == "yaml" || type == "json" || type == "ini") && dot != std::string::npos && dot > path.rfind('/')) return path.substr(0, dot) + ".enc" + path.substr(dot);
   return path + ".enc";
 }
 
@@ -48,7 +50,7 @@ Result<int> seal(Args& args) {
   const bool from_stdin = args.words[0] == "-";
   const auto path = from_stdin ? "" : absolute(args, args.words[0]);
   if (from_stdin && output.empty()) return secrets_usage("seal", "standard input needs -o");
-  output = output.empty() ? sealed_name(path) : absolute(args, output);
+  output = output.empty() ? sealed_name(path, type) : absolute(args, output);
   auto store = output.ends_with(".env") || output.ends_with(".env.enc") ? secrets::Store::dotenv : secrets::Store::binary;
   if (!type.empty()) {
     constexpr std::array kStores{secrets::Store::dotenv, secrets::Store::binary, secrets::Store::yaml, secrets::Store::json, secrets::Store::ini};

@@ -26,7 +26,8 @@ Result<bool> ensure_line(const std::string& path, std::string_view line) {
 Result<void> set_up_git(const std::string& root, const std::string& folder) {
   const auto say = [&](std::string_view file) { fmt::print("wrote    {}\n", file); };
   bool attributes = false;
-  for (const auto* line : {"*.enc.env diff=datamancy-secrets merge=datamancy-secrets", ".env.enc diff=datamancy-secrets merge=datamancy-secrets"}) {
+  for (const auto* line : {"*.enc.env diff=datamancy-secrets merge=datamancy-secrets", ".env.enc diff=datamancy-secrets merge=datamancy-secrets", "*.enc.yaml diff=datamancy-secrets",
+                           "*.enc.json diff=datamancy-secrets", "*.enc.ini diff=datamancy-secrets"}) {
     DM_TRY(const bool changed, ensure_line(folder + "/.gitattributes", line));
     attributes = attributes || changed;
   }
@@ -69,7 +70,7 @@ Result<int> init(Args& args) {
   DM_TRY(const auto config, secrets::find_sops_config(sources::disk(), folder + "/secrets.enc.env"));
   if (config.path.empty()) {
     if (!own.empty()) recipients.insert(recipients.begin(), own[0]);
-    std::string text = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.env|\\.env\\.enc|\\.enc)$\n    age:\n";
+    std::string text = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.(env|ya?ml|json|ini)|\\.env\\.enc|\\.enc)$\n    age:\n";
     for (const auto& recipient : recipients) text += fmt::format("      - {}\n", recipient);
     DM_CHECK(write_atomic(folder + "/.sops.yaml", text));
     fmt::print("wrote    {}/.sops.yaml\n", folder);

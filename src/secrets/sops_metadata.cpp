@@ -65,7 +65,7 @@ Result<Metadata> read_metadata(const std::vector<std::pair<std::string, std::str
       else if (rest == "recipient") key.recipient = value;
       continue;
     }
-    const auto kind = std::ranges::find_if(kKinds, [&](Rule::Kind one) { return name == to_string(one); });
+    const auto kind = std::ranges::find_if(kKinds, [&key = name](Rule::Kind one) { return key == to_string(one); });
     if (kind != kKinds.end()) {
       if (value.empty()) continue;  // older files write the rules that they do not use
       if (++rules > 1) return undecryptable("more than one of the encryption rules is set");

@@ -219,8 +219,7 @@ w.check("yaml: edited as a whole, small differences, comments kept, what SOPS wo
 def yaml_sealed_by_us():
     text = yaml_text + "# last\n"
     w.write("own.yaml", text)
-    w.dm("seal", "own.yaml", "--type", "yaml", "-o", "own.enc")
-    os.rename(os.path.join(w.folder, "own.enc"), os.path.join(w.folder, "own.enc.yaml"))
+    w.dm("seal", "own.yaml", "--type", "yaml")
     equal(b"plain_unencrypted: 1.50" in w.read("own.enc.yaml") and b"about the password" not in w.read("own.enc.yaml"), True)
     same_to_sops("own.enc.yaml", text, "yaml")
 
@@ -248,8 +247,7 @@ def json_edit():
         w.dm("edit", path, env={"EDITOR": os.path.join(w.folder, "editor")}, status=2)
     equal(w.read(path), before)
     w.write("own.json", json.dumps(sample))
-    w.dm("seal", "own.json", "--type", "json", "-o", "own2.enc")
-    os.rename(os.path.join(w.folder, "own2.enc"), os.path.join(w.folder, "own.enc.json"))
+    w.dm("seal", "own.json", "--type", "json")
     equal(json.loads(sops("-d", "own.enc.json")), sample)
 
 
@@ -277,8 +275,7 @@ def ini_store():
     w.dm("reseal", path)
     same_to_sops(path, ini_text, "ini")
     w.write("own.ini", ini_text)
-    w.dm("seal", "own.ini", "--type", "ini", "-o", "own3.enc")
-    os.rename(os.path.join(w.folder, "own3.enc"), os.path.join(w.folder, "own.enc.ini"))
+    w.dm("seal", "own.ini", "--type", "ini")
     same_to_sops("own.enc.ini", ini_text, "ini")
 
 
