@@ -101,7 +101,8 @@ class Project:
         argv, tail = [str(compose())], []
         if self.sealed:
             built = HERE.parent / "build" / "datamancy"
-            argv, tail = [str(built if built.exists() else shutil.which("datamancy") or "datamancy"), "--project-directory", str(self.files[0].parent)], ["secrets", "compose", "--"]
+            program = built if built.exists() else shutil.which("datamancy") or "datamancy"
+            argv, tail = [str(program), "--project-directory", str(self.files[0].parent)], ["secrets", "compose", "--"]
         for f in self.files:
             argv += ["-f", str(f)]
         for p in self.profiles:
