@@ -196,6 +196,17 @@ class Finder {
     wiring_.references.push_back(std::move(reference));
   }
 
+  /// The alias of another network is a name of the public DNS too ("mail.example.org"): from here that one answers.
+  bool public_alias(const Service& from, const DnsName& name) const {
+    if (name.origin != DnsName::Origin::alias || name.name.find('.') == std::string_view::npos) return false;
+    for (const std::string_view local : {".localhost", ".local", ".internal", ".lan", ".home.arpa", ".test"})
+      if (name.name.ends_with(local)) return false;
+    return std::ranges::any_of(from.networks, [&](const auto& use) {
+      const auto network = networks_.find(use.network);
+      return network == networks_.end() || !network->second->internal;
+    });
+  }
+
   /// Fills outcome, target, network and port_listens. True where a service of the project has the name.
   bool resolve(Reference& reference) {
     const std::string_view host = reference.host;
@@ -231,7 +242,7 @@ class Finder {
       reference.outcome = Outcome::external;
       return false;
     }
-    if (const auto known = by_name_.find(host); known != by_name_.end()) {
+    if (const auto known = by_name_.find(host); known != by_name_.end() && !public_alias(from, wiring_.names[known->second])) {
       const auto target = wiring_.names[known->second].service;
       const bool own = target == reference.from || target == owner;
       reference.outcome = own ? Outcome::self : off_with(reference.from, target) ? Outcome::inactive : Outcome::no_common_network;

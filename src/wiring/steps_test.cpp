@@ -45,6 +45,18 @@ networks: {front: , back: }
   EXPECT_TRUE(p.reference("app", "chache")->firm);
 }
 
+TEST(References, AnAliasOfAnotherNetworkIsAnsweredByThePublicDns) {
+  const Wired p(R"(services:
+  app: {image: "example/app:1", networks: [front], environment: {SMTP_HOST: mail.example.org, AUTH_HOST: auth.club.internal}}
+  shut: {image: "example/app:1", networks: [shut], environment: {SMTP_HOST: mail.example.org}}
+  mail: {image: "example/mail:1", networks: {back: {aliases: [mail.example.org, auth.club.internal]}}}
+networks: {front: , back: , shut: {internal: true}}
+)");
+  EXPECT_EQ(p.reference("app", "mail.example.org")->outcome, Outcome::external);
+  EXPECT_EQ(p.reference("app", "auth.club.internal")->outcome, Outcome::no_common_network);
+  EXPECT_EQ(p.reference("shut", "mail.example.org")->outcome, Outcome::no_common_network);
+}
+
 TEST(References, WhatCannotBeKnownIsNoFinding) {
   const Wired p(R"(services:
   out: {image: "example/app:1", networks: [proxy], environment: {DB_HOST: somewhere}}
