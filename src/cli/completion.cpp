@@ -69,7 +69,7 @@ std::string joined(const std::vector<Option>& options) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\'') out += "'\\''";
@@ -86,8 +86,8 @@ std::string bash(std::span<const Verb> verbs) {
     names += fmt::format("{}{}", names.empty() ? "" : "|", verb.name);
     const auto known = options_of(verb.usage);
     for (const Option& option : known)
-      if (!option.values.empty()) values += fmt::format("    {}:{}) COMPREPLY=($(compgen -W {} -- \"$cur\")); return ;;\n", verb.name, option.name, quoted(option.values));
-    options += fmt::format("    {}) words={} ;;\n", verb.name, quoted(joined(known)));
+      if (!option.values.empty()) values += fmt::format("    {}:{}) COMPREPLY=($(compgen -W {} -- \"$cur\")); return ;;\n", verb.name, option.name, quote(option.values));
+    options += fmt::format("    {}) words={} ;;\n", verb.name, quote(joined(known)));
   }
   auto all = names;
   std::ranges::replace(all, '|', ' ');
@@ -109,7 +109,7 @@ _datamancy() {{
 }}
 complete -o filenames -F _datamancy datamancy
 )",
-                     names, values, quoted(all + " " + joined(options_of(kProject)) + " --version"), options);
+                     names, values, quote(all + " " + joined(options_of(kProject)) + " --version"), options);
 }
 
 std::string zsh(std::span<const Verb> verbs) {
@@ -118,7 +118,7 @@ std::string zsh(std::span<const Verb> verbs) {
   for (const Verb& verb : verbs) {
     std::string summary(verb.summary);
     std::ranges::replace(summary, ':', ',');
-    described += fmt::format("    {}\n", quoted(fmt::format("{}:{}", verb.name, summary)));
+    described += fmt::format("    {}\n", quote(fmt::format("{}:{}", verb.name, summary)));
     const auto known = options_of(verb.usage);
     cases += fmt::format("    {})\n      case $prev in\n", verb.name);
     for (const Option& option : known)
@@ -155,11 +155,11 @@ std::string fish(std::span<const Verb> verbs) {
   const auto one = [&](const Option& option, std::string_view when) {
     const bool longer = option.name.starts_with("--");
     out += fmt::format("complete -c datamancy{} {} {}{}\n", when, longer ? "-l" : "-s", option.name.substr(longer ? 2 : 1),
-                       !option.values.empty() ? fmt::format(" -x -a {}", quoted(option.values)) : option.argument ? " -r" : "");
+                       !option.values.empty() ? fmt::format(" -x -a {}", quote(option.values)) : option.argument ? " -r" : "");
   };
   for (const Option& option : options_of(kProject)) one(option, "");
   for (const Verb& verb : verbs) {
-    out += fmt::format("complete -c datamancy -n __fish_use_subcommand -a {} -d {}\n", verb.name, quoted(verb.summary));
+    out += fmt::format("complete -c datamancy -n __fish_use_subcommand -a {} -d {}\n", verb.name, quote(verb.summary));
     for (const Option& option : options_of(verb.usage)) one(option, fmt::format(" -n '__fish_seen_subcommand_from {}'", verb.name));
   }
   return out;

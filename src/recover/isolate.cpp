@@ -12,7 +12,7 @@ namespace {
 using compose::Kind;
 using compose::Value;
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out, escaped;
   for (const char c : text) escaped += c == '$' ? std::string("$$") : std::string(1, c);  // Compose interpolates this file, too
   json_quote(out, escaped);
@@ -26,7 +26,7 @@ std::string flow(const Value& value) {
     case Kind::boolean: return value.boolean ? "true" : "false";
     case Kind::integer: return std::to_string(value.integer);
     case Kind::real: return std::string(value.text);
-    case Kind::string: return quoted(value.text);
+    case Kind::string: return quote(value.text);
     case Kind::sequence: {
       std::string out;
       for (const auto* item : *value.items) out += (out.empty() ? "" : ", ") + flow(*item);
@@ -34,7 +34,7 @@ std::string flow(const Value& value) {
     }
     case Kind::mapping: {
       std::string out;
-      for (const auto& entry : *value.entries) out += (out.empty() ? "" : ", ") + quoted(entry.key) + ": " + flow(*entry.value);
+      for (const auto& entry : *value.entries) out += (out.empty() ? "" : ", ") + quote(entry.key) + ": " + flow(*entry.value);
       return "{" + out + "}";
     }
   }
@@ -71,7 +71,7 @@ Fate fate(const compose::Project& project, const Value& mount, const Apart& apar
 Isolation isolate(const compose::Project& project, const Apart& apart) {
   Isolation out;
   const bool labelled = !apart.label_name.empty();
-  const auto labels = labelled ? fmt::format("labels: {{{}: {}}}", quoted(apart.label_name), quoted(apart.label_value)) : std::string();
+  const auto labels = labelled ? fmt::format("labels: {{{}: {}}}", quote(apart.label_name), quote(apart.label_value)) : std::string();
   std::string& yaml = out.yaml;
   yaml = "# Written by datamancy: cuts the project off. It is not meant to be kept.\nservices:\n";
   bool uses_default = false;
@@ -81,7 +81,7 @@ Isolation isolate(const compose::Project& project, const Apart& apart) {
     if (apart.own_volumes) {
       if (service.container_name) body += "    container_name: !reset null\n";
       // Others read labels: a proxy or an updater of the real stack would take this one for its own.
-      body += labelled ? fmt::format("    labels: !override {{{}: {}}}\n", quoted(apart.label_name), quoted(apart.label_value)) : "    labels: !reset {}\n";
+      body += labelled ? fmt::format("    labels: !override {{{}: {}}}\n", quote(apart.label_name), quote(apart.label_value)) : "    labels: !reset {}\n";
     }
     const bool outside = service.network_mode && !service.network_mode.value.starts_with("service:") && service.network_mode.value != "none";
     if (outside) {
@@ -107,8 +107,8 @@ Isolation isolate(const compose::Project& project, const Apart& apart) {
       body += "    networks: !override\n";
       for (const auto& use : service.networks) {
         std::string names;
-        for (const auto& alias : use.aliases) names += (names.empty() ? "" : ", ") + quoted(alias.value);
-        body += fmt::format("      {}: {{aliases: [{}]}}\n", quoted(use.network), names);
+        for (const auto& alias : use.aliases) names += (names.empty() ? "" : ", ") + quote(alias.value);
+        body += fmt::format("      {}: {{aliases: [{}]}}\n", quote(use.network), names);
       }
     }
     if (const auto* mounts = service.node->find("volumes"); mounts != nullptr && mounts->is_sequence()) {
@@ -124,23 +124,23 @@ Isolation isolate(const compose::Project& project, const Apart& apart) {
           continue;
         }
         std::string entry;
-        for (const auto& [key, where, value] : *mount->entries) entry += fmt::format("{}{}: {}", entry.empty() ? "" : ", ", quoted(key), key == "source" && what == Fate::move ? quoted(source) : flow(*value));
+        for (const auto& [key, where, value] : *mount->entries) entry += fmt::format("{}{}: {}", entry.empty() ? "" : ", ", quote(key), key == "source" && what == Fate::move ? quote(source) : flow(*value));
         list += "      - {" + entry + "}\n";
       }
       if (differs) body += list.empty() ? "    volumes: !reset []\n" : "    volumes: !override\n" + list;
     }
-    yaml += fmt::format("  {}:\n{}", quoted(service.name), body);
+    yaml += fmt::format("  {}:\n{}", quote(service.name), body);
   }
   std::string networks;
   for (const auto& network : project.networks) {
     if (network.key == "default") uses_default = false;
-    networks += fmt::format("  {}: !override {{internal: true{}{}}}\n", quoted(network.key), labelled ? ", " : "", labels);
+    networks += fmt::format("  {}: !override {{internal: true{}{}}}\n", quote(network.key), labelled ? ", " : "", labels);
   }
   if (uses_default) networks += fmt::format("  default: {{internal: true{}{}}}\n", labelled ? ", " : "", labels);
   if (!networks.empty()) yaml += "networks:\n" + networks;
   if (apart.own_volumes && !project.volumes.empty()) {
     yaml += "volumes:\n";
-    for (const auto& volume : project.volumes) yaml += fmt::format("  {}: !override {{{}}}\n", quoted(volume.key), labels);
+    for (const auto& volume : project.volumes) yaml += fmt::format("  {}: !override {{{}}}\n", quote(volume.key), labels);
   }
   for (const auto* list : {&project.secrets, &project.configs})
     for (const auto& resource : *list)

@@ -21,7 +21,7 @@
 namespace dm::secrets {
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   std::string out;
   go_json_quote(out, text);
   return out;
@@ -109,7 +109,7 @@ class Planner {
         const auto value = project_.environment.find(resource.environment);
         if (value == project_.environment.end()) continue;
         file.value = SecretString(value->second.value);
-        declared_ += fmt::format("  {}:\n    environment: !reset null\n    file: {}\n", quoted(resource.key), quoted(file.path));
+        declared_ += fmt::format("  {}:\n    environment: !reset null\n    file: {}\n", quote(resource.key), quote(file.path));
       } else if (!resource.file.empty() && sources::disk().stat(std::string(resource.file)).kind == sources::Kind::missing &&
                  sources::disk().stat(std::string(resource.file) + ".enc").kind == sources::Kind::regular) {
         DM_TRY(auto ring, Keyring::load(keys));
@@ -117,7 +117,7 @@ class Planner {
         DM_TRY(file.value, plain_text(opened.opened));
         // Without a sealed env file there is no key for marks yet; without a key a mark would be a plain hash of the secret.
         if (mark_key_.empty()) mark_key_ = hkdf(opened.opened.data_key.reveal(), {}, "datamancy/secrets/mark");
-        declared_ += fmt::format("  {}:\n    file: {}\n", quoted(resource.key), quoted(file.path));
+        declared_ += fmt::format("  {}:\n    file: {}\n", quote(resource.key), quote(file.path));
       } else {
         continue;
       }
@@ -141,10 +141,10 @@ class Planner {
     if (marks.empty()) return {};
     std::string text;
     for (const auto& [name, one] : marks) text += fmt::format("{}{}:{}", text.empty() ? "" : " ", one, name);
-    services_ += fmt::format("  {}:\n", quoted(service.name));
+    services_ += fmt::format("  {}:\n", quote(service.name));
     if (!environment.empty()) services_ += "    environment:\n" + environment;
     if (!uses.empty()) services_ += "    secrets:\n" + uses;
-    services_ += fmt::format("    labels:\n      {}: {}\n", kMarks, quoted(text));
+    services_ += fmt::format("    labels:\n      {}: {}\n", kMarks, quote(text));
     return {};
   }
 
@@ -167,9 +167,9 @@ class Planner {
     file.file_variable = form->file_variable;
     file.path = path_of(fmt::format("{}.{}", safe(service.name), safe(variable.name)));
     file.value = SecretString(variable.value.value);
-    environment += fmt::format("      {}: !reset null\n      {}: {}\n", quoted(variable.name), quoted(form->file_variable), quoted("/run/secrets/" + name));
-    uses += fmt::format("      - {}\n", quoted(name));
-    declared_ += fmt::format("  {}:\n    file: {}\n", quoted(name), quoted(file.path));
+    environment += fmt::format("      {}: !reset null\n      {}: {}\n", quote(variable.name), quote(form->file_variable), quote("/run/secrets/" + name));
+    uses += fmt::format("      - {}\n", quote(name));
+    declared_ += fmt::format("  {}:\n    file: {}\n", quote(name), quote(file.path));
     // What is more than one sealed variable (a URL with a password) can change by its other parts, too.
     const bool whole = std::ranges::any_of(*variable.value.node->segments, [&](const compose::Segment& segment) {
       const auto value = segment.kind == compose::Segment::Kind::variable ? project_.environment.find(segment.variable) : project_.environment.end();
@@ -193,8 +193,8 @@ class Planner {
       DM_TRY(own.uid, owner_of(use.uid, "uid", service.name, use.source));
       DM_TRY(own.gid, owner_of(use.gid, "gid", service.name, use.source));
       own.mode = mode_of(use.mode);
-      uses += fmt::format("      - source: {}\n        target: {}\n", quoted(own.source), quoted(use.target.empty() ? use.source : use.target));
-      declared_ += fmt::format("  {}:\n    file: {}\n", quoted(own.source), quoted(own.path));
+      uses += fmt::format("      - source: {}\n        target: {}\n", quote(own.source), quote(use.target.empty() ? use.source : use.target));
+      declared_ += fmt::format("  {}:\n    file: {}\n", quote(own.source), quote(own.path));
       out_.files.push_back(std::move(own));
       return {};
     }

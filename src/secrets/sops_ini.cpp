@@ -107,7 +107,7 @@ class Reader {
 };
 
 /// As a value of the file: in quotes where its ends or a sign in it would be taken for something else.
-std::string quoted(std::string_view value) {
+std::string in_quotes(std::string_view value) {
   const bool odd = value.find_first_of(";#\"'`\\") != std::string_view::npos || trimmed(value).size() != value.size();
   if (!odd) return std::string(value);
   for (const char quote : {'"', '`', '\''})
@@ -143,7 +143,7 @@ Result<std::string> stores::write_ini(const Document& document) {
   }
   return edited_source(document, original, {edit}, [](const Leaf& leaf) {
     const auto text = leaf.text.reveal();
-    return leaf.type == LeafType::comment || text.starts_with("ENC[") ? std::string(text) : quoted(text);
+    return leaf.type == LeafType::comment || text.starts_with("ENC[") ? std::string(text) : in_quotes(text);
   });
 }
 
@@ -160,7 +160,7 @@ SecretString stores::plain_ini(const Opened& opened) {
     if (!value.sealed) out.append(source.substr(where.begin, where.size()));
     else if (value.type == LeafType::comment) out.append(value.plain.reveal());
     else {
-      auto text = quoted(value.plain.reveal());
+      auto text = in_quotes(value.plain.reveal());
       out.append(text);
       wipe(text);
     }

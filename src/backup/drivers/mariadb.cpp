@@ -66,7 +66,7 @@ Result<std::vector<std::vector<std::string>>> query(engine::Engine& engine, cons
   return out;
 }
 
-std::string quoted(std::string_view name) {
+std::string quote(std::string_view name) {
   std::string out = "`";
   for (const char c : name) out += c == '`' ? std::string("``") : std::string(1, c);
   return out + '`';
@@ -178,11 +178,11 @@ class Mariadb final : public Driver {
     DM_TRY(const auto there, query(engine, target, "select count(*) from information_schema.schemata where schema_name = " + literal(name), deadline));
     const bool exists = !there.empty() && there[0][0] != "0";
     if (exists && !into.replace) return fail(Errc::conflict, fmt::format("there is a database '{}' already", name));
-    if (exists) DM_CHECK(query(engine, target, "drop database " + quoted(name), deadline));
+    if (exists) DM_CHECK(query(engine, target, "drop database " + quote(name), deadline));
     auto done = feed(engine, target, in, item.name, name, deadline);
     if (done) return {};
     auto error = std::move(done).error();
-    if (auto dropped = query(engine, target, "drop database if exists " + quoted(name), Deadline::in(std::chrono::minutes(1))); !dropped)
+    if (auto dropped = query(engine, target, "drop database if exists " + quote(name), Deadline::in(std::chrono::minutes(1))); !dropped)
       error.during.push_back(fmt::format("the half restored database '{}' could not be dropped ({})", name, dropped.error().message));
     return fail(std::move(error));
   }
@@ -213,9 +213,9 @@ class Mariadb final : public Driver {
         const auto end = use == std::string::npos ? use : held.find('\n', use + 1);
         if (end == std::string::npos && !ended && held.size() < (1U << 20U)) continue;
         through = true;
-        const auto old_name = quoted(from);
+        const auto old_name = quote(from);
         for (const std::string_view before : {"\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ ", "\nUSE "})
-          if (const auto at = held.find(fmt::format("{}{}", before, old_name)); at != std::string::npos && at <= use) held.replace(at + before.size(), old_name.size(), quoted(to));
+          if (const auto at = held.find(fmt::format("{}{}", before, old_name)); at != std::string::npos && at <= use) held.replace(at + before.size(), old_name.size(), quote(to));
         if (!held.empty()) return std::exchange(held, {});
       }
       return std::string();

@@ -65,7 +65,7 @@ std::string literal(std::string_view text) {
   return out + "'";
 }
 
-std::string quoted(std::string_view name) {
+std::string quote(std::string_view name) {
   std::string out = "\"";
   for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + '"';
@@ -191,7 +191,7 @@ exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
     DM_TRY(const auto there, query(engine, target, "template1", "select count(*) from pg_database where datname = " + literal(name), deadline));
     const bool exists = !there.starts_with('0');
     if (exists && !into.replace) return fail(Errc::conflict, fmt::format("there is a database '{}' already", name));
-    if (exists) DM_CHECK(query(engine, target, "template1", "drop database " + quoted(name) + (major(target) >= 13 ? " with (force)" : ""), deadline));
+    if (exists) DM_CHECK(query(engine, target, "template1", "drop database " + quote(name) + (major(target) >= 13 ? " with (force)" : ""), deadline));
     PgRename rename(item.name, name);
     bool ended = false;
     auto inside = client(psql("template1"));
@@ -209,7 +209,7 @@ exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
     auto done = run_inside(engine, target.container, std::move(inside), deadline);
     if (done) return {};
     // What was half restored must not stay under a name that looks whole.
-    auto dropped = query(engine, target, "template1", "drop database if exists " + quoted(name) + (major(target) >= 13 ? " with (force)" : ""), Deadline::in(std::chrono::minutes(1)));
+    auto dropped = query(engine, target, "template1", "drop database if exists " + quote(name) + (major(target) >= 13 ? " with (force)" : ""), Deadline::in(std::chrono::minutes(1)));
     auto error = std::move(done).error();
     if (!dropped) error.during.push_back(fmt::format("the half restored database '{}' could not be dropped ({})", name, dropped.error().message));
     return fail(std::move(error));
@@ -249,7 +249,7 @@ exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
       const auto line = rest.substr(0, end + 1);
       rest.remove_prefix(end + 1);
       const bool exists = line.starts_with("CREATE ROLE ") && std::ranges::any_of(have, [&](const std::string& name) {
-                            return line == fmt::format("CREATE ROLE {};\n", pg_identifier(name)) || line == fmt::format("CREATE ROLE {};\n", quoted(name));
+                            return line == fmt::format("CREATE ROLE {};\n", pg_identifier(name)) || line == fmt::format("CREATE ROLE {};\n", quote(name));
                           });
       if (!exists) wanted += line;
     }
