@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "audit/rules/helpers.hpp"
@@ -37,6 +38,11 @@ std::vector<std::string_view> split(std::string_view list) {
     list.remove_prefix(std::min(end + 1, list.size()));
   }
   return out;
+}
+
+/// Another compose file of the folder, which was not loaded, speaks of the service and of the variable (compose.prod.yml).
+bool given_beside(const std::string& beside, const compose::Service& service, const std::vector<std::string_view>& names) {
+  return beside.find(fmt::format("{}:", service.name)) != std::string::npos && std::ranges::any_of(names, [&](std::string_view name) { return beside.find(name) != std::string::npos; });
 }
 
 /// The image's own start script runs its server: nothing else was put in its place.
@@ -82,7 +88,14 @@ volumes: {pg: , my: }
     image: mariadb:11.4
     environment: {MARIADB_ROOT_PASSWORD: "${ROOT_PASSWORD:?}", MARIADB_USER: shop}
     volumes: ["my:/var/lib/mysql"]
-volumes: {pg: , my: }
+  base:
+    image: postgres:17
+    volumes: ["base:/var/lib/postgresql/data"]
+volumes: {pg: , my: , base: }
+-- compose.prod.yaml
+services:
+  base:
+    environment: {POSTGRES_PASSWORD: "${BASE_PASSWORD:?}"}
 )",
     .look_alike = R"(services:
   open:
@@ -109,6 +122,7 @@ POSTGRES_PASSWORD=
     .minutes = 2,
     .check =
         [](const Input& input, Report& report) {
+          std::optional<std::string> beside;
           for (const auto& store : input.wiring.datastores) {
             const auto& service = input.wiring.service(store.service);
             if (!starts_as_made(service)) continue;
@@ -119,8 +133,10 @@ POSTGRES_PASSWORD=
                 return input.files.stat(std::string(file.value)).kind == sources::Kind::missing && example_has(input, std::string(file.value), names);
               });
               if (later) continue;
+              if (!beside) beside = texts_beside(input);
               const auto empty = std::ranges::find_if(names, [&](std::string_view name) { return given(service, name) == Given::empty; });
               const auto* blank = empty == names.end() ? nullptr : service.env(*empty);
+              if (blank == nullptr && given_beside(*beside, service, names)) continue;
               auto& finding = report.add(blank != nullptr ? blank->value.where() ? blank->value.where() : blank->where : service.where, store.service,
                                          blank != nullptr ? fmt::format("'{}' does not start on an empty data folder: {} is blank", service.name, blank->name)
                                                           : fmt::format("'{}' does not start on an empty data folder: {} is not set", service.name, names.front()));
