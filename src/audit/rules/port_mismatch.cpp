@@ -5,6 +5,25 @@
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// "3030:3000" and a caller that takes 3030: the port in the container, 0 where it is not so plain.
+std::uint32_t meant_within(const Input& input, const wiring::Reference& reference) {
+  if (!reference.firm || !reference.port || reference.outcome != wiring::Reference::Outcome::reachable || reference.port_listens || reference.to == reference.from) return 0;
+  const auto& target = input.wiring.service(reference.to);
+  const auto number = std::to_string(*reference.port);
+  // It may listen there all the same: a variable, an option or `expose` says so, or somebody else does in its network.
+  const auto says = [&](const auto& words) { return std::ranges::any_of(words, [&](const auto& word) { return word.value.find(number) != std::string_view::npos; }); };
+  if (says(target.expose) || says(target.command) || says(target.entrypoint)) return 0;
+  if (std::ranges::any_of(target.environment, [&](const auto& variable) { return variable.value.value.find(number) != std::string_view::npos; })) return 0;
+  if (std::ranges::any_of(target.ports, [&](const auto& port) { return port.target == *reference.port; })) return 0;
+  const auto shares = fmt::format("service:{}", target.name);
+  if (std::ranges::any_of(input.project.services, [&](const auto& other) { return other.network_mode.value == shares; })) return 0;
+  const auto found = std::ranges::find(target.ports, std::string_view(number), &compose::Port::published);
+  return found == target.ports.end() ? 0 : found->target;
+}
+
+}  // namespace
 
 extern constinit const Rule port_mismatch{
     .id = "DM0204",
@@ -21,8 +40,12 @@ extern constinit const Rule port_mismatch{
     image: example/app:1.0
     environment:
       DATABASE_URL: postgres://app:x@db:6432/app  # <- DM0204
+      API_URL: http://api:3030/v1  # <- DM0204
   db:
     image: postgres:17
+  api:
+    image: example/api:1.0
+    ports: ["3030:3000"]
 )",
     .good = R"(services:
   app:
@@ -37,15 +60,34 @@ extern constinit const Rule port_mismatch{
     image: example/app:1.0
     environment:
       DATABASE_URL: postgres://app:x@db:6432/app
+      API_URL: http://api:3030/v1
+      ADMIN_URL: http://admin:9000/v1
+      OTHER_URL: http://other:7000/v1
   db:
     image: postgres:17
     environment:
       PGPORT: 6432
+  api:
+    image: example/api:1.0
+    command: serve --admin :3030
+    ports: ["3030:3000"]
+  admin:
+    image: example/admin:1.0
+    ports: ["9000:9000", "9001:8000"]
+  other:
+    image: example/other:1.0
+    ports: ["8080:80"]
 )",
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
           for (const auto& reference : input.wiring.references) {
+            if (const auto within = meant_within(input, reference); within != 0) {
+              report.add(reference.where, reference.from,
+                         fmt::format("'{}' calls '{}' on port {} ({}), which is its port on the host", input.wiring.service(reference.from).name, reference.host, *reference.port, reference.key),
+                         fmt::format("between containers it is {}, as far as its ports say", within));
+              continue;
+            }
             if (!reference.firm || reference.port_listens != std::optional<bool>(false) || reference.to == reference.from) continue;
             std::string ports;
             for (const auto& listener : input.wiring.listeners)
