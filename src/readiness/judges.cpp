@@ -44,7 +44,8 @@ std::uint64_t max_connections(const compose::Service& server) {
 
 /// The size of a client's pool, where a variable of a usual name says it.
 std::optional<std::uint64_t> pool_size(const compose::Service& client) {
-  static constexpr std::array kNames{"MAX_DB_CONNECTIONS", "POOL_SIZE", "POOL_MAX", "POOL_MAX_SIZE", "MAX_POOL_SIZE", "MAX_CONNECTIONS", "MAX_CONNS", "MAX_OPEN_CONNS", "MAX_OPEN_CONN", "DB_POOL"};
+  static constexpr std::array kNames{"MAX_DB_CONNECTIONS", "POOL_SIZE", "POOL_MAX",       "POOL_MAX_SIZE", "MAX_POOL_SIZE",
+                                     "MAX_CONNECTIONS",    "MAX_CONNS", "MAX_OPEN_CONNS", "MAX_OPEN_CONN", "DB_POOL"};
   for (const auto* ending : kNames)
     for (const auto& variable : client.environment)
       if (variable.name.ends_with(ending))
@@ -67,8 +68,9 @@ bool has_any(std::string_view text, std::initializer_list<std::string_view> word
 bool signs_in_itself(const Stack& stack, ServiceId id) {
   const auto* product = stack.wiring->product_of[id];
   if (product != nullptr && product->kind == "identity") return true;
-  return std::ranges::any_of(stack.wiring->service(id).environment,
-                             [](const auto& variable) { return has_any(variable.name, {"oidc", "oauth", "openid", "saml", "sso", "ldap"}) && variable.value.value != "false"; });
+  return std::ranges::any_of(stack.wiring->service(id).environment, [](const auto& variable) {
+    return has_any(variable.name, {"oidc", "oauth", "openid", "saml", "sso", "ldap"}) && variable.value.value != "false";
+  });
 }
 
 /// Services that the edge routes to, and whether its configuration asks who is there first.
@@ -224,10 +226,12 @@ Verdict judge_connections(const Stack& stack) {
     const auto allowed = max_connections(server);
     if (sum > allowed) {
       verdict.services.push_back(store.service);
-      if (verdict.reason.empty()) verdict.reason = fmt::format("the pools of its clients ({}) are more than the {} connections of '{}'", sizes, allowed, server.name);
+      if (verdict.reason.empty())
+        verdict.reason = fmt::format("the pools of its clients ({}) are more than the {} connections of '{}'", sizes, allowed, server.name);
     } else if (verdict.unknown.empty() && (clients.empty() || !silent.empty())) {
       verdict.unknown = clients.empty() ? fmt::format("no client of '{}' is named in the files", server.name)
-                                        : fmt::format("'{}' allows {} connections; the files do not say how many these open: {}", server.name, allowed, names_of(stack, silent));
+                                        : fmt::format("'{}' allows {} connections; the files do not say how many these open: {}", server.name, allowed,
+                                                      names_of(stack, silent));
     }
   }
   return verdict;
@@ -238,7 +242,8 @@ Verdict judge_scripts(const Stack& stack) {
   for (const auto& config : stack.wiring->config_files)
     if (config.format == "shell") scripts.insert(config.path);
   if (scripts.empty()) return {.unknown = "no script that a service mounts is among the files"};
-  return {.unknown = fmt::format("only a shell reads them whole: `sh -n` for {}, first {}", count("mounted script", scripts.size()), sources::relative_to(*scripts.begin(), stack.project->folder))};
+  return {.unknown = fmt::format("only a shell reads them whole: `sh -n` for {}, first {}", count("mounted script", scripts.size()),
+                                 sources::relative_to(*scripts.begin(), stack.project->folder))};
 }
 
 Verdict judge_sign_in(const Stack& stack) {
@@ -248,7 +253,8 @@ Verdict judge_sign_in(const Stack& stack) {
   for (const auto& [id, asks] : routes)
     if (!asks && !signs_in_itself(stack, id)) silent.push_back(id);
   if (silent.empty()) return {};
-  return {.unknown = fmt::format("{} of {} show in the files who may enter; open these without a session: {}", routes.size() - silent.size(), count("routed service", routes.size()), names_of(stack, silent))};
+  return {.unknown = fmt::format("{} of {} show in the files who may enter; open these without a session: {}", routes.size() - silent.size(),
+                                 count("routed service", routes.size()), names_of(stack, silent))};
 }
 
 Verdict judge_ldap(const Stack& stack) {
@@ -261,13 +267,15 @@ Verdict judge_ldap(const Stack& stack) {
     lockout = lockout || has_any(text, {"pwdlockout: true", "pwdmaxfailure"});
   }
   if (hashes && policy && lockout) return {};
-  return {.unknown = fmt::format("no mounted file sets {}; the directory itself can tell", !hashes ? "the password hash" : !policy ? "a password policy" : "a lockout")};
+  return {.unknown = fmt::format("no mounted file sets {}; the directory itself can tell",
+                                 !hashes ? "the password hash" : !policy ? "a password policy" : "a lockout")};
 }
 
 Verdict judge_tiers_of_data(const Stack& stack) {
   std::size_t stores = 0;
   for (const auto& store : stack.wiring->datastores) stores += store.ephemeral ? 0 : 1;
-  return {.unknown = fmt::format("the files do not say how much each of {} may lose; write a recovery point beside each and set the schedules by it", count("datastore", stores))};
+  return {.unknown = fmt::format("the files do not say how much each of {} may lose; write a recovery point beside each and set the schedules by it",
+                                 count("datastore", stores))};
 }
 
 }  // namespace dm::readiness

@@ -121,7 +121,11 @@ std::optional<Place> place_of(const compose::Project& project, const compose::Se
   if (out.line >= lines.lines()) return {};
   out.first = line_at(out.line + 1);
   std::size_t below = out.line + 1;
-  while (below <= lines.lines() && (line_at(below).find_first_not_of(' ') == std::string_view::npos || line_at(below)[line_at(below).find_first_not_of(' ')] == '#')) ++below;
+  const auto says_nothing = [&](std::string_view line) {
+    const auto begin = line.find_first_not_of(' ');
+    return begin == std::string_view::npos || line[begin] == '#';
+  };
+  while (below <= lines.lines() && says_nothing(line_at(below))) ++below;
   if (below > lines.lines()) return {};
   out.indent = line_at(below).find_first_not_of(' ');
   if (out.indent <= out.name.find_first_not_of(' ')) return {};

@@ -29,7 +29,11 @@ bool job_command(const Service& service) {
 /// A client that somebody opens a shell in: "ksqldb-cli", or a bare shell with a terminal.
 bool by_hand(const Service& service) {
   if (service.name == "cli" || service.name.ends_with("-cli") || service.name.ends_with("_cli")) return true;
-  const auto shell = [](const auto& words) { return words.size() == 1 && (words[0].value.ends_with("/sh") || words[0].value.ends_with("/bash") || words[0].value == "sh" || words[0].value == "bash"); };
+  const auto shell = [](const auto& words) {
+    if (words.size() != 1) return false;
+    const auto word = words[0].value;
+    return word == "sh" || word == "bash" || word.ends_with("/sh") || word.ends_with("/bash");
+  };
   return service.tty && (shell(service.entrypoint) || (service.entrypoint.empty() && shell(service.command)));
 }
 

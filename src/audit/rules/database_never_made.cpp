@@ -64,7 +64,8 @@ std::optional<std::set<std::string_view>> made(const Input& input, const wiring:
   const auto runs_scripts = [](std::string_view target) { return target.starts_with("/docker-entrypoint-initdb.d"); };
   if (std::ranges::any_of(server.mounts, [&](const auto& mount) { return runs_scripts(mount.target); })) return {};
   if (std::ranges::any_of(server.configs, [&](const auto& config) { return runs_scripts(config.target); })) return {};
-  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return input.files.stat(std::string(file.value)).kind == sources::Kind::missing; })) return {};
+  const auto missing = [&](const auto& file) { return input.files.stat(std::string(file.value)).kind == sources::Kind::missing; };
+  if (std::ranges::any_of(server.env_files, missing)) return {};
   if (store.mount != nullptr && store.mount->type == compose::Mount::Type::volume) {
     const auto* volume = input.project.volume(store.mount->source);
     if (volume != nullptr && volume->external) return {};  // filled by somebody else
@@ -193,7 +194,8 @@ DB_PASSWORD=sunflower
           std::map<ServiceId, std::vector<Wish>> wishes;
           std::set<const compose::Value*> seen;
           for (const auto& reference : input.wiring.references) {
-            if (reference.to == wiring::kNone || reference.via != wiring::Reference::Via::environment || input.wiring.datastore(reference.to) == nullptr) continue;
+            if (reference.to == wiring::kNone || reference.via != wiring::Reference::Via::environment) continue;
+            if (input.wiring.datastore(reference.to) == nullptr) continue;
             const auto& client = input.wiring.service(reference.from);
             const auto* variable = client.env(reference.key);
             if (variable == nullptr) continue;
@@ -202,7 +204,8 @@ DB_PASSWORD=sunflower
             const auto* holder = url ? variable : name_beside(client, reference.key);
             if (holder == nullptr || !known(*holder->value.node) || !seen.insert(holder->value.node).second) continue;
             const auto name = url ? database_of_url(holder->value.value) : holder->value.value;
-            if (!name.empty() && name.find_first_of("${}/ ") == std::string_view::npos) wishes[reference.to].push_back({name, reference.from, holder->value.where()});
+            if (name.empty() || name.find_first_of("${}/ ") != std::string_view::npos) continue;
+            wishes[reference.to].push_back({name, reference.from, holder->value.where()});
           }
           std::optional<bool> elsewhere;
           for (const auto& [server, list] : wishes) {
@@ -218,8 +221,8 @@ DB_PASSWORD=sunflower
               if (!elsewhere) elsewhere = made_elsewhere(input);
               if (*elsewhere) return;
               report.add(wish.where, wish.client,
-                         fmt::format("'{}' wants the database '{}' on '{}', which nothing in the files makes", input.wiring.service(wish.client).name, wish.database,
-                                     input.wiring.service(server).name),
+                         fmt::format("'{}' wants the database '{}' on '{}', which nothing in the files makes",
+                                     input.wiring.service(wish.client).name, wish.database, input.wiring.service(server).name),
                          makes.empty() ? "the image makes none without its variable" : fmt::format("the image makes {}", makes));
             }
           }

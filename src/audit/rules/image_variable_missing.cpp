@@ -42,7 +42,8 @@ std::vector<std::string_view> split(std::string_view list) {
 
 /// Another compose file of the folder, which was not loaded, speaks of the service and of the variable (compose.prod.yml).
 bool given_beside(const std::string& beside, const compose::Service& service, const std::vector<std::string_view>& names) {
-  return beside.find(fmt::format("{}:", service.name)) != std::string::npos && std::ranges::any_of(names, [&](std::string_view name) { return beside.find(name) != std::string::npos; });
+  return beside.find(fmt::format("{}:", service.name)) != std::string::npos &&
+         std::ranges::any_of(names, [&](std::string_view name) { return beside.find(name) != std::string::npos; });
 }
 
 /// The image's own start script runs its server: nothing else was put in its place.
@@ -137,16 +138,19 @@ POSTGRES_PASSWORD=
               const auto empty = std::ranges::find_if(names, [&](std::string_view name) { return given(service, name) == Given::empty; });
               const auto* blank = empty == names.end() ? nullptr : service.env(*empty);
               if (blank == nullptr && given_beside(*beside, service, names)) continue;
-              auto& finding = report.add(blank != nullptr ? blank->value.where() ? blank->value.where() : blank->where : service.where, store.service,
-                                         blank != nullptr ? fmt::format("'{}' does not start on an empty data folder: {} is blank", service.name, blank->name)
-                                                          : fmt::format("'{}' does not start on an empty data folder: {} is not set", service.name, names.front()));
+              const auto where = blank == nullptr ? service.where : blank->value.where() ? blank->value.where() : blank->where;
+              auto& finding = report.add(where, store.service,
+                                         fmt::format("'{}' does not start on an empty data folder: {} is {}", service.name,
+                                                     blank != nullptr ? blank->name : names.front(), blank != nullptr ? "blank" : "not set"));
               constexpr std::size_t kMost = 4;
               const std::span shown(names.begin(), std::min(kMost, names.size()));
-              finding.evidence = fmt::format("the image of {} wants one of {}{}", store.product->name, fmt::join(shown, ", "), names.size() > kMost ? ", ..." : "");
+              finding.evidence = fmt::format("the image of {} wants one of {}{}", store.product->name, fmt::join(shown, ", "),
+                                             names.size() > kMost ? ", ..." : "");
               // The image reads no other spelling, so a near one explains it.
               const auto stem = names.front().substr(0, names.front().find('_') + 1);
+              const auto near_one = [&](std::string_view name) { return name.ends_with("_PASS") || name.ends_with("_PWD") || name.ends_with("_PASSWD"); };
               for (const auto& variable : service.environment)
-                if (variable.name.starts_with(stem) && (variable.name.ends_with("_PASS") || variable.name.ends_with("_PWD") || variable.name.ends_with("_PASSWD")))
+                if (variable.name.starts_with(stem) && near_one(variable.name))
                   finding.evidence += fmt::format("; it does not read {}", variable.name);
             }
           }

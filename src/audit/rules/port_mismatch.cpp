@@ -9,11 +9,13 @@ namespace {
 
 /// "3030:3000" and a caller that takes 3030: the port in the container, 0 where it is not so plain.
 std::uint32_t meant_within(const Input& input, const wiring::Reference& reference) {
-  if (!reference.firm || !reference.port || reference.outcome != wiring::Reference::Outcome::reachable || reference.port_listens || reference.to == reference.from) return 0;
+  if (!reference.firm || !reference.port || reference.port_listens) return 0;
+  if (reference.outcome != wiring::Reference::Outcome::reachable || reference.to == reference.from) return 0;
   const auto& target = input.wiring.service(reference.to);
   const auto number = std::to_string(*reference.port);
   // It may listen there all the same: a variable, an option or `expose` says so, or somebody else does in its network.
-  const auto says = [&](const auto& words) { return std::ranges::any_of(words, [&](const auto& word) { return word.value.find(number) != std::string_view::npos; }); };
+  const auto has = [&](const auto& word) { return word.value.find(number) != std::string_view::npos; };
+  const auto says = [&](const auto& words) { return std::ranges::any_of(words, has); };
   if (says(target.expose) || says(target.command) || says(target.entrypoint)) return 0;
   if (std::ranges::any_of(target.environment, [&](const auto& variable) { return variable.value.value.find(number) != std::string_view::npos; })) return 0;
   if (std::ranges::any_of(target.ports, [&](const auto& port) { return port.target == *reference.port; })) return 0;
@@ -84,7 +86,8 @@ extern constinit const Rule port_mismatch{
           for (const auto& reference : input.wiring.references) {
             if (const auto within = meant_within(input, reference); within != 0) {
               report.add(reference.where, reference.from,
-                         fmt::format("'{}' calls '{}' on port {} ({}), which is its port on the host", input.wiring.service(reference.from).name, reference.host, *reference.port, reference.key),
+                         fmt::format("'{}' calls '{}' on port {} ({}), which is its port on the host", input.wiring.service(reference.from).name,
+                                     reference.host, *reference.port, reference.key),
                          fmt::format("between containers it is {}, as far as its ports say", within));
               continue;
             }

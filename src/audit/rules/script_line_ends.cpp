@@ -55,7 +55,8 @@ extern constinit const Rule script_line_ends{
             const auto end = text.find('\n');
             if (!text.starts_with("#!") || end == std::string_view::npos || text[end - 1] != '\r') continue;
             report.add({config.file, {0, static_cast<std::uint32_t>(end - 1)}}, config.service,
-                       fmt::format("{} has the line ends of Windows: '{}' cannot run it", sources::relative_to(config.path, input.project.folder), input.wiring.service(config.service).name));
+                       fmt::format("{} has the line ends of Windows: '{}' cannot run it", sources::relative_to(config.path, input.project.folder),
+                                   input.wiring.service(config.service).name));
           }
         },
 };

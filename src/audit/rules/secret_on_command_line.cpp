@@ -21,7 +21,8 @@ bool secret_option(std::string_view name) {
   static constexpr std::array kNames{"requirepass", "masterauth", "pass", "rc-pass", "auth-token"};
   if (std::ranges::find(kNames, name) != kNames.end()) return true;
   static constexpr std::array kSwitches{"no-", "ask-", "require-", "disable-", "enable-", "allow-", "generate-"};
-  if (std::ranges::any_of(kSwitches, [&](const char* start) { return name.starts_with(start); }) || name.ends_with("access-key")) return name.ends_with("secret-access-key");
+  if (std::ranges::any_of(kSwitches, [&](const char* start) { return name.starts_with(start); })) return false;
+  if (name.ends_with("access-key")) return name.ends_with("secret-access-key");
   return sensitive::secret_name(name);
 }
 
@@ -36,8 +37,10 @@ std::string_view short_secret(std::string_view program, std::string_view word, s
 
 /// Stands for the secret itself: no file, no variable that the shell of the container fills in, no switch.
 bool written_out(std::string_view value) {
-  if (value.empty() || value.find_first_of("$`=") != std::string_view::npos || std::string_view("/-@|&;<>").find(value.front()) != std::string_view::npos) return false;
-  return value != "true" && value != "false" && value != "yes" && value != "no" && !sensitive::looks_hashed(value) && value.find("://") == std::string_view::npos;
+  constexpr std::string_view kOther = "/-@|&;<>";  // paths, options, @file, operators
+  if (value.empty() || value.find_first_of("$`=") != std::string_view::npos || kOther.find(value.front()) != std::string_view::npos) return false;
+  if (value == "true" || value == "false" || value == "yes" || value == "no") return false;
+  return !sensitive::looks_hashed(value) && value.find("://") == std::string_view::npos;
 }
 
 /// The option that carries a secret as it is written in the file; "" for none.

@@ -14,7 +14,9 @@ bool by_trade(std::string_view image, std::string_view capability) {
   const auto is_one = [&](std::initializer_list<std::string_view> words) {
     return std::ranges::any_of(words, [&](std::string_view word) { return repository.find(word) != std::string_view::npos; });
   };
-  if (capability == "NET_ADMIN") return is_one({"gluetun", "wireguard", "wg-easy", "wg-portal", "openvpn", "tailscale", "headscale", "netbird", "zerotier", "nordvpn", "nordlynx", "fail2ban", "firezone"});
+  if (capability == "NET_ADMIN")
+    return is_one({"gluetun", "wireguard", "wg-easy", "wg-portal", "openvpn", "tailscale", "headscale", "netbird", "zerotier", "nordvpn", "nordlynx",
+                   "fail2ban", "firezone"});
   return capability == "SYS_NICE" && is_one({"mysql", "mariadb", "percona", "linuxserver/plex"});
 }
 

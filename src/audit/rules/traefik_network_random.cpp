@@ -105,9 +105,12 @@ networks: {front: , back: , deep: }
             if (!label(service, "traefik.docker.network").empty()) return;
             const auto shared = input.wiring.common_networks(id, traefik);
             if (shared.size() == service.networks.size()) return;
-            const auto missing = std::ranges::find_if(service.networks, [&](const auto& use) { return std::ranges::find(shared, use.network) == shared.end(); });
+            const auto apart = [&](const auto& use) { return std::ranges::find(shared, use.network) == shared.end(); };
+            const auto missing = std::ranges::find_if(service.networks, apart);
             const auto at = std::ranges::find(service.labels, "traefik.enable", &std::pair<std::string_view, compose::Text>::first);
-            report.add(at->second.where(), id, fmt::format("'{}' has {} networks, and nothing tells Traefik which to use: it is not on {}", service.name, service.networks.size(), missing->network));
+            report.add(at->second.where(), id,
+                       fmt::format("'{}' has {} networks, and nothing tells Traefik which to use: it is not on {}", service.name, service.networks.size(),
+                                   missing->network));
           });
         },
 };
