@@ -24,6 +24,7 @@
   X(image_variable_missing) \
   X(script_line_ends) \
   X(quotes_in_value) \
+  X(secret_file_missing) \
   X(variable_twice) \
   X(project_name_missing) \
   X(variable_in_dollar_quote) \

@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+
+namespace dm::audit::rules {
+
+extern constinit const Rule secret_file_missing{
+    .id = "DM0118",
+    .name = "secret-file-missing",
+    .severity = Severity::low,
+    .area = Area::architecture,
+    .summary = "a file that `secrets:` or `configs:` names is not here",
+    .rationale = "Compose mounts such a file and, other than for a folder of `volumes:`, makes none: `bind source path does not exist`, and the service is "
+                 "not created. A secret is rightly not in the repository, and has to be made before the first start; a configuration ought to be there.",
+    .fix = "Make the file before the start, or correct its path.",
+    .checks = "115 O31",
+    .bad = R"(services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
+    secrets: [pg]
+    configs: [tuning]
+    volumes: ["pg:/var/lib/postgresql/data"]
+volumes: {pg: }
+secrets:
+  pg:  # <- DM0118
+    file: ./secrets/pg.txt
+configs:
+  tuning:  # <- DM0118
+    file: ./tuning.conf
+)",
+    .good = R"(services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
+    secrets: [pg]
+    volumes: ["pg:/var/lib/postgresql/data"]
+volumes: {pg: }
+secrets:
+  pg:
+    file: ./secrets/pg.txt
+-- secrets/pg.txt
+sunflower
+)",
+    .look_alike = R"(services:
+  db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
+    secrets: [pg, token]
+    volumes: ["pg:/var/lib/postgresql/data"]
+volumes: {pg: }
+secrets:
+  pg: {file: /run/datamancy/shop/pg}
+  token: {environment: TOKEN}
+  unused: {file: ./unused.txt}
+  elsewhere: {external: true}
+)",
+    .minutes = 2,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto look = [&](const std::vector<compose::Resource>& list, std::string_view kind, Severity severity, const auto& uses_of) {
+            for (const auto& one : list) {
+              const std::string path(one.file);
+              // What lies outside of the project is made on the machine that runs it.
+              if (path.empty() || one.external || sources::relative_to(path, input.project.folder).starts_with('/')) continue;
+              if (input.files.stat(path).kind != sources::Kind::missing) continue;
+              std::vector<ServiceId> services;
+              each_service(input, [&](ServiceId id, const compose::Service& service) {
+                if (std::ranges::find(uses_of(service), one.key, &compose::FileUse::source) != uses_of(service).end()) services.push_back(id);
+              });
+              if (services.empty()) continue;
+              auto message = fmt::format("{} '{}' is read from {}, which is not here: {} will not be created", kind, one.key,
+                                         sources::relative_to(path, input.project.folder), quoted_names(input, services));
+              report.add_all({one.where}, std::move(services), std::move(message)).severity = severity;
+            }
+          };
+          look(input.project.secrets, "the secret", Severity::low, [](const compose::Service& service) -> const auto& { return service.secrets; });
+          look(input.project.configs, "the config", Severity::high, [](const compose::Service& service) -> const auto& { return service.configs; });
+        },
+};
+
+}  // namespace dm::audit::rules
