@@ -107,6 +107,6 @@ One flipped bit in the repository at {tried} random places, found by `backup ver
 ClickHouse, CouchDB and Qdrant are not the vendors' servers, which were not to be had: chdb and qdrant-edge are their real engines as libraries, with
 the HTTP interface in front of them ours; pouchdb-server is another implementation of CouchDB's.
 
-Kopia: `tests/lab/repositories_test.py`. Bits flipped at 1,000 places and a million files: [proofs/backup-long.md](proofs/backup-long.md).
+Kopia: `tests/lab/repositories_test.py`. Bits flipped at 1,000 places and very many small files: [proofs/backup-long.md](proofs/backup-long.md).
 """)
     print((ROOT / "docs/backup-proof.md").read_text())
