@@ -110,6 +110,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     std::vector<std::string> services;
     std::vector<std::string> datastores;   // that keep their data in it
     std::string path, volume;
+    std::vector<Still> still;
     bool written = false;
   };
   std::map<std::string, Tree> trees;
@@ -161,6 +162,9 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
       tree.path = mount.source;
       if (mount.type == "volume") tree.volume = mount.name;
       tree.written = tree.written || mount.writable;
+      const auto wish = label(container.labels, "datamancy.backup.quiesce");
+      if (container.running && mount.writable && (wish == "pause" || wish == "stop") && std::ranges::find(tree.still, container.id, &Still::container) == tree.still.end())
+        tree.still.push_back({.container = container.id, .stop = wish == "stop"});
       const bool holds = !path.empty() && driver_of(kind) != nullptr && (below(path, mount.target) || (kind == "openldap" && (below(mount.target, "/etc/ldap") || below(mount.target, "/var/lib/ldap"))) ||
                                                                             (below(mount.target, path)));
       if (holds) tree.datastores.push_back(service);
@@ -191,6 +195,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     subject.what = is_volume ? Subject::What::volume : Subject::What::folder;
     subject.id = id;
     subject.services = tree.services;
+    subject.still = tree.still;
     subject.target.project = project;
     subject.target.service = tree.services.front();
     subject.target.kind = "tree";

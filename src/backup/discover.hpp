@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "backup/driver.hpp"
+#include "backup/quiesce.hpp"
 #include "product/product.hpp"
 
 namespace dm::backup {
@@ -16,6 +17,7 @@ struct Subject {
   std::string id{};                       ///< "db", "volume:uploads", "folder:/srv/data", "project"
   Target target{};                        ///< of a datastore; for a tree `facts` has "path" on the engine's machine and "volume"
   std::vector<std::string> services{};    ///< that use it
+  std::vector<Still> still{};             ///< of a tree: containers that stand still while it is copied
   std::string config_hash{};
   bool running = true;
 };

@@ -55,6 +55,13 @@ class Run {
     if (auto examined = driver->examine(engine_, target, deadline); !examined) return give_up(examined.error());
     auto items = driver->items(engine_, target, deadline);
     if (!items) return give_up(items.error());
+    Quiesce quiesce(engine_, subject.still, options_.quiesced);
+    if (auto begun = quiesce.begin(deadline); !begun) {
+      const auto went_on = quiesce.end();
+      auto error = std::move(begun).error();
+      if (!went_on) error.message += fmt::format("; and {}", went_on.error().describe());
+      return give_up(error);
+    }
     std::vector<std::string> files;
     for (const auto& item : *items) files.push_back(item.file);
     places_.only(subject.id, files);
@@ -70,6 +77,12 @@ class Run {
       if (i + 1 < items->size()) places_.prepare(subject.id, files[i + 1]);
       else before_last();
       feed(*driver, target, item, one, deadline);
+      if (!subject.still.empty()) {
+        // The copy is made; what the repository still does with it they need not wait for.
+        const auto stood = since(one.begin);
+        if (const auto went_on = quiesce.end(); !went_on) one.saved.notes.push_back(went_on.error().describe());
+        else one.saved.notes.push_back(fmt::format("{} of its containers stood still for {:.1f} s", subject.still.size(), stood));
+      }
       under_way_.push_back(std::move(one));
       if (deadline.stopped()) {
         DM_CHECK(settle(0));

@@ -28,6 +28,7 @@ struct RunOptions {
   OnProgress progress{};
   std::string tool{"datamancy 0.1.0"};
   StackRecord stack{};                 ///< for the manifest of a whole run
+  std::string quiesced{};              ///< the file that says which containers stand still; "" = none is kept
   Places* places = nullptr;            ///< opened beforehand; null = they are opened as they are needed
 };
 

@@ -62,6 +62,10 @@ int backup_run(Args& args) {
   }
   const auto lock = state::lock_store(session.store, "backup run", session.within(std::chrono::seconds(10)));
   if (!lock) return complain(lock.error());
+  options.quiesced = session.store + "/quiesced";
+  const auto woken = backup::wake_up(*session.engine, options.quiesced);
+  if (!woken) return complain(woken.error());
+  if (*woken > 0) fmt::print(stderr, "datamancy: {} containers go on that an interrupted run had left standing still\n", *woken);
   std::optional<backup::Manifest> previous;
   const auto record = state::newest_backup(*session.db, session.repository->location().name);
   if (record)

@@ -93,7 +93,9 @@ class Upgrade {
     running_ = left.running;
     if (!left.path.empty()) {
       const auto now = sources::disk().read(left.path, 16U << 20U);
-      if (!now || (*now != left.before && *now != left.after)) return fail(Errc::conflict, fmt::format("{} was changed since: put image {} back there yourself, remove {}/upgrade.json, and look at volume {}", left.path, left.from, backup_.store, left.kept.empty() ? "of the service" : left.kept));
+      if (!now || (*now != left.before && *now != left.after))
+        return fail(Errc::conflict, fmt::format("{} was changed since: put image {} back there yourself, remove {}/upgrade.json, and look at volume {}", left.path, left.from,
+                                                backup_.store, left.kept.empty() ? "of the service" : left.kept));
       edit_ = {.path = left.path, .before = left.before, .after = left.after};
       edited_ = *now == left.after;
     }

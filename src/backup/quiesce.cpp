@@ -1,0 +1,69 @@
+#include "backup/quiesce.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "base/files.hpp"
+#include "sources/files.hpp"
+
+namespace dm::backup {
+namespace {
+
+Result<void> go_on(engine::Engine& engine, const Still& still) {
+  const auto soon = Deadline::in(std::chrono::minutes(2));
+  const auto now = engine.container(still.container, soon);
+  if (!now && now.error().code == Errc::not_found) return {};  // it went meanwhile: nothing is to go on
+  if (!now) return fail(now.error());
+  if (still.stop) return now->running ? Result<void>() : engine.start(still.container, soon);
+  return now->paused ? engine.unpause(still.container, soon) : Result<void>();
+}
+
+Result<void> forget(const std::string& record) {
+  if (!record.empty() && ::unlink(record.c_str()) != 0 && errno != ENOENT) return fail(errno_error("remove " + record, errno));
+  return {};
+}
+
+}  // namespace
+
+Result<void> Quiesce::begin(const Deadline& deadline) {
+  if (stills_.empty()) return {};
+  std::string text;
+  for (const auto& still : stills_) text += fmt::format("{} {}\n", still.stop ? "stop" : "pause", still.container);
+  if (!record_.empty()) DM_CHECK(write_atomic(record_, text, 0600));
+  begun_ = true;
+  for (const auto& still : stills_)
+    DM_CHECK(during("letting it stand still for its backup", still.stop ? engine_.stop(still.container, -1, deadline) : engine_.pause(still.container, deadline)));
+  return {};
+}
+
+Result<void> Quiesce::end() {
+  if (!begun_) return {};
+  begun_ = false;
+  Result<void> out;
+  for (const auto& still : stills_)
+    if (auto went = go_on(engine_, still); !went) out = during(fmt::format("letting container {} go on", still.container.substr(0, 12)), std::move(went));
+  if (out) out = forget(record_);
+  return out;
+}
+
+Result<std::size_t> wake_up(engine::Engine& engine, const std::string& record) {
+  const auto text = sources::disk().read(record);
+  if (!text) return text.error().code == Errc::not_found ? Result<std::size_t>(std::size_t{0}) : fail(text.error());
+  std::size_t count = 0;
+  for (std::string_view rest = *text; !rest.empty();) {
+    const auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    const auto cut = line.find(' ');
+    if (cut == std::string_view::npos) continue;
+    DM_CHECK(go_on(engine, {.container = std::string(line.substr(cut + 1)), .stop = line.substr(0, cut) == "stop"}));
+    ++count;
+  }
+  DM_CHECK(forget(record));
+  return count;
+}
+
+}  // namespace dm::backup

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Containers whose label asks for it stand still while their volume is copied, go on afterwards, and also where the program was killed."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from labtest import docker, engine, eventually, run, skip, that
+import backup_stack
+
+DATAMANCY = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else backup_stack.DATAMANCY).resolve())
+if not shutil.which("restic"):
+    skip("restic is not installed")
+if os.geteuid() != 0:
+    skip("needs root, for volumes")
+S = backup_stack.Stack(DATAMANCY, rows=10, services=("app",))
+APP = f"volume:{S.name}_uploads"
+
+
+def label(how):
+    path = S.project / "compose.yaml"
+    text = path.read_text()
+    mark = f"labels: {{{backup_stack.KEY}: {backup_stack.VALUE}"
+    path.write_text(text.replace("  app:\n    <<: *mark\n", f"  app:\n    {mark}, datamancy.backup.quiesce: {how}}}\n").replace("quiesce: pause}", f"quiesce: {how}}}"))
+    S.compose("up", "-d", "app")
+
+
+def state(path):
+    return docker("inspect", "-f", "{{.State." + path + "}}", S.container("app"))
+
+
+def still(path, value):
+    """Starts a run; returns it once the container stands still."""
+    child = subprocess.Popen(S.command("backup", "run", "--json"), cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually(f"it stands still ({path} {value})", lambda: child.poll() is not None or state(path) == value, 60)
+    that(child.poll() is None, "the run is under way")
+    return child
+
+
+def notes(out):
+    import json
+    return [n for s in json.loads(out)["saved"] if s["subject"] == APP for n in s["notes"]]
+
+
+def test_it_is_paused_while_it_is_copied_and_goes_on():
+    label("pause")
+    docker("exec", S.container("app"), "sh", "-c", "head -c 600000000 /dev/urandom >/srv/uploads/large")
+    child = still("Paused", "true")
+    out, err = child.communicate()
+    that(child.returncode == 0 and state("Paused") == "false" and any("stood still" in n for n in notes(out)), f"{child.returncode} {notes(out)} {err}")
+
+
+def test_a_killed_run_leaves_it_still_and_the_next_lets_it_go_on():
+    child = still("Paused", "true")
+    child.kill()
+    child.communicate()
+    that(state("Paused") == "true", "nobody let it go on")
+    _, out, err = S.dm("backup", "run", "--json", status=0)
+    that("1 containers go on" in err and state("Paused") == "false", f"{err}")
+
+
+def test_an_interrupted_run_lets_it_go_on():
+    child = still("Paused", "true")
+    child.terminate()
+    child.communicate()
+    that(child.returncode == 130 and state("Paused") == "false", f"{child.returncode} {state('Paused')}")
+
+
+def test_it_is_stopped_where_that_is_asked_for():
+    label("stop")
+    before = state("StartedAt")
+    child = still("Running", "false")
+    out, err = child.communicate()
+    that(child.returncode == 0 and state("Running") == "true" and state("StartedAt") != before, f"{child.returncode} {notes(out)} {err}")
+
+
+if __name__ == "__main__":
+    if not engine.find()[1]:
+        skip("no engine answers")
+    try:
+        S.__enter__()
+        run(globals(), needs=("base",))
+    finally:
+        S.__exit__()
