@@ -281,7 +281,8 @@ class Run {
     if (!ending_.insert(container.id).second) return;
     lookers_.run(0, [this, container, asked, as_before] {
       const bool lives = engine_.ping(call(5s)).has_value();
-      mail_.put({.kind = Message::Kind::ended, .text = lives ? "" : "the engine does not answer", .flag = as_before, .containers = {container}, .asked = asked});
+      const auto* trouble = lives ? "" : "the engine does not answer";
+      mail_.put({.kind = Message::Kind::ended, .text = trouble, .flag = as_before, .containers = {container}, .asked = asked});
     });
   }
 
@@ -324,7 +325,8 @@ class Run {
         auto& container = message.containers.front();
         ending_.erase(container.id);
         if (asked_[container.id] > message.asked) return;
-        if (was_lost_ || !message.text.empty()) container.state.error = fmt::format("the engine at {} was stopped or restarted, and it ended with it", engine_.description());
+        if (was_lost_ || !message.text.empty())
+          container.state.error = fmt::format("the engine at {} was stopped or restarted, and it ended with it", engine_.description());
         gate_.seen(container.service, container.id, container.state, now, message.flag);
         return;
       }

@@ -67,8 +67,8 @@ std::string no_room(engine::Engine& engine, const Deadline& deadline) {
   if (!info || info->root_dir.empty()) return {};
   const auto disk = host::disk(info->root_dir);
   if (!disk || (disk->free >= 16U << 20U && (disk->inodes == 0 || disk->inodes_free > 0))) return {};
-  return fmt::format("no space left on device: {} and {} inodes free at {}, where the engine's data lie: it can neither create nor start, nor run healthchecks", size_text(disk->free),
-                     disk->inodes_free, disk->mount);
+  return fmt::format("no space left on device: {} and {} inodes free at {}, where the engine's data lie: it can neither create nor start, nor run "
+                     "healthchecks", size_text(disk->free), disk->inodes_free, disk->mount);
 }
 
 std::string outcome_text(const UpOutcome& outcome, const std::string& project) {

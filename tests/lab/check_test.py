@@ -65,8 +65,9 @@ def hashed(password):
 
 
 def items(folder, *words, env=None):
-    done = subprocess.run([DATAMANCY, "check", "--json", "--min-free", "1m", *map(str, words)], cwd=folder, env={**ENV, "DATAMANCY_STATE": str(folder / "state"), **(env or {})},
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    env = {**ENV, "DATAMANCY_STATE": str(folder / "state"), **(env or {})}
+    done = subprocess.run([DATAMANCY, "check", "--json", "--min-free", "1m", *map(str, words)], cwd=folder, env=env, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
     that(done.returncode in (0, 1), f"check: status {done.returncode}\n{done.stdout}{done.stderr}")
     return {i["id"]: i for i in json.loads(done.stdout)["items"]}, done
 
@@ -87,11 +88,17 @@ def project(text, **more):
 
 def test_a_login_through_the_edge_is_proven_and_every_way_to_be_wrong_is_a_failure():
     users = {name: hashed(PASSWORD) for name in ("ada", "forgetful")}
-    with project(COMPOSE, Caddyfile=CADDYFILE.replace("PORT", str(PORT)), portal__py=(ROOT / "tests/lab/portal.py").read_text(), users__json=json.dumps(users)) as folder:
+    portal = (ROOT / "tests/lab/portal.py").read_text()
+    with project(COMPOSE, Caddyfile=CADDYFILE.replace("PORT", str(PORT)), portal__py=portal, users__json=json.dumps(users)) as folder:
         subprocess.run([str(engine.compose()), "up", "-d", "--wait"], cwd=folder, env=ENV, check=True, capture_output=True)
         root = "/data/caddy/pki/authorities/local/root.crt"
         caddy = f"{NAME}-caddy-1"
-        eventually("Caddy has made its authority", lambda: docker("exec", caddy, "test", "-s", root, check=False) == "" and docker("cp", f"{caddy}:{root}", folder / "root.crt", check=False) is not None and (folder / "root.crt").exists())
+
+        def authority():
+            docker("cp", f"{caddy}:{root}", folder / "root.crt", check=False)
+            return (folder / "root.crt").exists()
+
+        eventually("Caddy has made its authority", authority)
         (folder / "password").write_text(PASSWORD + "\n")
         (folder / "wrong").write_text("not it\n")
         url, resolve = f"https://auth.test.localhost:{PORT}", f"auth.test.localhost:{PORT}:127.0.0.1"
@@ -102,12 +109,13 @@ def test_a_login_through_the_edge_is_proven_and_every_way_to_be_wrong_is_a_failu
             that("Möwen" not in done.stdout + done.stderr, "the password is shown")
             return found["O39"]["answer"], found["O39"]["evidence"]
 
-        eventually("the edge answers", lambda: subprocess.run(["curl", "-s", "--cacert", folder / "root.crt", "--resolve", resolve, url + "/api/health"], capture_output=True).returncode == 0)
+        trusted = ["curl", "-s", "--cacert", folder / "root.crt", "--resolve", resolve]
+        eventually("the edge answers", lambda: subprocess.run([*trusted, url + "/api/health"], capture_output=True).returncode == 0)
         answer = login()
         that(answer[0] == "pass" and "verified certificate" in answer[1], f"a right login: {answer}")
         # What is proven is what a user has: the session opens an application behind forward_auth, and without one it does not.
         jar, app = folder / "jar", f"https://app.test.localhost:{PORT}/"
-        curl = ["curl", "-s", "--cacert", folder / "root.crt", "--resolve", resolve, "--resolve", resolve.replace("auth.", "app."), "-o", "/dev/null", "-w", "%{http_code}"]
+        curl = [*trusted, "--resolve", resolve.replace("auth.", "app."), "-o", "/dev/null", "-w", "%{http_code}"]
         that(subprocess.run([*curl, app], capture_output=True, text=True).stdout == "302", "without a session the application is not reached")
         body = json.dumps({"username": "ada", "password": PASSWORD})
         subprocess.run([*curl, "-c", jar, "--data-binary", "@-", url + "/api/firstfactor"], input=body, text=True, capture_output=True, check=True)
@@ -115,7 +123,8 @@ def test_a_login_through_the_edge_is_proven_and_every_way_to_be_wrong_is_a_failu
 
         for what, got, wanted in (("a wrong password", login(password="wrong"), "refused the login"), ("an unknown user", login("eve"), "refused the login"),
                                   ("a certificate of an authority that is not trusted", login(ca=False), "certificate"),
-                                  ("a session that does not hold", login("forgetful"), "session does not hold"), ("plain http", login(where=f"http://auth.test.localhost:{PORT}"), "not https")):
+                                  ("a session that does not hold", login("forgetful"), "session does not hold"),
+                                  ("plain http", login(where=f"http://auth.test.localhost:{PORT}"), "not https")):
             that(got[0] == "fail" and wanted in got[1], f"{what}: {got}")
         answer = login(password="missing")
         that(answer[0] == "unknown", f"a password file that is not there: {answer}")
@@ -134,7 +143,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 
 def test_what_cannot_be_judged_here_is_unknown():
-    text = f"name: {NAME}\nservices:\n  model:\n    image: datamancy-lab/base:13\n    command: [sleep, infinity]\n    init: true\n    labels: {{{KEY}: {VALUE}}}\n"
+    text = f"name: {NAME}\nservices:\n  model:\n    image: datamancy-lab/base:13\n    command: [sleep, infinity]\n    init: true\n" \
+           f"    labels: {{{KEY}: {VALUE}}}\n"
     with project(text) as folder:
         subprocess.run([str(engine.compose()), "up", "-d"], cwd=folder, env=ENV, check=True, capture_output=True)
         (folder / "compose.yaml").write_text(text + "    deploy: {resources: {reservations: {devices: [{driver: nvidia, count: 1, capabilities: [gpu]}]}}}\n")
@@ -159,7 +169,8 @@ def test_check_run_makes_the_proofs_that_are_missing():
         print("     (needs restic and root)")
         return
     with backup_stack.Stack(DATAMANCY, rows=500) as stack:
-        (stack.project / ".datamancy.yml").write_text(f"backup:\n  repositories:\n    main: {{url: '{stack.repository}', kind: restic, password_file: {stack.work}/key}}\n")
+        repository = f"{{url: '{stack.repository}', kind: restic, password_file: {stack.work}/key}}"
+        (stack.project / ".datamancy.yml").write_text(f"backup:\n  repositories:\n    main: {repository}\n")
         folder, env = stack.project, stack.env()
         before, _ = items(folder, env=env)
         that(before["O34"]["answer"] == "unknown", f"before: {before['O34']}")

@@ -61,7 +61,8 @@ def test_it_comes_up_healthy_and_works():
         that("ada" in service("postgres").out("psql", "-U", "club", "-d", "feeds", "-tAc", "select username from users"), "the administrator is in PostgreSQL, through the pooler")
         that("session" in service("mariadb").out("mariadb", "-uroot", "webmail", "-BNe", "show tables", env=[f"MYSQL_PWD={secret('mariadb_root_password')}"]), "the web mail's tables are in MariaDB")
         # borgmatic ends its JSON without a newline, and the engine's log holds back what is no whole line yet.
-        service("backup").out("/usr/local/bin/job", "borgmatic repo-create --encryption repokey-blake2 && borgmatic create --stats && borgmatic list --json && echo")
+        archive = "borgmatic repo-create --encryption repokey-blake2 && borgmatic create --stats && borgmatic list --json && echo"
+        service("backup").out("/usr/local/bin/job", archive)
         eventually("the archive is listed", lambda: '"archives": [{' in service("backup").logs(), 60)
 
         service("portal").out("misbehave", "health", "/set/unhealthy/1")

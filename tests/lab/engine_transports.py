@@ -86,11 +86,14 @@ class Sshd:
         shutil.copy(folder / "user.pub", folder / "authorized")
         (folder / "known").write_text(f"[127.0.0.1]:{self.port} {(folder / 'host.pub').read_text()}")
         (folder / "nobody").write_text("")
-        (folder / "sshd_config").write_text(f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\nStrictModes no\nUsePAM no\n"
-                                            f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPidFile {folder}/pid\nSetEnv PATH={os.environ['PATH']}\n")
+        (folder / "sshd_config").write_text("\n".join((
+            f"Port {self.port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/authorized", "StrictModes no", "UsePAM no",
+            "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password", f"PidFile {folder}/pid",
+            f"SetEnv PATH={os.environ['PATH']}", "")))
         self.as_client("user", "known")
         pathlib.Path("/run/sshd").mkdir(exist_ok=True)  # where it may not write, privileges are given up
-        self.server = subprocess.Popen([shutil.which("sshd", path="/usr/sbin:/usr/local/sbin"), "-D", "-e", "-f", folder / "sshd_config"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+        self.server = subprocess.Popen([program, "-D", "-e", "-f", folder / "sshd_config"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(100):
             with socket.socket() as probe_socket:
                 if probe_socket.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -98,7 +101,8 @@ class Sshd:
             time.sleep(0.1)
 
     def as_client(self, key, known):
-        (self.folder / "ssh_config").write_text(f"IdentityFile {self.folder}/{key}\nIdentitiesOnly yes\nUserKnownHostsFile {self.folder}/{known}\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n")
+        (self.folder / "ssh_config").write_text(f"IdentityFile {self.folder}/{key}\nIdentitiesOnly yes\nUserKnownHostsFile {self.folder}/{known}\n"
+                                                "GlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\n")
         (self.bin / "ssh").write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {self.folder}/ssh_config "$@"\n')
         (self.bin / "ssh").chmod(0o755)
 
@@ -126,13 +130,16 @@ def real_sshd(folder, container):
             data = os.urandom(5_000_000)
             got = probe("-H", remote, "exec", "--guard", "--in", container, "cat", data=data, **env)
             expect("5 MB through an exec over a real sshd, both ways", got.stdout == data and b"certain true" in got.stderr, got.stderr[-300:])
-            running = subprocess.Popen([PROBE, "--seconds", "60", "-H", remote, "exec", "--guard", container, "sh", "-c", "echo begun; sleep 30"], env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            running = subprocess.Popen([PROBE, "--seconds", "60", "-H", remote, "exec", "--guard", container, "sh", "-c", "echo begun; sleep 30"],
+                                       env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             running.stdout.readline()
             begin = time.time()
             for pid in sshd.sessions():
                 os.kill(pid, signal.SIGKILL)
             _, err = running.communicate(timeout=60)
-            expect("a session that is cut is an error, at once", running.returncode != 0 and time.time() - begin < 15 and b"certain true" not in err, (running.returncode, err[-300:], time.time() - begin))
+            took = time.time() - begin
+            expect("a session that is cut is an error, at once", running.returncode != 0 and took < 15 and b"certain true" not in err,
+                   (running.returncode, err[-300:], took))
         sshd.as_client("stranger", "known")
         got = probe("-H", remote, "info", **env)
         expect("a key that nobody knows is denied, in ssh's words", got.returncode == 2 and b"Permission denied (publickey)" in got.stderr, got)

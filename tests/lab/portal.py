@@ -60,9 +60,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/api/health":
             return self.reply(200, {"status": "OK"})
         if self.path == "/api/user/info":
-            return self.reply(200, {"status": "OK", "data": {"display_name": name, "method": "totp", "has_totp": False}}) if name else self.reply(403, {"status": "KO"})
+            known = {"status": "OK", "data": {"display_name": name, "method": "totp", "has_totp": False}}
+            return self.reply(200, known) if name else self.reply(403, {"status": "KO"})
         if self.path.startswith("/api/authz/forward-auth"):
-            return self.reply(200, Remote_User=name) if name else self.reply(302, Location=f"{PORTAL}/?rd=https://{self.headers.get('X-Forwarded-Host', '')}{self.headers.get('X-Forwarded-Uri', '/')}")
+            back = f"https://{self.headers.get('X-Forwarded-Host', '')}{self.headers.get('X-Forwarded-Uri', '/')}"
+            return self.reply(200, Remote_User=name) if name else self.reply(302, Location=f"{PORTAL}/?rd={back}")
         self.reply(404)
 
     do_HEAD = do_GET

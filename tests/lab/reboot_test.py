@@ -82,9 +82,10 @@ class Machine:
 
     def boot(self):
         old = {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"} if os.path.isdir("/sys/fs/cgroup/memory") else {}
-        self.nspawn = subprocess.Popen(["systemd-nspawn", "-q", "-D", self.root, "-M", f"dmtest-{os.getpid()}", "--boot", "--private-network", "--capability=all", "--register=no",
-                                        "--keep-unit", "--system-call-filter=@keyring bpf mount @privileged", "--console=pipe", "--resolv-conf=off"],
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **old}, start_new_session=True)
+        argv = ["systemd-nspawn", "-q", "-D", self.root, "-M", f"dmtest-{os.getpid()}", "--boot", "--private-network", "--capability=all", "--register=no",
+                "--keep-unit", "--system-call-filter=@keyring bpf mount @privileged", "--console=pipe", "--resolv-conf=off"]
+        nothing = subprocess.DEVNULL
+        self.nspawn = subprocess.Popen(argv, stdin=nothing, stdout=nothing, stderr=nothing, env={**os.environ, **old}, start_new_session=True)
         self.leader = eventually("the machine's first process", self.first_process, 30)
         eventually("the machine has booted", lambda: self.run("systemctl", "is-system-running") in ("running", "degraded"), 120)
 
@@ -93,7 +94,8 @@ class Machine:
         return next((c for c in children if pathlib.Path(f"/proc/{c}/comm").read_text().strip() == "systemd"), None)
 
     def run(self, *argv):
-        return subprocess.run(["nsenter", "-t", self.leader, "-a", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *argv], capture_output=True, text=True).stdout.strip()
+        inside = ["nsenter", "-t", self.leader, "-a", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+        return subprocess.run([*inside, *argv], capture_output=True, text=True).stdout.strip()
 
     def power_off(self):
         self.run("systemctl", "poweroff")
@@ -105,7 +107,11 @@ class Machine:
 
     def stack(self):
         """What the unit said in this boot, once it has ended, and {service: (id, start in seconds, health)}."""
-        state = eventually("the unit has ended", lambda: (s := self.run("systemctl", "show", "-P", "ActiveState", "datamancy@shop")) in ("active", "failed") and s, 200)
+        def state():
+            now = self.run("systemctl", "show", "-P", "ActiveState", "datamancy@shop")
+            return now if now in ("active", "failed") else None
+
+        state = eventually("the unit has ended", state, 200)
         text = self.run("journalctl", "-b", "-u", "datamancy@shop", "-o", "cat", "--no-pager")
         that(state == "active", f"the unit is {state}:\n{text}")
         seen = {}
