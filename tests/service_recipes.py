@@ -149,6 +149,9 @@ try:
         for site, files in SITES.items():
             folder, label = project(f"{site}-{name}", files), f"{site}/{name}"
             done = add(name, folder)
+            if name == "caddy" and site == "both":
+                check(done.returncode == 2 and "published by 'edge' already" in done.stderr, f"{label}: there is an edge already: {done.stderr}")
+                continue
             check(done.returncode == 0, f"{label}: {done.stdout}{done.stderr}")
             if done.returncode != 0:
                 continue
@@ -156,7 +159,7 @@ try:
             mine = [s for s in services if s.startswith(name)]
             check(mine and ("edge" in services) == (site == "both") and ("db" in services) == (site != "empty"), f"{label}: the services are {sorted(services)}")
             routed = ".club.example {" in (folder / "Caddyfile").read_text().split("club.example {", 1)[1] if site == "both" else False
-            check(routed or "has no site of its own" in done.stdout or ".club.example {" in done.stdout, f"{label}: its site is written or shown")
+            check(routed or name == "caddy" or "has no site of its own" in done.stdout or ".club.example {" in done.stdout, f"{label}: its site is written or shown")
             check(site != "both" or name not in NO_ROUTE or not routed, f"{label}: nothing unguarded is put on the edge")
             saved = [v["source"] for v in services.get(f"{name}-backup", {}).get("volumes", [])]
             check(f"{name}-db" not in services or saved, f"{label}: its database is saved")
@@ -174,10 +177,16 @@ try:
 
     if not only:
         everything = project("all", SITES["both"])
-        for name in names:
+        for name in [n for n in names if n != "caddy"]:
             done = add(name, everything)
             check(done.returncode == 0, f"all: {name}: {done.stdout}{done.stderr}")
         sound(everything, "all", known["both"], foreign=False)
+
+    if not only:  # a project without an edge gets one, and what comes after has its site there
+        folder = project("edge-first", SITES["no-edge"])
+        check(add("caddy", folder).returncode == 0 and add("planka", folder).returncode == 0, "an edge, then a product")
+        check("planka.club.example {" in (folder / "caddy" / "Caddyfile").read_text(), "the product's site is in the new edge's Caddyfile")
+        sound(folder, "edge-first", known["no-edge"])
 
     # What can go wrong. (what, product, files, what is done before, words of the message)
     def read_only(folder):

@@ -248,11 +248,13 @@ Result<int> init_service(Args& args, const std::string& name) {
   if (!plan.secrets.secrets.empty()) fmt::print("sealed   {} secrets in secrets.enc.env\n", plan.secrets.secrets.size());
   fmt::print("\nNext:\n");
   int step = 0;
-  if (!plan.secrets.secrets.empty()) fmt::print("  {}. datamancy render {}    # secrets into {}; after each boot again\n", ++step, folder, site.run);
+  if (!plan.secrets.secrets.empty()) fmt::print("  {}. sudo --preserve-env=HOME datamancy render {}    # secrets, in memory: {}; after each boot again\n", ++step, folder, site.run);
   fmt::print("  {}. cd {} && docker compose build && docker compose up -d\n", ++step, folder);
   if (plan.routed) fmt::print("  {}. reload the edge (docker compose restart of its service); {} must point to this host\n", ++step, plan.route.substr(0, plan.route.find(' ')));
   for (const auto& note : plan.notes) fmt::print("  {}. {}\n", ++step, note);
-  if (plan.route.empty()) fmt::print("  {}. it has no site of its own: clients join the network '{}'\n", ++step, name);
+  const bool edge = std::ranges::any_of(plan.files, [](const auto& file) { return file.path.ends_with("/Caddyfile"); }) && !plan.routed;
+  if (edge) fmt::print("  {}. products that come after it put their sites there by themselves\n", ++step);
+  else if (plan.route.empty()) fmt::print("  {}. it has no site of its own: clients join the network '{}'\n", ++step, name);
   else if (plan.guarded) fmt::print("  {}. it has no sign-in of its own: this route is for an edge that asks for one (forward_auth, basic_auth) and shares a network with it:\n\n{}", ++step, plan.route);
   else if (!plan.routed) fmt::print("  {}. no Caddyfile was found; the route, for an edge that shares a network with it:\n\n{}", ++step, plan.route);
   return kClean;

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/deploying.hpp"
@@ -35,8 +36,18 @@ std::vector<deploy::Problem> rendering_problems(const Session& session) {
   if (done->fine()) return {};
   auto said = done->out + done->err;
   while (said.ends_with('\n')) said.pop_back();
-  std::string line;
-  for (const char c : said.substr(0, 600)) line += c == '\n' ? std::string("; ") : std::string(1, c);
+  std::vector<std::string_view> lines;
+  for (std::string_view rest = said; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    // What was never rendered is missing where it is mounted, and said there.
+    const auto one = rest.substr(0, end);
+    if (done->status != kFindings || (!one.ends_with(": not rendered yet") && !one.ends_with("differ from what would be rendered now"))) lines.push_back(one);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  if (lines.empty()) return {};
+  constexpr std::size_t kShown = 5;
+  auto line = fmt::format("{}", fmt::join(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(std::min(lines.size(), kShown)), "; "));
+  if (lines.size() > kShown) line += fmt::format("; and {} more", lines.size() - kShown);
   if (done->status == kFindings) return {{"templates", false, "rendered configuration is not what the templates give: " + line, "datamancy render"}};
   return {{"templates", true, "templates cannot be rendered: " + line, "mend them, then datamancy render"}};
 }
