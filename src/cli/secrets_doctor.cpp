@@ -12,6 +12,7 @@
 #include "base/json.hpp"
 #include "cli/secrets.hpp"
 #include "formats/dotenv.hpp"
+#include "rotate/target.hpp"
 #include "secrets/runtime_files.hpp"
 #include "secrets/scan_tree.hpp"
 #include "sensitive/sensitive.hpp"
@@ -115,6 +116,8 @@ void file_checks(const std::string& root, const secrets::Keyring& keys, Checks& 
     const auto rule = document->sops.rule.value_or(secrets::Rule{});
     for (const auto& leaf : document->leaves) {
       if (leaf.type == secrets::LeafType::comment || leaf.path.empty() || document->store == secrets::Store::binary) continue;
+      if (leaf.path.back().ends_with(rotate::kNext) || leaf.path.back().ends_with(rotate::kPrevious))
+        out.push_back({State::warning, "rotation", fmt::format("{}: {} is left of a rotation that was cut off", shown, leaf.path.back()), fmt::format("datamancy secrets rotate {}", leaf.path.back().substr(0, leaf.path.back().rfind("__")))});
       if (leaf.text.empty() && sensitive::secret_name(leaf.path.back())) out.push_back({State::warning, "empty", fmt::format("{}: {} is empty, and an empty value is protected by nothing (anybody can add such a line)", shown, leaf.path.back()), "set it, or take it out"});
       else if (!rule.seals(leaf.path) && sensitive::secret_name(leaf.path.back())) out.push_back({State::failing, "plain-value", fmt::format("{}: {} stands in plain text by the file's own rule", shown, leaf.path.back()), "change the rule and seal again"});
     }
@@ -122,7 +125,7 @@ void file_checks(const std::string& root, const secrets::Keyring& keys, Checks& 
     const auto folder = sources::parent_path(path);
     if (name == ".env") out.push_back({State::failing, "called-env", fmt::format("{} is sealed, and 'docker compose' alone would hand ENC[...] to the containers without a word", shown), "rename it to secrets.enc.env"});
     std::string twin;
-    if (name.ends_with(".enc.env") && name.size() > 8) twin = folder + "/" + name.substr(0, name.size() - 8) + ".env";
+    if (const auto at = name.rfind(".enc."); at != std::string::npos && at > 0) twin = folder + "/" + name.substr(0, at) + name.substr(at + 4);
     else if (name.ends_with(".enc")) twin = path.substr(0, path.size() - 4);
     if (!twin.empty() && sources::disk().stat(twin).kind == sources::Kind::regular && !secrets::sealed_store(sources::disk().read(twin, secrets::kMaxSealed).value_or(std::string{})))
       out.push_back({State::failing, "twin", fmt::format("{} lies in the clear beside {}", sources::relative_to(twin, root), shown), "delete the plain one"});

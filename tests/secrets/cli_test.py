@@ -295,6 +295,15 @@ def doctors():
     os.chmod(os.path.join(w.home, ".config/sops/age/keys.txt"), 0o644)
     w.write("plain.env", "DB_PASSWORD=aG7kQ2mZ9\n")
     w.write("plain.enc.env", w.read("secrets.enc.env"))
+    w.write("conf.yaml", "db: {password: aG7kQ2mZ9}\n")
+    w.dm("seal", "conf.yaml", "--type", "yaml")
+    w.dm("set", "B__NEXT", "--in", "secrets.enc.env", input="half")
+    checks = json.loads(w.run([w.binary, "secrets", "doctor", "--json"], status=1).stdout)["checks"]
+    equal([c["what"] for c in checks if c["id"] == "twin"], ["conf.yaml lies in the clear beside conf.enc.yaml", "plain.env lies in the clear beside plain.enc.env"])
+    equal([c["mend"] for c in checks if c["id"] == "rotation"], ["datamancy secrets rotate B"])
+    w.dm("remove", "B__NEXT", "--in", "secrets.enc.env", "--yes")
+    for name in ("conf.yaml", "conf.enc.yaml"):
+        os.remove(os.path.join(w.folder, name))
     found = {c["id"] for c in json.loads(w.run([w.binary, "secrets", "doctor", "--json"], status=1).stdout)["checks"] if c["state"] == "failing"}
     equal(found >= {"key-mode", "key-backups", "twin", "plain-env"}, True)
     os.chmod(os.path.join(w.home, ".config/sops/age/keys.txt"), 0o600)
