@@ -39,7 +39,7 @@ restic -r "$work/ours" init >/dev/null
 cp -a "$work/ours" "$work/theirs"
 for round in $(seq 0 "${ROUNDS:-3}"); do
   [ "$round" = 0 ] && what=first || what="unchanged $round"
-  measure "datamancy backup run, $what" "$datamancy" backup run --quiet -p "$name" --repository "$work/ours" --password-file "$work/key"
+  measure "datamancy backup run, $what" "$datamancy" backup run --quiet --no-forget -p "$name" --repository "$work/ours" --password-file "$work/key"
   measure "docker exec pg_dump | restic backup --stdin, $what" bash -o pipefail -c "docker exec -i $name pg_dump -U postgres -Fp postgres | restic -q -r $work/theirs backup --stdin --stdin-filename /db.sql"
 done
 measure "docker exec pg_dump -Fc" bash -c "docker exec -i $name pg_dump -U postgres -Fc postgres >$work/dump"
