@@ -1,5 +1,6 @@
-"""A small sign-in portal with the published API of Authelia (docs: "First Factor", "User information", "forward-auth"), for a machine that
-cannot have Authelia itself: scrypt, sessions in a cookie, 401 without a word on what was wrong. portal.py USERS_FILE DOMAIN PORT_ADDRESS"""
+"""A small sign-in portal with the paths of Authelia's API, for a machine that cannot have Authelia itself (POST /api/firstfactor
+with 200 and 401 is in its OpenAPI description; the other two were written from what is known of it): scrypt, sessions in a cookie, 401
+without a word on what was wrong. portal.py USERS_FILE DOMAIN PORT_ADDRESS"""
 import hashlib
 import hmac
 import http.server
