@@ -25,6 +25,7 @@ git clone --quiet --no-local "$here" "$tree/root/datamancy"
 # /proc and /dev of its own: they go away with the process.
 inside() {
   nice -n "${DM_DEBIAN_NICE:-0}" unshare --mount --pid --fork bash -euc '
+    mount --bind "$0" "$0"  # so that its / is a mount, as on a machine
     mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; mount -t tmpfs tmpfs "$0/run"
     exec chroot "$0" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 CI=true bash -euc "cd /root/datamancy; $1"' "$tree" "$1"
 }
