@@ -31,9 +31,21 @@ Result<void> forget(const std::string& record) {
 
 Result<void> Quiesce::begin(const Deadline& deadline) {
   if (stills_.empty()) return {};
+  // Nothing is paused that does not run, and nothing is woken that somebody else let stand still.
+  std::vector<Still> run;
+  for (const auto& still : stills_) {
+    const auto now = engine_.container(still.container, deadline);
+    if (!now && now.error().code != Errc::not_found) return fail(now.error());
+    if (now && now->running && !now->paused) run.push_back(still);
+  }
+  stills_ = std::move(run);
+  if (stills_.empty()) return {};
   std::string text;
   for (const auto& still : stills_) text += fmt::format("{} {}\n", still.stop ? "stop" : "pause", still.container);
-  if (!record_.empty()) DM_CHECK(write_atomic(record_, text, 0600));
+  if (!record_.empty()) {
+    DM_CHECK(wake_up(engine_, record_));  // what could not go on before is not forgotten
+    DM_CHECK(write_atomic(record_, text, 0600));
+  }
   begun_ = true;
   for (const auto& still : stills_)
     DM_CHECK(during("letting it stand still for its backup", still.stop ? engine_.stop(still.container, -1, deadline) : engine_.pause(still.container, deadline)));

@@ -27,7 +27,7 @@ class Quiesce {
 
  private:
   engine::Engine& engine_;
-  const std::vector<Still>& stills_;
+  std::vector<Still> stills_;
   std::string record_;
   bool begun_ = false;
 };

@@ -109,7 +109,7 @@ class RelayConnection final : public engine::Connection {
   }
   Result<void> write(std::string_view bytes, const Deadline& deadline) override { return up_.put(bytes, deadline); }
   Result<void> finish_writing() override { return {}; }  // an end of ours would end the relay
-  bool idle() const override { return down_.quiet(); }
+  bool idle() const override { return up_.quiet() && down_.quiet(); }
 
  private:
   std::stop_source stop_;

@@ -14,6 +14,7 @@
 #include "deploy/preflight.hpp"
 #include "rotate/target.hpp"
 #include "state/journal.hpp"
+#include "upgrade/unfinished.hpp"
 
 namespace dm::cli {
 
@@ -253,6 +254,10 @@ int run_up(Args& args, UpRequest& request) {
   if (!open_session(args, request.planned.names, session, exit, request.planned.with_dependencies)) return exit;
   auto lock = session.lock(fmt::format("up of {}", session.project().name), request.lock_wait);
   if (!lock) return complain(lock.error());
+  if (const auto left = upgrade::read_unfinished(session.store); !left || *left)
+    return complain(left ? Error{Errc::conflict, fmt::format("an upgrade of '{}' from {} to {} was interrupted: 'datamancy upgrade {}' goes back first", (*left)->service, (*left)->from,
+                                                             (*left)->image, (*left)->service), {}}
+                         : left.error());
   close_interrupted(session);
   return deploy_session(session, args, request, "up");
 }

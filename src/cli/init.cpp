@@ -206,7 +206,7 @@ Result<int> work(Args& args) {
       DM_CHECK(write_file(beside + "/" + file.path, file.content, file.mode));
     }
     DM_CHECK(write_file(beside + "/secrets.enc.env", sealed));
-    std::string config = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.env|\\.env\\.enc|\\.enc)$\n    age:\n";
+    std::string config = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.(env|ya?ml|json|ini)|\\.env\\.enc|\\.enc)$\n    age:\n";
     for (const auto& recipient : recipients) config += fmt::format("      - {}\n", recipient);
     DM_CHECK(write_file(beside + "/.sops.yaml", config));
     if (auto self = sources::disk().read("/proc/self/exe", std::uint64_t{256} << 20U); self) DM_CHECK(write_file(beside + "/probe-orchestrator/bin/datamancy", *self, 0755));

@@ -125,7 +125,7 @@ Result<Site> look(const Args& args, const std::string& folder) {
     // A folder without a project gets one; one that is there under another name is not passed over.
     if (const auto kind = sources::disk().stat(folder).kind; kind != sources::Kind::directory && kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}' is no folder", folder));
     for (const auto& name : sources::disk().list(folder))
-      if (name != ".git" && (name.ends_with(".yml") || name.ends_with(".yaml"))) return fail(Errc::not_found, fmt::format("'{}' has no compose.yaml (only {}); say --service NAME where the project is", folder, name));
+      if (!name.starts_with('.') && (name.ends_with(".yml") || name.ends_with(".yaml"))) return fail(Errc::not_found, fmt::format("'{}' has no compose.yaml (only {}); say --service NAME where the project is", folder, name));
     const auto name = project_name(folder);
     out.site.compose_file = "compose.yaml";
     out.site.fresh = fmt::format("name: {}\n", name);
@@ -230,10 +230,12 @@ Result<int> init_service(Args& args, const std::string& name) {
 
   if (std::ranges::none_of(after.project->services, [&](const auto& one) { return one.name.starts_with(name); }))
     return fail(Errc::conflict, fmt::format("'{}/{}' is not what is loaded (COMPOSE_FILE or -f name others); nothing was written", folder, plan.compose_file));
-  for (const auto& port : published(*after.project))
+  for (const auto& port : published(*after.project)) {
+    if (std::ranges::find(site.site.services, port.service) != site.site.services.end()) continue;  // it was there before
     for (const auto& taken : site.ports)
       if (port.number == taken.number && port.service != taken.service)
         return fail(Errc::conflict, fmt::format("port {} of '{}' is published by '{}' already; free it first; nothing was written", port.number, port.service, taken.service));
+  }
 
   Writing writing;
   const auto sealed = folder + "/secrets.enc.env";

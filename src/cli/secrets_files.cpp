@@ -137,8 +137,9 @@ Result<void> run_editor(const Args& args, const std::string& file) {
     words.push_back(editor.substr(begin, at - begin));
   }
   if (words.empty() || !find_program(words[0])) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, fmt::format("the editor '{}' is not on PATH; set EDITOR", editor));
-  const auto program = sources::file_name(words[0]);
-  if (program == "vim" || program == "nvim") words.insert(words.end(), {"-n", "-i", "NONE"});  // no swap file, no registers kept in the home
+  // `vi` is vim on most machines, by way of two links.
+  const auto program = sources::file_name(sources::disk().canonical(*find_program(words[0])));
+  if (program.starts_with("vim") || program == "nvim") words.insert(words.end(), {"-n", "-i", "NONE"});  // no swap file, no registers kept in the home
   words.push_back(file);
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());

@@ -145,7 +145,8 @@ class Rotation {
       say(fmt::format("changed on {}, verified: the new one works, the old one does not", target_.service));
     }
     if (from <= Step::file) {
-      DM_CHECK(journalled("seal the new value as the present one", [&] { return store(wanted_, previous_, &current_); }));
+      if (auto kept = journalled("seal the new value as the present one", [&] { return store(wanted_, previous_, &current_); }); !kept)
+        return back(std::move(kept.error()), false);
       say(fmt::format("the new value is the present one in {}; the old one stays there as {} until the end", path_, previous_));
     }
     if (from <= Step::users) {

@@ -36,8 +36,10 @@ class Upgrade {
     DM_TRY(auto left, upgrade::read_unfinished(backup_.store));
     if (!left) return {};
     const auto what = fmt::format("an upgrade of '{}' from {} to {} was interrupted", left->service, left->from, left->image);
-    if (dry_run) return fail(Errc::conflict, what + ": the next 'datamancy upgrade' first goes back");
-    if (!agreed(backup_, fmt::format("{}. Go back to {} first, with the data of before?", what, left->from))) return fail(Errc::conflict, what);
+    // Only for the service that was asked for: --yes to one is no yes to another.
+    if (dry_run || left->service != name_) return fail(Errc::conflict, fmt::format("{}: 'datamancy upgrade {}' goes back first", what, left->service));
+    if (!agreed(backup_, fmt::format("{}. Go back to {} first, with the data of before? What has been written since {} lost.", what, left->from,
+                                     left->step == upgrade::Unfinished::Step::changed ? "is kept in a volume of its own, not" : "is not")))  return fail(Errc::conflict, what);
     DM_TRY(const auto lock, state::lock_store(backup_.store, "going back from an upgrade", backup_.within(std::chrono::seconds(10))));
     entry_ = state::begin(*backup_.db, {.at = backup::unix_now(), .who = who(), .verb = "upgrade", .subject = left->service, .action = fmt::format("back to {} after an interruption", left->from)});
     const auto done = during("going back from an interrupted upgrade", go_back_from(*left));
@@ -88,6 +90,7 @@ class Upgrade {
   Result<void> go_back_from(const upgrade::Unfinished& left) {
     using Step = upgrade::Unfinished::Step;
     left_ = left;
+    resumed_ = true;
     name_ = left.service;
     from_ = left.from;
     running_ = left.running;
@@ -339,6 +342,11 @@ class Upgrade {
 
   /// Back to the old image, and to the data of before where the new one may have changed it.
   int back(const Error& cause) {
+    if (touched_ && backup_.stop.stop_requested()) {  // every step back would be interrupted, too
+      state::finish(*backup_.db, entry_, "interrupted");
+      say(fmt::format("interrupted half-way: 'datamancy upgrade {}' goes back first; 'up' waits for that", name_));
+      return kFindings;
+    }
     if (!touched_) {
       state::finish(*backup_.db, entry_, "failed, nothing was changed: " + cause.message);
       return kFailed;
@@ -367,13 +375,24 @@ class Upgrade {
     if (!kept_.empty()) {
       DM_CHECK(remove(name_));
       // While the old data is on its way, in either direction, there is nothing else in the volume.
-      if (left_.step == upgrade::Unfinished::Step::changed) DM_CHECK(recover::clear_volume(*backup_.engine, place_.name, limit()));
+      if (left_.step == upgrade::Unfinished::Step::changed) {
+        DM_TRY(const auto there, recover::holds_something(*backup_.engine, kept_, limit()));
+        if (!there) return fail(Errc::conflict, fmt::format("volume {} holds nothing that could come back: nothing was removed", kept_));
+        if (resumed_) {  // who knows what was written since
+          const auto aside = fmt::format("{}.undone-{}", place_.name, backup::unix_now());
+          DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place_.name, aside, limit()));
+          say(fmt::format("{} entries that the new version wrote are in volume {}; remove it when all is well", moved, aside));
+        } else {
+          DM_CHECK(recover::clear_volume(*backup_.engine, place_.name, limit()));
+        }
+      }
       DM_CHECK(note(upgrade::Unfinished::Step::returning));
       DM_CHECK(recover::put_back(*backup_.engine, place_.name, kept_, limit()));
-      DM_CHECK(backup_.engine->remove_volume(kept_, false, limit()));
-      kept_.clear();
+      // Noted before it is done: a note of a volume that is gone could not be followed.
+      const auto gone = std::exchange(kept_, {});
       left_.kept.clear();
       DM_CHECK(note(upgrade::Unfinished::Step::stopping));
+      DM_CHECK(backup_.engine->remove_volume(gone, false, limit()));
       DM_CHECK(start(all()));
       return upgrade::forget_unfinished(backup_.store);
     }
@@ -381,8 +400,9 @@ class Upgrade {
       DM_CHECK(remove(name_));
       if (datastore_) {
         DM_TRY(const auto place, find_volume());
-        DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place, fmt::format("{}.failed-{}", place, product::split_image(image_).tag), limit()));
-        say(fmt::format("{} entries that the new version wrote are in volume {}.failed-{}", moved, place, product::split_image(image_).tag));
+        const auto aside = fmt::format("{}.failed-{}", place, run_.run);
+        DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place, aside, limit()));
+        say(fmt::format("{} entries that the new version wrote are in volume {}", moved, aside));
         DM_CHECK(start({name_}));
         DM_CHECK(restore_datastore(name_));
       }
@@ -408,7 +428,7 @@ class Upgrade {
     if (saved.empty()) return {};
     const auto found = saved.front()->target.facts.find("path");
     const auto path = found == saved.front()->target.facts.end() ? std::string() : found->second;
-    const auto aside = fmt::format("{}.failed-upgrade", path);
+    const auto aside = fmt::format("{}.failed-{}", path, run_.run);
     if (::mkdir(aside.c_str(), 0700) != 0) return fail(errno_error("make " + aside, errno));
     for (const auto& name : sources::disk().list(path))
       if (::rename((path + "/" + name).c_str(), (aside + "/" + name).c_str()) != 0) return fail(errno_error("move " + path + "/" + name, errno));
@@ -422,6 +442,7 @@ class Upgrade {
   Session session_;
   std::string name_, to_, from_, image_, tag_;
   bool pull_always_ = false, datastore_ = false;
+  bool resumed_ = false;  ///< goes back from what an interrupted run has left
   upgrade::Judgement judgement_;
   upgrade::ImageEdit edit_;
   backup::Inventory inventory_;

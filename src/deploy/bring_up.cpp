@@ -21,6 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAway = 60s;  // an engine that has been away for so long is given up
+constexpr auto kPatience = 2s;  // so long the first containers wait for those with more behind them
 
 struct Message {
   enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost, reconcile, ended } kind;
@@ -259,7 +260,7 @@ class Run {
     const bool fresh = !known_.contains(container.id);
     if (fresh && !gate_open_) return;
     know(container);
-    if (fresh) start_waiting(container.service);
+    if (fresh && !first_made_) first_made_ = Clock::now();
     if (container.state.status == Snapshot::Status::created && container.state.error.empty()) return;
     const auto before = before_.find(container.id);
     const bool as_before = before != before_.end() && before->second == container.started_at;
@@ -361,20 +362,30 @@ class Run {
       switch (action.kind) {
         case Action::Kind::start:
           wanted_.insert(action.service);
-          start_waiting(action.service);
           break;
         case Action::Kind::probe: probe(action.service); break;
         case Action::Kind::end_probe: probes_.end(action.service); break;
       }
     }
+    start_wanted();
   }
 
-  /// Starts a service that the gate let go, once all its containers are there.
-  void start_waiting(const std::string& service) {
-    if (!wanted_.contains(service)) return;
+  /// Starts the services that the gate let go and that have all their containers. While Compose still creates, the ones with the longest chain
+  /// behind them go first, however late they are made: a slot of the engine that another one took costs its whole start.
+  void start_wanted() {
+    if (wanted_.empty()) return;
+    std::chrono::milliseconds longest_to_come{-1};
+    if (creating_ && first_made_ && Clock::now() - *first_made_ < kPatience)
+      for (const auto& service : wanted_)
+        if (const auto& step = *steps_.at(service); ids_[service].size() < step.containers) longest_to_come = std::max(longest_to_come, step.job.chain);
+    const auto wanted = wanted_;
+    for (const auto& service : wanted)
+      if (const auto& step = *steps_.at(service); ids_[service].size() >= step.containers && step.job.chain >= longest_to_come) start(service);
+  }
+
+  void start(const std::string& service) {
     const auto& step = *steps_.at(service);
     const auto& ids = ids_[service];
-    if (ids.size() < step.containers) return;
     wanted_.erase(service);
     if (deadline_.stopped()) return;
     ++starts_under_way_;
@@ -489,6 +500,7 @@ class Run {
   std::map<std::string, std::string, std::less<>> known_;                // container -> service
   std::map<std::string, std::string, std::less<>> before_;               // container -> when it had started before this run
   std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_, ending_;
+  std::optional<Clock::time_point> first_made_;                          // when the first new container was seen
   std::optional<Clock::time_point> lost_since_;                          // without events of the engine
   bool was_lost_ = false;
   std::map<std::string, Container, std::less<>> checks_;                 // service -> a container of it, for its healthcheck

@@ -111,6 +111,10 @@ Result<std::size_t> move_all(const std::string& from, const std::string& to) {
     if (::rename((from + "/" + name).c_str(), (to + "/" + name).c_str()) != 0) return fail(errno_error(fmt::format("move {}/{}", from, name), errno));
     ++count;
   }
+  // A folder that could not be listed to its end looks like a shorter one.
+  std::error_code error;
+  const bool empty = std::filesystem::is_empty(from, error);
+  if (error || !empty) return fail(Errc::failed, fmt::format("{} could not be moved whole: {}", from, error ? error.message() : "something is left in it"));
   struct stat info {};
   if (::stat(from.c_str(), &info) == 0 && (::chown(to.c_str(), info.st_uid, info.st_gid) != 0 || ::chmod(to.c_str(), info.st_mode & 07777U) != 0)) return fail(errno_error("set the owner of " + to, errno));
   return count;
@@ -264,6 +268,14 @@ Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume,
   DM_TRY(const auto from, mountpoint(engine, volume, deadline));
   DM_TRY(const auto to, mountpoint(engine, kept, deadline));
   return move_all(from, to);
+}
+
+Result<bool> holds_something(engine::Engine& engine, const std::string& volume, const Deadline& deadline) {
+  DM_TRY(const auto place, mountpoint(engine, volume, deadline));
+  std::error_code error;
+  const bool empty = std::filesystem::is_empty(place, error);
+  if (error) return fail(Errc::failed, fmt::format("look into {}: {}", place, error.message()));
+  return !empty;
 }
 
 Result<void> clear_volume(engine::Engine& engine, const std::string& volume, const Deadline& deadline) {

@@ -106,7 +106,7 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
       add("  * more: `datamancy explain {}`\n", change.rule->id);
     }
     for (const auto& change : step.changes) {
-      if (!change.diff.empty()) add("\nAs a diff of the files as they are, for {} (`patch -p1`):\n\n{}\n", change.rule->id, markup::fenced(change.diff));
+      if (!change.diff.empty()) add("\nAs a diff of the files as they are, for {} (`patch -p1 --fuzz=0`; each diff is of the files without the others):\n\n{}\n", change.rule->id, markup::fenced(change.diff));
       if (!change.add.empty()) add("\nAdd for {}, or give it as one more `-f` file:\n\n{}\n", change.rule->id, markup::fenced(change.add));
       else add("\nNow ({}:{}):\n\n{}\n", plain(change.first.file), change.first.line, markup::fenced(change.first.text));
     }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <charconv>
@@ -52,7 +53,11 @@ std::string metrics_folder(const KeySources& sources, bool root) {
 
 Result<void> count_run(const std::string& folder, const KeySources& sources, int exit, bool opened) {
   const Fd lock(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return fail(errno_error(fmt::format("lock the folder for metrics '{}'", folder), errno));
+  // Whoever may read the folder may hold its lock: nobody waits for that without end.
+  bool held = false;
+  for (int tries = 0; lock && !held && tries < 20; ++tries)
+    if (held = ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0; !held) ::usleep(100'000);
+  if (!held) return fail(errno_error(fmt::format("lock the folder for metrics '{}'", folder), errno));
   const auto path = folder + "/datamancy_secrets.prom";
   const auto before = sources::disk().read(path, 1U << 20U).value_or(std::string{});
   const std::string failures = "datamancy_secrets_failures_total", success = "datamancy_secrets_last_success_timestamp_seconds";

@@ -265,7 +265,8 @@ std::map<std::string, std::string_view> read_marks(std::string_view label) {
 }
 
 Result<void> within_reach(const FileDelivery& delivery, std::string_view engine) {
-  if (delivery.files.empty() || engine.starts_with("unix:")) return {};
+  const bool here = engine.starts_with("unix:") || engine.starts_with("tcp://127.") || engine.starts_with("tcp://localhost") || engine.starts_with("tcp://[::1]");
+  if (delivery.files.empty() || here) return {};
   return fail(Errc::unsupported, fmt::format("the engine at {} is another machine's and cannot mount secrets that lie in the memory of this one ({} files in {}); run datamancy on that machine "
                                              "(over ssh), with the project and the key there",
                                              engine, delivery.files.size(), delivery.folder));

@@ -61,25 +61,39 @@ Result<void> replace_sealed(const SealedFile& file, std::string_view text) {
   return write_atomic(file.path, text);
 }
 
+namespace {
+
+/// The texts that a document seals, in order.
+std::vector<SecretString> values_of(const Document& plain) {
+  std::vector<SecretString> out;
+  for (const auto& leaf : plain.leaves)
+    if (leaf.type != LeafType::comment) out.emplace_back(leaf.text.reveal());
+  return out;
+}
+
+/// What is written must open again and say the same: a file that cannot be read is worse than an error now.
+Result<void> reads_back(const std::string& text, const SecretString& data_key, const std::vector<SecretString>& wanted) {
+  DM_TRY(auto parsed, parse_sealed(text));
+  DM_TRY(const auto again, open_values(std::move(parsed), SecretString(data_key.reveal())));
+  std::size_t at = 0;
+  bool same = true;
+  for (const auto& value : again.values)
+    if (value.type != LeafType::comment) same = same && at < wanted.size() && value.plain == wanted[at++];
+  if (!same || at != wanted.size()) return fail(Errc::failed, "what was sealed would not read back as it was meant; nothing was changed");
+  return {};
+}
+
+}  // namespace
+
 Result<bool> save_sealed(const SealedFile& file, Document plain) {
   const auto& before = file.opened;
   bool same = plain.leaves.size() == before.values.size() && plain.source == before.document.source;
   for (std::size_t i = 0; same && i < plain.leaves.size(); ++i)
     same = plain.leaves[i].path == before.document.leaves[i].path && plain.leaves[i].type == before.values[i].type && plain.leaves[i].text == before.values[i].plain;
   if (same) return false;
-  std::vector<SecretString> wanted;
-  for (const auto& leaf : plain.leaves)
-    if (leaf.type != LeafType::comment) wanted.emplace_back(leaf.text.reveal());
+  const auto wanted = values_of(plain);
   DM_TRY(const auto text, sealed_text(seal_values(std::move(plain), before.data_key, now_utc(), &before)));
-  // What is written must open again and say the same: a file that cannot be read is worse than an error now.
-  DM_TRY(auto parsed, parse_sealed(text));
-  DM_TRY(const auto again, open_values(std::move(parsed), SecretString(before.data_key.reveal())));
-  std::size_t at = 0;
-  for (const auto& value : again.values) {
-    if (value.type == LeafType::comment) continue;
-    if (at == wanted.size() || !(value.plain == wanted[at++])) return fail(Errc::failed, fmt::format("'{}' would not read back as it was meant; nothing was changed", file.path));
-  }
-  if (at != wanted.size()) return fail(Errc::failed, fmt::format("'{}' would not read back as it was meant; nothing was changed", file.path));
+  DM_CHECK(during(fmt::format("reading '{}' back before it is changed", file.path), reads_back(text, before.data_key, wanted)));
   DM_CHECK(replace_sealed(file, text));
   return true;
 }
@@ -123,7 +137,10 @@ Result<std::string> seal_text(std::string_view plain, Store store, const Sealing
   document.sops.mac_only_encrypted = plan.mac_only_encrypted;
   const auto data_key = random_secret(32);
   DM_TRY(document.sops.age, wrap_for(data_key, plan.recipients));
-  return sealed_text(seal_values(std::move(document), data_key, now_utc(), nullptr));
+  const auto wanted = values_of(document);
+  DM_TRY(auto text, sealed_text(seal_values(std::move(document), data_key, now_utc(), nullptr)));
+  DM_CHECK(reads_back(text, data_key, wanted));
+  return text;
 }
 
 Result<std::string> rewrap(const SealedFile& file, const std::vector<std::string>& recipients) {

@@ -160,6 +160,8 @@ Result<Opened> open_values(Document document, SecretString data_key) {
   values.reserve(document.leaves.size());
   Mac mac(sops.mac_only_encrypted);
   std::set<std::string> paths;  // of all collections, for comments
+  std::size_t tries = 0;        // no MAC covers comments: who may write the file may not make us try for ever
+  constexpr std::size_t kMostTries = 20'000;
   if (!document.source.empty())
     for (const auto& leaf : document.leaves)
       for (std::size_t depth = 0; depth <= leaf.path.size(); ++depth) paths.insert(aad_of({leaf.path.begin(), leaf.path.begin() + static_cast<std::ptrdiff_t>(depth)}));
@@ -173,7 +175,7 @@ Result<Opened> open_values(Document document, SecretString data_key) {
       auto plain = gcm_open(data_key, parts->iv, aad_of(leaf.path), parts->data, parts->tag);
       if (!plain && leaf.type == LeafType::comment && !document.source.empty()) {
         // Which collection a comment belongs to is not always plain to see; no MAC covers it, and SOPS, too, leaves as it is what does not open.
-        for (auto path = paths.begin(); path != paths.end() && !plain; ++path) plain = gcm_open(data_key, parts->iv, *path, parts->data, parts->tag);
+        for (auto path = paths.begin(); path != paths.end() && !plain && tries < kMostTries; ++path, ++tries) plain = gcm_open(data_key, parts->iv, *path, parts->data, parts->tag);
         if (!plain) {
           values.push_back(std::move(value));
           continue;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "secrets/sops_nested.hpp"
 
@@ -60,8 +61,8 @@ class Reader {
       }
       if (line[0] == '[') {
         if (!line.ends_with(']')) return wrong(number, "a section has no end");
-        section = trimmed(line.substr(1, line.size() - 2));
-        end_comment(section);
+        const auto before = std::exchange(section, trimmed(line.substr(1, line.size() - 2)));
+        end_comment(section == "sops" ? before : section);  // the last comment of the file stands before our section
         if (section == "sops") block = {static_cast<std::uint32_t>(std::min(at, text_.size())), static_cast<std::uint32_t>(std::min(at, text_.size()))};
         continue;
       }
@@ -76,7 +77,7 @@ class Reader {
         flat.emplace_back(key, unescaped(value));
         continue;
       }
-      const bool quoted = value.size() >= 2 && (value[0] == '"' || value[0] == '`' || value[0] == '\'') && value.back() == value[0];
+      const bool quoted = value.size() >= 2 && (value[0] == '"' || value[0] == '`' || value[0] == '\'') && value.find(value[0], 1) == value.size() - 1;
       if (plain_ && !quoted && (value.ends_with('\\') || value.find_first_of("\"`'") == 0 || value.find(" ;") != std::string_view::npos || value.find(" #") != std::string_view::npos))
         return wrong(number, "a value that SOPS would read otherwise (a quote without its end, a comment, a line that goes on); put it in quotes");
       if (quoted) value = value.substr(1, value.size() - 2);

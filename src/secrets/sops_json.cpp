@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <set>
 
@@ -213,9 +214,12 @@ class Reader {
       leaf.text = SecretString(std::to_string(whole));
       return true;
     }
+    const bool whole_number = word.find_first_not_of("-0123456789") == std::string_view::npos;
     char* stop = nullptr;
     const std::string copy(word);
     const double real = std::strtod(copy.c_str(), &stop);
+    // SOPS holds every other number as a double.
+    if (plain_ && (!std::isfinite(real) || (whole_number && float_text(real) != word))) return wrong("a number that SOPS cannot hold; put it in quotes");
     if (*stop != '\0' || (word[0] != '-' && (word[0] < '0' || word[0] > '9'))) return wrong("a word that is no value");
     leaf.type = LeafType::floating;
     leaf.text = SecretString(float_text(real));

@@ -65,6 +65,15 @@ TEST(Sops, YamlJsonAndIniComeBackWithTheirComments) {
   const std::string json = "{\n  \"a\": {\"b\": [1, \"x\", true, null, \"\"]},\n  \"c\": 1.5\n}\n";
   EXPECT_EQ(text_of(sealed_and_opened(json, Store::json)), json);
   EXPECT_EQ(text_of(sealed_and_opened("{}\n", Store::json)), "{\n}\n");
+  // A comment that does not stand where its list's dashes do.
+  const std::string odd = "users:\n# - bob\n  - alice\n  - carol\n     # deeper\nlast: x\n";
+  EXPECT_EQ(text_of(sealed_and_opened(odd, Store::yaml)), odd);
+  const std::string tail = "[s]\nk = v\nquoted = \"/opt/my app\" --name \"x\"\n# last\n";
+  EXPECT_FALSE(parse_plain(tail, Store::ini)) << "SOPS reads that value otherwise";
+  const std::string end = "[s]\nk = v\n# last\n";
+  EXPECT_EQ(text_of(sealed_and_opened(end, Store::ini)), end);
+  for (const auto* number : {"p: 0123456789\n", "p: 8e12345\n", "p: 1234567890123456789012\n"}) EXPECT_FALSE(parse_plain(number, Store::yaml)) << number;
+  for (const auto* number : {"{\"p\": 1e999}", "{\"p\": 12345678901234567890123}"}) EXPECT_FALSE(parse_plain(number, Store::json)) << number;
   const std::string ini = "; note\n; more\n[s]\nk = hunter2\n# about l\nl = \"a ; b\"\n\n[t]\nempty =\n";
   EXPECT_EQ(text_of(sealed_and_opened(ini, Store::ini)), ini);
 }

@@ -138,7 +138,7 @@ class Reader {
         continue;
       }
       taken_.push_back(where);
-      items_.push_back({where.begin, where.begin - line_begin(where.begin), path_, false});
+      items_.push_back({where.begin, event_.start_mark.column, path_, false});  // counting back in one long line would be quadratic
       if (!next()) return false;
       path_.push_back(key);
       const bool fine = node();
@@ -157,7 +157,7 @@ class Reader {
       const auto begin = offset(event_.start_mark.index);
       auto dash = static_cast<std::size_t>(begin);
       while (!flow && dash > 0 && text_[dash] != '-' && text_[dash] != '\n') --dash;
-      items_.push_back({begin, dash - line_begin(dash), path_, !flow});
+      items_.push_back({begin, flow ? event_.start_mark.column : dash - line_begin(dash), path_, !flow});
       if (!node()) return false;
     }
   }
@@ -214,6 +214,8 @@ class Reader {
       if (typed.null) return true;
       if (std::int64_t whole = 0; plain_ && typed.type == LeafType::integer && std::from_chars(typed.text.data(), typed.text.data() + typed.text.size(), whole).ec != std::errc{})
         return wrong("a number that SOPS cannot hold; put it in quotes");
+      if (plain_ && typed.type == LeafType::floating && (text.find_first_not_of("0123456789_") == std::string::npos || typed.text.ends_with("Inf")))
+        return wrong("digits that would come back as another number; put them in quotes");
       leaf.type = typed.type;
       text = typed.text;
     }
@@ -281,7 +283,7 @@ class Reader {
       leaf.text = SecretString(text_.substr(at + 1, end - at - 1));
       if (const auto* of = owner(at, item); of != nullptr) {
         leaf.path = of->path;
-        leaf.in_list = of->element && text_.substr(line_begin(at), at - line_begin(at)).find_first_not_of(' ') == std::string_view::npos;
+        leaf.in_list = of->element && of->column == at - line_begin(at) && text_.substr(line_begin(at), at - line_begin(at)).find_first_not_of(' ') == std::string_view::npos;
       }
       comments.push_back(std::move(leaf));
       at = end - 1;

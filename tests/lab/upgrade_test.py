@@ -159,6 +159,10 @@ def test_killed_half_way_it_goes_back_first():
         done = upgrade("db", "--to", "16", "--yes", status=2)  # goes back, and finds no such tag then
         that("runs " + f"{HUB}/club/postgres:15 again" in done.stdout and "pulling" in done.stderr, f"{marker}: {done.stdout}{done.stderr}")
         that(version() == "15" and psql(SUM) == before and (PROJECT / "compose.yaml").read_text() == text, f"{marker}: as it was")
+        undone = [v for v in docker("volume", "ls", "-q").split() if v.startswith(f"{NAME}_data.undone-")]
+        that(len(undone) <= 1 and (not also() or not undone or undone[0] in done.stdout), f"{marker}: what the new version wrote is kept, and named: {done.stdout}")
+        for volume in undone:
+            docker("volume", "rm", volume)
         that([v for v in docker("volume", "ls", "-q").split() if v.startswith(NAME)] == [f"{NAME}_data"], f"{marker}: no volume more")
         ticks = int(psql("select count(*) from ticks"))
         eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)

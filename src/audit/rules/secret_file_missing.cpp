@@ -66,6 +66,7 @@ secrets:
               // What lies outside of the project is made on the machine that runs it.
               if (path.empty() || one.external || sources::relative_to(path, input.project.folder).starts_with('/')) continue;
               if (input.files.stat(path).kind != sources::Kind::missing) continue;
+              if (&list == &input.project.secrets && input.files.stat(path + ".enc").kind == sources::Kind::regular) continue;  // sealed: `up` delivers it
               std::vector<ServiceId> services;
               each_service(input, [&](ServiceId id, const compose::Service& service) {
                 if (std::ranges::find(uses_of(service), one.key, &compose::FileUse::source) != uses_of(service).end()) services.push_back(id);

@@ -20,7 +20,7 @@ std::string_view option_name(std::string_view word) {
 bool secret_option(std::string_view name) {
   static constexpr std::array kNames{"requirepass", "masterauth", "pass", "rc-pass", "auth-token"};
   if (std::ranges::find(kNames, name) != kNames.end()) return true;
-  static constexpr std::array kSwitches{"no-", "ask-", "require-", "disable-", "enable-", "allow-", "generate-"};
+  static constexpr std::array kSwitches{"no-", "ask-", "require-", "disable-", "enable-", "allow-", "generate-", "validate-", "skip-", "prompt-"};
   if (std::ranges::any_of(kSwitches, [&](const char* start) { return name.starts_with(start); })) return false;
   if (name.ends_with("access-key")) return name.ends_with("secret-access-key");
   return sensitive::secret_name(name);
@@ -39,7 +39,8 @@ std::string_view short_secret(std::string_view program, std::string_view word, s
 bool written_out(std::string_view value) {
   constexpr std::string_view kOther = "/-@|&;<>";  // paths, options, @file, operators
   if (value.empty() || value.find_first_of("$`=") != std::string_view::npos || kOther.find(value.front()) != std::string_view::npos) return false;
-  if (value == "true" || value == "false" || value == "yes" || value == "no") return false;
+  static constexpr std::array kNoSecrets{"true", "false", "yes", "no", "on", "off", "ON", "OFF", "0", "1", "simple", "jwt"};  // switches; etcd's kinds of token
+  if (std::ranges::find(kNoSecrets, value) != kNoSecrets.end()) return false;
   return !sensitive::looks_hashed(value) && value.find("://") == std::string_view::npos;
 }
 

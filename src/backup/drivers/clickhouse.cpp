@@ -190,6 +190,10 @@ class Clickhouse final : public Driver {
     DM_TRY(const auto there, query(*house, fmt::format("SELECT count(), countIf(t.name != '') FROM system.databases AS d LEFT JOIN system.tables AS t ON t.database = d.name WHERE d.name = {}", literal(name)), deadline));
     const bool exists = !there.empty() && there[0][0] != 0;
     if (exists && !into.replace) return fail(Errc::conflict, fmt::format("there is a database '{}' already", name));
+    if (exists) {
+      DM_TRY(const auto copies, query(*house, fmt::format("SELECT table FROM system.replicas WHERE database = {} AND total_replicas > 1", literal(name)), deadline));
+      if (!copies.empty()) return fail(Errc::unsupported, fmt::format("tables of '{}' have other replicas: their rows would flow back and be there twice; restore under another name", name));
+    }
     if (exists) DM_CHECK(command(*house, fmt::format("DROP DATABASE {} SYNC", name_of(name)), deadline));
     auto done = feed(*house, item.name, name, target.facts.contains("stand_in"), in, deadline);
     if (done) return {};
@@ -285,7 +289,8 @@ class Clickhouse final : public Driver {
     const auto size = [](const char* what) { return fmt::format("leftPad(lower(hex(length({}))), 8, '0')", what); };
     auto sql = fmt::format("SELECT concat({}, {}, p, s) FROM (SELECT {} AS p, {} AS s FROM {}.{}) FORMAT CustomSeparated SETTINGS format_custom_escaping_rule = 'Raw', format_custom_field_delimiter = '', "
                            "format_custom_row_before_delimiter = '', format_custom_row_after_delimiter = '', format_custom_row_between_delimiter = '', format_custom_result_before_delimiter = '', "
-                           "format_custom_result_after_delimiter = {}, extremes = 0, final = 0, max_result_rows = 0, max_result_bytes = 0, max_execution_time = 0, limit = 0, offset = 0",
+                           "format_custom_result_after_delimiter = {}, extremes = 0, final = 0, max_result_rows = 0, max_result_bytes = 0, max_execution_time = 0, max_rows_to_read = 0, max_bytes_to_read = 0, "
+                           "read_overflow_mode = 'throw', timeout_overflow_mode = 'throw', result_overflow_mode = 'throw', limit = 0, offset = 0",
                            size("concat(p, s)"), size("p"), packed(table.plain), packed(table.states), name_of(database), name_of(table.name), literal(mark));
     constexpr std::size_t kChunk = 1U << 20U, kLongest = 200U << 20U;
     std::string held;
@@ -363,6 +368,8 @@ class Clickhouse final : public Driver {
         auto create = about["create"].get<std::string>();
         const auto plain = clickhouse_plain(create, from);
         const bool replicated = create.find("ENGINE = Replicated") != std::string::npos;
+        if (from != to && plain.starts_with("CREATE MATERIALIZED VIEW"))
+          return fail(Errc::unsupported, fmt::format("'{}' is a materialized view: under another name it would go on reading from '{}', and writing there; restore in place, or into a folder", table, from));
         if (stand_in || !replicated) create = plain;  // of a replicated one only the name's database may go
         DM_CHECK(during(fmt::format("making '{}'", table), command(house, create, deadline, here)));
         // A merge drops rows that the engine takes for outdated: between the restore and the comparison there must be none.

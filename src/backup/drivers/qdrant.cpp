@@ -167,8 +167,23 @@ class Qdrant final : public Driver {
     auto there = qdrant->ask({.target = path(name)}, deadline);
     if (!there && there.error().code != Errc::not_found) return fail(std::move(there).error());
     if (there && !into.replace) return fail(Errc::conflict, fmt::format("there is a collection '{}' already", name));
-    if (there) DM_CHECK(qdrant->ask({.method = "DELETE", .target = path(name)}, deadline));
+    std::vector<std::string> aliases;  // they go with the collection
+    if (there) {
+      DM_TRY(const auto said, result(*qdrant, {.target = "/aliases"}, deadline));
+      DM_TRY(const auto members, json_members(said));
+      DM_TRY(const auto list, json_elements(member(members, "aliases")));
+      for (const auto one : list) {
+        DM_TRY(const auto alias, json_members(one));
+        if (member(alias, "collection_name") == json_of(name)) aliases.emplace_back(one);
+      }
+      DM_CHECK(qdrant->ask({.method = "DELETE", .target = path(name)}, deadline));
+    }
     auto done = feed(*qdrant, name, in, deadline);
+    for (const auto& alias : aliases)
+      if (done) {
+        if (auto back = qdrant->ask({.method = "POST", .target = "/collections/aliases", .body = fmt::format("{{\"actions\":[{{\"create_alias\":{}}}]}}", alias)}, deadline); !back)
+          done = during("giving the collection its aliases back", Result<void>(fail(std::move(back).error())));
+      }
     if (done) return {};
     auto error = std::move(done).error();
     if (auto dropped = qdrant->ask({.method = "DELETE", .target = path(name)}, Deadline::in(std::chrono::minutes(1))); !dropped && dropped.error().code != Errc::not_found)
