@@ -138,7 +138,10 @@ Result<void> JsonArrayReader::take(std::string_view bytes) {
     }
     if (in_string_) {
       if (inside_) element_ += c;
-      else if (depth_ == 1 && key_next_) key_ += c;
+      else if (depth_ == 1 && key_next_) {
+        key_ += c;
+        if (key_.size() > 65536) return fail(Errc::corrupt, "a name in the server's answer is too long");
+      }
       if (escaped_) escaped_ = false;
       else if (c == '\\') escaped_ = true;
       else if (c == '"') in_string_ = false;

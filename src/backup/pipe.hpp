@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -77,11 +78,23 @@ auto stream_between(Produce&& produce, Approve&& approve, Consume&& consume) -> 
   Pipe pipe;
   Result<void> produced;
   std::thread producer([&] {
-    produced = produce(Sink([&](std::string_view bytes) { return pipe.push(bytes); }));
-    if (produced) produced = approve();
+    try {
+      produced = produce(Sink([&](std::string_view bytes) { return pipe.push(bytes); }));
+      if (produced) produced = approve();
+    } catch (const std::exception& error) {  // of a library: one stream fails, not the whole run
+      produced = fail(Errc::failed, error.what());
+    }
     if (produced) pipe.finish();
     else pipe.fail_with(produced.error());
   });
+  struct Join {  // also where `consume` throws
+    Pipe& pipe;
+    std::thread& thread;
+    ~Join() {
+      pipe.close();
+      if (thread.joinable()) thread.join();
+    }
+  } join{pipe, producer};
   auto consumed = consume(Source([&] { return pipe.pull(); }));
   pipe.close();
   producer.join();

@@ -66,8 +66,20 @@ std::string file_name(std::string_view name) {
   return out + ".clickhouse";
 }
 
-/// Rows as arrays of JSON values. "system" is there whatever is dropped.
-Result<std::vector<nlohmann::json>> query(Inquiry& house, std::string sql, const Deadline& deadline) {
+bool has_shape(const nlohmann::json& row, std::string_view shape) {
+  if (!row.is_array() || row.size() != shape.size()) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const auto& value = row[i];
+    const bool fits = shape[i] == 's'   ? value.is_string()
+                      : shape[i] == 'n' ? value.is_number() || value.is_boolean()
+                                        : value.is_array() && std::ranges::all_of(value, [](const auto& one) { return one.is_string(); });
+    if (!fits) return false;
+  }
+  return true;
+}
+
+/// Rows as arrays of JSON values, each of `shape`: a letter a column, s(tring), n(umber), a(rray of strings). "system" is there whatever is dropped.
+Result<std::vector<nlohmann::json>> query(Inquiry& house, std::string_view shape, std::string sql, const Deadline& deadline) {
   DM_TRY(const auto answer, house.ask({.method = "POST", .target = "/?database=system&output_format_json_quote_64bit_integers=0", .body = std::move(sql) + " FORMAT JSONCompactEachRow", .content_type = "text/plain"}, deadline));
   std::vector<nlohmann::json> out;
   for (std::string_view rest = answer; !rest.empty();) {
@@ -75,7 +87,7 @@ Result<std::vector<nlohmann::json>> query(Inquiry& house, std::string sql, const
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     if (line.empty()) continue;
     auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!row.is_array()) return fail(Errc::corrupt, "ClickHouse's answer cannot be read");
+    if (!has_shape(row, shape)) return fail(Errc::corrupt, "ClickHouse's answer cannot be read");
     out.push_back(std::move(row));
   }
   return out;
@@ -105,14 +117,14 @@ class Clickhouse final : public Driver {
 
   Result<void> examine(engine::Engine& engine, Target& target, const Deadline& deadline) const override {
     DM_TRY(const auto house, server(engine, target, deadline));
-    auto rows = query(*house, "SELECT version(), toString(serverUUID())", deadline.at_most(std::chrono::minutes(1)));
+    auto rows = query(*house, "ss", "SELECT version(), toString(serverUUID())", deadline.at_most(std::chrono::minutes(1)));
     if (!rows) {
       auto error = std::move(rows).error();
       if (error.message.find("AUTHENTICATION_FAILED") != std::string::npos || error.code == Errc::denied)
         error.message += "; the labels datamancy.backup.user and datamancy.backup.password-file on its service say who may read everything";
       return fail(std::move(error));
     }
-    if (rows->empty() || rows->front().size() < 2) return fail(Errc::corrupt, "ClickHouse's answer cannot be read");
+    if (rows->empty()) return fail(Errc::corrupt, "ClickHouse's answer cannot be read");
     target.facts["version"] = rows->front()[0].get<std::string>();
     target.identity = rows->front()[1].get<std::string>();
     return {};
@@ -121,16 +133,16 @@ class Clickhouse final : public Driver {
   Result<std::vector<Item>> items(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
     DM_TRY(const auto house, server(engine, target, deadline));
     const auto soon = deadline.at_most(std::chrono::minutes(2));
-    DM_TRY(const auto rows, query(*house, fmt::format("SELECT name FROM system.databases WHERE name NOT IN {} ORDER BY name", kSystem), soon));
+    DM_TRY(const auto rows, query(*house, "s", fmt::format("SELECT name FROM system.databases WHERE name NOT IN {} ORDER BY name", kSystem), soon));
     std::vector<Item> out;
     for (const auto& row : rows) {
       const auto name = row[0].get<std::string>();
       Item item{.name = name, .file = file_name(name)};
       const auto which = fmt::format("FROM system.tables WHERE database = {} AND NOT is_temporary", literal(name));
-      DM_TRY(const auto lost, query(*house, fmt::format("SELECT count(), any(name) {} AND engine = 'Set'", which), soon));
-      if (lost[0][0] != 0) item.notes.push_back(fmt::format("{} tables of engine Set cannot be read by anybody (the first: {}): they come back empty", lost[0][0].dump(), lost[0][1].get<std::string>()));
-      DM_TRY(const auto hidden, query(*house, fmt::format("SELECT count(), any(name) {} AND position(create_table_query, '[HIDDEN]') > 0", which), soon));
-      if (hidden[0][0] != 0) item.notes.push_back(fmt::format("the server hides a password in the definition of {} tables (the first: {}): it has to be set again after a restore", hidden[0][0].dump(), hidden[0][1].get<std::string>()));
+      DM_TRY(const auto lost, query(*house, "ns", fmt::format("SELECT count(), any(name) {} AND engine = 'Set'", which), soon));
+      if (!lost.empty() && lost[0][0] != 0) item.notes.push_back(fmt::format("{} tables of engine Set cannot be read by anybody (the first: {}): they come back empty", lost[0][0].dump(), lost[0][1].get<std::string>()));
+      DM_TRY(const auto hidden, query(*house, "ns", fmt::format("SELECT count(), any(name) {} AND position(create_table_query, '[HIDDEN]') > 0", which), soon));
+      if (!hidden.empty() && hidden[0][0] != 0) item.notes.push_back(fmt::format("the server hides a password in the definition of {} tables (the first: {}): it has to be set again after a restore", hidden[0][0].dump(), hidden[0][1].get<std::string>()));
       out.push_back(std::move(item));
     }
     return out;
@@ -141,7 +153,7 @@ class Clickhouse final : public Driver {
     const auto version = target.facts.find("version");
     RecordWriter writer(out, kKind);
     DM_CHECK(writer.write("about", fmt::format(R"({{"database":{},"server":{}}})", json_of(item.name), json_of(version == target.facts.end() ? "" : version->second))));
-    DM_TRY(const auto made, query(*house, fmt::format("SELECT engine, comment FROM system.databases WHERE name = {}", literal(item.name)), deadline));
+    DM_TRY(const auto made, query(*house, "ss", fmt::format("SELECT engine, comment FROM system.databases WHERE name = {}", literal(item.name)), deadline));
     if (made.empty()) return fail(Errc::not_found, fmt::format("there is no database '{}'", item.name));
     // Others need an address or a keeper, or are no longer made.
     auto definition = made[0];
@@ -187,11 +199,11 @@ class Clickhouse final : public Driver {
   Result<void> restore(engine::Engine& engine, const Target& target, const Item& item, const Source& in, const RestoreInto& into, const Deadline& deadline) const override {
     const auto name = into.name.empty() ? item.name : into.name;
     DM_TRY(const auto house, server(engine, target, deadline));
-    DM_TRY(const auto there, query(*house, fmt::format("SELECT count(), countIf(t.name != '') FROM system.databases AS d LEFT JOIN system.tables AS t ON t.database = d.name WHERE d.name = {}", literal(name)), deadline));
+    DM_TRY(const auto there, query(*house, "nn", fmt::format("SELECT count(), countIf(t.name != '') FROM system.databases AS d LEFT JOIN system.tables AS t ON t.database = d.name WHERE d.name = {}", literal(name)), deadline));
     const bool exists = !there.empty() && there[0][0] != 0;
     if (exists && !into.replace) return fail(Errc::conflict, fmt::format("there is a database '{}' already", name));
     if (exists) {
-      DM_TRY(const auto copies, query(*house, fmt::format("SELECT table FROM system.replicas WHERE database = {} AND total_replicas > 1", literal(name)), deadline));
+      DM_TRY(const auto copies, query(*house, "s", fmt::format("SELECT table FROM system.replicas WHERE database = {} AND total_replicas > 1", literal(name)), deadline));
       if (!copies.empty()) return fail(Errc::unsupported, fmt::format("tables of '{}' have other replicas: their rows would flow back and be there twice; restore under another name", name));
     }
     if (exists) DM_CHECK(command(*house, fmt::format("DROP DATABASE {} SYNC", name_of(name)), deadline));
@@ -205,10 +217,10 @@ class Clickhouse final : public Driver {
 
   Result<std::string> check(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
     DM_TRY(const auto house, server(engine, target, deadline));
-    DM_TRY(const auto tables, query(*house, fmt::format("SELECT database, name FROM system.tables WHERE database NOT IN {} AND engine LIKE '%MergeTree'", kSystem), deadline));
+    DM_TRY(const auto tables, query(*house, "ss", fmt::format("SELECT database, name FROM system.tables WHERE database NOT IN {} AND engine LIKE '%MergeTree'", kSystem), deadline));
     for (const auto& table : tables) {
       const auto which = fmt::format("{}.{}", name_of(table[0].get<std::string>()), name_of(table[1].get<std::string>()));
-      DM_TRY(const auto said, query(*house, fmt::format("CHECK TABLE {} SETTINGS check_query_single_value_result = 1", which), deadline));
+      DM_TRY(const auto said, query(*house, "n", fmt::format("CHECK TABLE {} SETTINGS check_query_single_value_result = 1", which), deadline));
       if (said.empty() || said[0][0] != 1) return fail(Errc::corrupt, fmt::format("CHECK TABLE {} finds damage", which));
     }
     return fmt::format("CHECK TABLE clean on {} tables", tables.size());
@@ -227,7 +239,7 @@ class Clickhouse final : public Driver {
 
  private:
   static Result<std::vector<Table>> tables_of(Inquiry& house, const std::string& database, const Deadline& deadline) {
-    DM_TRY(const auto rows, query(house, fmt::format("SELECT name, engine, create_table_query, {}, toString(uuid), "
+    DM_TRY(const auto rows, query(house, "sssnsaa", fmt::format("SELECT name, engine, create_table_query, {}, toString(uuid), "
                                                      "arrayMap(p -> p.2, arrayFilter(p -> p.1 = database, arrayZip(loading_dependencies_database, loading_dependencies_table))), "
                                                      "arrayMap(p -> p.2, arrayFilter(p -> p.1 = database, arrayZip(dependencies_database, dependencies_table))) "
                                                      "FROM system.tables WHERE database = {} AND NOT is_temporary ORDER BY name",
@@ -255,7 +267,7 @@ class Clickhouse final : public Driver {
       for (const auto& reader : row[6])
         if (const auto found = tables.find(reader.get<std::string>()); found != tables.end() && found->first != from) found->second.after.insert(from);
     }
-    DM_TRY(const auto columns, query(house, fmt::format("SELECT table, name, type LIKE '%AggregateFunction(%' AND type NOT LIKE 'SimpleAggregateFunction(%' FROM system.columns WHERE database = {} "
+    DM_TRY(const auto columns, query(house, "ssn", fmt::format("SELECT table, name, type LIKE '%AggregateFunction(%' AND type NOT LIKE 'SimpleAggregateFunction(%' FROM system.columns WHERE database = {} "
                                                         "AND default_kind NOT IN ('MATERIALIZED', 'ALIAS', 'EPHEMERAL') ORDER BY table, position",
                                                         literal(database)), deadline));
     for (const auto& row : columns) {
@@ -331,7 +343,7 @@ class Clickhouse final : public Driver {
 
   /// What a definition that was once allowed may need to be allowed again, where this server knows the setting.
   static Result<std::string> lenient(Inquiry& house, const Deadline& deadline) {
-    DM_TRY(const auto rows, query(house, "SELECT name FROM system.settings WHERE type = 'Bool' AND (name LIKE 'allow\\_suspicious\\_%' OR name LIKE 'allow\\_experimental\\_%type' OR name LIKE 'allow\\_experimental\\_%index' OR "
+    DM_TRY(const auto rows, query(house, "s", "SELECT name FROM system.settings WHERE type = 'Bool' AND (name LIKE 'allow\\_suspicious\\_%' OR name LIKE 'allow\\_experimental\\_%type' OR name LIKE 'allow\\_experimental\\_%index' OR "
                                          "name IN ('allow_experimental_codecs', 'allow_nullable_key', 'enable_time_time64_type', 'allow_experimental_window_view', 'allow_experimental_live_view', 'enable_json_type', "
                                          "'allow_experimental_refreshable_materialized_view', 'allow_experimental_inverted_index'))", deadline));
     std::string out = "flatten_nested=0&data_type_default_nullable=0";
@@ -362,7 +374,8 @@ class Clickhouse final : public Driver {
       }
       if (tag == "table") {
         const auto about = nlohmann::json::parse(bytes, nullptr, /*allow_exceptions=*/false);
-        if (!about.is_object() || !about.contains("name") || !about.contains("create")) return fail(Errc::corrupt, "the definition of a table cannot be read");
+        const auto text = [&](const char* key) { return about.is_object() && about.contains(key) && about[key].is_string(); };
+        if (!text("name") || !text("create") || (about.contains("columns") && !text("columns"))) return fail(Errc::corrupt, "the definition of a table cannot be read");
         table = about["name"].get<std::string>();
         columns = about.value("columns", "");
         auto create = about["create"].get<std::string>();

@@ -182,6 +182,7 @@ class Couchdb final : public Driver {
         DM_TRY(const auto members, json_members(row));
         const auto id = member(members, "id");
         if (id.empty()) return fail(Errc::corrupt, "a row of the list of documents has no name");
+        if (names.size() > kPage) return fail(Errc::corrupt, "CouchDB sent more names than were asked for");
         names.push_back(json_string(id));
         return {};
       });
@@ -202,10 +203,12 @@ class Couchdb final : public Driver {
     for (const auto& name : names) list += fmt::format("{}{}", list.empty() ? "" : ",", json_of(name));
     // Every leaf of each: of a conflict too, of which a plain read gives one side only.
     std::string wanted;
-    std::size_t count = 0;
+    std::size_t count = 0, known = 0;
     JsonArrayReader changes("results", [&](std::string_view change) -> Result<void> {
       DM_TRY(const auto members, json_members(change));
       DM_TRY(const auto leaves, json_elements(member(members, "changes")));
+      ++known;
+      if (wanted.size() > (64U << 20U)) return fail(Errc::unsupported, "one page of documents has more revisions than can be held");
       for (const auto leaf : leaves) {
         DM_TRY(const auto revision, json_members(leaf));
         wanted += fmt::format(R"({}{{"id":{},"rev":{}}})", wanted.empty() ? "" : ",", member(members, "id"), member(revision, "rev"));
@@ -215,7 +218,8 @@ class Couchdb final : public Driver {
     });
     DM_CHECK(couch.stream({.method = "POST", .target = path(database, "/_changes?style=all_docs&filter=_doc_ids"), .body = R"({"doc_ids":[)" + list + "]}"}, [&](std::string_view piece) { return changes.take(piece); }, deadline));
     DM_CHECK(changes.finish());
-    if (count == 0) return {};  // they went meanwhile
+    // Deleted ones are among the changes: only what was purged meanwhile is not.
+    if (known < names.size()) return fail(Errc::failed, fmt::format("CouchDB knows the changes of {} of {} documents", known, names.size()));
     std::size_t answers = 0, alive = 0;
     std::set<std::string> documents;
     JsonArrayReader results("results", [&](std::string_view result) -> Result<void> {
