@@ -66,14 +66,17 @@ Result<std::size_t> wake_up(engine::Engine& engine, const std::string& record) {
   const auto text = sources::disk().read(record);
   if (!text) return text.error().code == Errc::not_found ? Result<std::size_t>(std::size_t{0}) : fail(text.error());
   std::size_t count = 0;
+  Result<void> left;
   for (std::string_view rest = *text; !rest.empty();) {
     const auto line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
     const auto cut = line.find(' ');
     if (cut == std::string_view::npos) continue;
-    DM_CHECK(go_on(engine, {.container = std::string(line.substr(cut + 1)), .stop = line.substr(0, cut) == "stop"}));
-    ++count;
+    const std::string container(line.substr(cut + 1));
+    if (auto went = go_on(engine, {.container = container, .stop = line.substr(0, cut) == "stop"}); !went) left = during(fmt::format("letting container {} go on", container.substr(0, 12)), std::move(went));
+    else ++count;
   }
+  DM_CHECK(left);
   DM_CHECK(forget(record));
   return count;
 }

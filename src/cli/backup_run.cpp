@@ -64,8 +64,9 @@ int backup_run(Args& args) {
   if (!lock) return complain(lock.error());
   options.quiesced = session.store + "/quiesced";
   const auto woken = backup::wake_up(*session.engine, options.quiesced);
-  if (!woken) return complain(woken.error());
-  if (*woken > 0) fmt::print(stderr, "datamancy: {} containers go on that an interrupted run had left standing still\n", *woken);
+  // What stands still is no reason to save nothing of all others; the run says it with its status.
+  if (!woken) complain(woken.error());
+  else if (*woken > 0) fmt::print(stderr, "datamancy: {} containers go on that an interrupted run had left standing still\n", *woken);
   std::optional<backup::Manifest> previous;
   const auto record = state::newest_backup(*session.db, session.repository->location().name);
   if (record)
@@ -111,7 +112,7 @@ int backup_run(Args& args) {
     if (!kept.empty()) fmt::print("{}\n", kept);
     if (run->outcome() == state::Outcome::verified) fmt::print("every stream was whole; that it can be restored is proven by 'datamancy drill restore --all'\n");
   }
-  return status_of(run->outcome());
+  return woken ? status_of(run->outcome()) : std::max(status_of(run->outcome()), static_cast<int>(kFindings));
 }
 
 int backup_list(Args& args) {
