@@ -165,7 +165,7 @@ int run_recovery(Args& args, const Options& options, BackupSession& session) {
     };
   const auto opened = session.open_state();
   if (!opened) return complain(opened.error());
-  const auto lock = state::lock_store(session.store, "recover", session.within(std::chrono::seconds(10)));
+  auto lock = state::lock_store(session.store, "recover", session.within(std::chrono::seconds(10)));
   if (!lock) return complain(lock.error());
   const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = who(), .verb = "recover", .subject = session.project, .action = fmt::format("from {} of {}", run->run, session.repository->location().name)});
   const auto give_up = [&](const Error& error) {
@@ -197,6 +197,7 @@ int run_recovery(Args& args, const Options& options, BackupSession& session) {
     else if (!options.compromised) fmt::print("next: 'datamancy check' in {}, then 'datamancy backup run'\n", rebuild.plan.folder);
   }
   if (!options.compromised || !options.start) return kClean;
+  *lock = Fd();  // each rotation takes the lock of the project itself
   const int rotated = rotate_all(args, rebuild);
   fmt::print("it runs in isolation by {}; when all is well, 'datamancy up' in {} without that file opens it\n", rebuild.override_file, rebuild.plan.folder);
   return rotated;
