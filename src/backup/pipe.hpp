@@ -70,6 +70,21 @@ class Pipe {
   std::optional<Error> error_;
 };
 
+/// Lets `produce` push into the pipe, and ends it: well only where `produce` succeeded and `approve` then did.
+template <class Produce, class Approve>
+Result<void> produce_into(Pipe& pipe, Produce&& produce, Approve&& approve) {
+  Result<void> produced;
+  try {
+    produced = produce(Sink([&](std::string_view bytes) { return pipe.push(bytes); }));
+    if (produced) produced = approve();
+  } catch (const std::exception& error) {  // of a library: one stream fails, not the whole run
+    produced = fail(Errc::failed, error.what());
+  }
+  if (produced) pipe.finish();
+  else pipe.fail_with(produced.error());
+  return produced;
+}
+
 /// Runs `produce` (which pushes into its sink) and `consume` (which pulls from its source) at the same time. The reader sees the
 /// end only where `produce` succeeded and `approve` then did: an error of either reaches it in place of the end. Gives the error of
 /// the producer first, since a failed reader is mostly its consequence, else what `consume` gave.
@@ -77,16 +92,7 @@ template <class Produce, class Approve, class Consume>
 auto stream_between(Produce&& produce, Approve&& approve, Consume&& consume) -> decltype(consume(Source())) {
   Pipe pipe;
   Result<void> produced;
-  std::thread producer([&] {
-    try {
-      produced = produce(Sink([&](std::string_view bytes) { return pipe.push(bytes); }));
-      if (produced) produced = approve();
-    } catch (const std::exception& error) {  // of a library: one stream fails, not the whole run
-      produced = fail(Errc::failed, error.what());
-    }
-    if (produced) pipe.finish();
-    else pipe.fail_with(produced.error());
-  });
+  std::thread producer([&] { produced = produce_into(pipe, produce, approve); });
   struct Join {  // also where `consume` throws
     Pipe& pipe;
     std::thread& thread;
@@ -127,10 +133,7 @@ class Ahead {
   /// As `stream_between`, once, up to where the reader has been told the end: it may still be busy with it.
   template <class Produce, class Approve>
   void feed(Produce&& produce, Approve&& approve) {
-    produced_ = produce(Sink([this](std::string_view bytes) { return pipe_.push(bytes); }));
-    if (produced_) produced_ = approve();
-    if (produced_) pipe_.finish();
-    else pipe_.fail_with(produced_.error());
+    produced_ = produce_into(pipe_, produce, approve);
   }
   /// Waits for the reader's answer to what it was fed.
   Given answer() {

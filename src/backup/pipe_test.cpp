@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
+
 namespace dm::backup {
 namespace {
 
@@ -53,6 +55,17 @@ TEST(Ahead, one_that_gets_nothing_sees_no_end) {
     Ahead<Result<std::string>> reader([&](const Source& in) { auto all = read_all(in); ended = static_cast<bool>(all); return all; });
   }
   EXPECT_FALSE(ended);
+}
+
+TEST(Ahead, what_a_library_throws_is_an_error_of_the_stream) {
+  const auto thrower = [](const Sink&) -> Result<void> { throw std::runtime_error("no such type"); };
+  Ahead<Result<std::string>> reader(read_all);
+  const auto ahead = reader.stream(thrower, fine);
+  ASSERT_FALSE(ahead);
+  EXPECT_EQ(ahead.error().message, "no such type");
+  const auto between = stream_between(thrower, fine, read_all);
+  ASSERT_FALSE(between);
+  EXPECT_EQ(between.error().message, "no such type");
 }
 
 }  // namespace
