@@ -206,9 +206,7 @@ Result<int> work(Args& args) {
       DM_CHECK(write_file(beside + "/" + file.path, file.content, file.mode));
     }
     DM_CHECK(write_file(beside + "/secrets.enc.env", sealed));
-    std::string config = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.(env|ya?ml|json|ini)|\\.env\\.enc|\\.enc)$\n    age:\n";
-    for (const auto& recipient : recipients) config += fmt::format("      - {}\n", recipient);
-    DM_CHECK(write_file(beside + "/.sops.yaml", config));
+    DM_CHECK(write_file(beside + "/.sops.yaml", secrets::sops_config_text(recipients)));
     if (auto self = sources::disk().read("/proc/self/exe", std::uint64_t{256} << 20U); self) DM_CHECK(write_file(beside + "/probe-orchestrator/bin/datamancy", *self, 0755));
     // One wait for the disk instead of one for each file: nothing has its name yet.
     const Fd folder_fd(::open(beside.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -70,9 +70,7 @@ Result<int> init(Args& args) {
   DM_TRY(const auto config, secrets::find_sops_config(sources::disk(), folder + "/secrets.enc.env"));
   if (config.path.empty()) {
     if (!own.empty()) recipients.insert(recipients.begin(), own[0]);
-    std::string text = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.(env|ya?ml|json|ini)|\\.env\\.enc|\\.enc)$\n    age:\n";
-    for (const auto& recipient : recipients) text += fmt::format("      - {}\n", recipient);
-    DM_CHECK(write_atomic(folder + "/.sops.yaml", text));
+    DM_CHECK(write_atomic(folder + "/.sops.yaml", secrets::sops_config_text(recipients)));
     fmt::print("wrote    {}/.sops.yaml\n", folder);
   } else {
     fmt::print("kept     {}\n", config.path);

@@ -39,7 +39,7 @@ class Upgrade {
     // Only for the service that was asked for: --yes to one is no yes to another.
     if (dry_run || left->service != name_) return fail(Errc::conflict, fmt::format("{}: 'datamancy upgrade {}' goes back first", what, left->service));
     if (!agreed(backup_, fmt::format("{}. Go back to {} first, with the data of before? What has been written since {} lost.", what, left->from,
-                                     left->step == upgrade::Unfinished::Step::changed ? "is kept in a volume of its own, not" : "is not")))  return fail(Errc::conflict, what);
+                                     left->step == upgrade::Unfinished::Step::changed ? "is kept in a volume of its own, not" : "is not"))) return fail(Errc::conflict, what);
     DM_TRY(const auto lock, state::lock_store(backup_.store, "going back from an upgrade", backup_.within(std::chrono::seconds(10))));
     entry_ = state::begin(*backup_.db, {.at = backup::unix_now(), .who = who(), .verb = "upgrade", .subject = left->service, .action = fmt::format("back to {} after an interruption", left->from)});
     const auto done = during("going back from an interrupted upgrade", go_back_from(*left));

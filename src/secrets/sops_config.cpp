@@ -75,6 +75,12 @@ Result<SopsConfig> parse_sops_config(std::string_view text, std::string path) {
   return out;
 }
 
+std::string sops_config_text(const std::vector<std::string>& recipients) {
+  std::string out = "# For whom sealed files are sealed: read by datamancy and by sops.\ncreation_rules:\n  - path_regex: (\\.enc\\.(env|ya?ml|json|ini)|\\.env\\.enc|\\.enc)$\n    age:\n";
+  for (const auto& recipient : recipients) out += fmt::format("      - {}\n", recipient);
+  return out;
+}
+
 Result<SopsConfig> find_sops_config(const sources::Files& files, std::string_view file) {
   auto folder = sources::parent_path(sources::clean_path(file));
   for (int level = 0; level < 100; ++level) {

@@ -28,6 +28,8 @@ struct SopsConfig {
 
 /// Errors: `invalid_input` with file and line.
 Result<SopsConfig> parse_sops_config(std::string_view text, std::string path);
+/// A `.sops.yaml` whose one rule seals files with the names that are ours (NAME.enc.env, NAME.enc.yaml, ...) for `recipients`.
+std::string sops_config_text(const std::vector<std::string>& recipients);
 /// Looks from the folder of `file` (absolute) upwards, at most 100 levels.
 Result<SopsConfig> find_sops_config(const sources::Files& files, std::string_view file);
 
