@@ -40,6 +40,18 @@ TEST(Check, EveryDatastoreHasToBeProvenToComeBack) {
   input.proofs.back() = proof("drill.restore", "shop");
   input.now = 2000;
   EXPECT_EQ(item(check(input), "O34").answer, Answer::unknown) << "proofs that have run out";
+
+  input.now = 200;
+  input.proofs = {proof("drill.restore", "db")};
+  o34 = item(check(input), "O34");
+  EXPECT_EQ(o34.answer, Answer::unknown) << "one of two came back";
+  input.proofs.push_back(proof("drill.restore", "shop"));
+  o34 = item(check(input), "O34");
+  EXPECT_EQ(o34.answer, Answer::pass) << "what came back equal was saved";
+  EXPECT_THAT(o34.evidence, HasSubstr("what was restored came out of it"));
+  input.proofs.push_back(proof("backup.verify", ""));
+  input.proofs.back().result = state::Outcome::failed;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::fail) << "a repository that cannot be read back";
 }
 
 }  // namespace
