@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace dm {
@@ -24,7 +25,7 @@ class JsonWriter {
   JsonWriter& value(bool truth) { return raw(truth ? "true" : "false"); }
   JsonWriter& null() { return raw("null"); }
   JsonWriter& raw(std::string_view json);                  ///< a finished scalar
-  std::string take() { return std::move(out_); }
+  std::string take() { return std::exchange(out_, {}); }   ///< what was written since the last call
 
  private:
   JsonWriter& open(char begin, char end);

@@ -59,7 +59,12 @@ int audit(Args& args) {
     fmt::print(stderr, "datamancy: wrote {}; from now on: datamancy audit --baseline {}\n", write_baseline, write_baseline);
     return kClean;
   }
-  if (!write_output(output, render({input, judged.findings, *least}))) return kFailed;
+  bool written = true;
+  if (format == "json" && output.empty())
+    report::write_json({input, judged.findings, *least}, [&](std::string_view piece) { written = written && write_output("", piece); });
+  else
+    written = write_output(output, render({input, judged.findings, *least}));
+  if (!written) return kFailed;
   const bool failed = std::ranges::any_of(judged.findings, [&](const auto& finding) { return finding.suppressed_by.empty() && finding.severity <= *limit; });
   return failed ? kFindings : kClean;
 }

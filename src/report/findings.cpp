@@ -99,7 +99,7 @@ std::string to_text(const Findings& findings) {
   return out + counts.line(project.services.size()) + "\n";
 }
 
-std::string to_json(const Findings& findings) {
+void write_json(const Findings& findings, const std::function<void(std::string_view)>& out) {
   const auto& project = findings.input.project;
   JsonWriter writer;
   writer.begin_object().key("version").value(std::int64_t{1}).key("project").value(project.name);
@@ -122,9 +122,17 @@ std::string to_json(const Findings& findings) {
       writer.key("end").value(static_cast<std::uint64_t>(where.span.end)).end();
     }
     writer.end().end();
+    out(writer.take());
   }
   writer.end().end();
-  return writer.take() + "\n";
+  out(writer.take());
+  out("\n");
+}
+
+std::string to_json(const Findings& findings) {
+  std::string out;
+  write_json(findings, [&](std::string_view piece) { out += piece; });
+  return out;
 }
 
 std::string to_markdown(const Findings& findings) {

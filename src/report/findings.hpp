@@ -1,7 +1,9 @@
 /// Findings as text, JSON, Markdown, SARIF or JUnit. Secrets in shown lines are masked.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/rule.hpp"
@@ -18,6 +20,8 @@ struct Findings {
 std::string to_text(const Findings& findings);
 /// docs/schema/audit.json describes it.
 std::string to_json(const Findings& findings);
+/// The same in pieces, a finding at a time: of a very large project nothing but the piece is held.
+void write_json(const Findings& findings, const std::function<void(std::string_view)>& out);
 std::string to_markdown(const Findings& findings);
 /// A page that needs nothing from outside, with the graph.
 std::string to_html(const Findings& findings);
