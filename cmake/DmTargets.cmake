@@ -73,9 +73,7 @@ endfunction()
 
 # dm_embed_tree(<module> <folder>): every file below the folder, by its path in it, in dm::<module>::embedded_files().
 function(dm_embed_tree module folder)
-  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*)
-  file(GLOB hidden CONFIGURE_DEPENDS ${folder}/.[a-z]*)
-  list(APPEND files ${hidden})
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS ${folder}/*)  # hidden files, too
   list(FILTER files EXCLUDE REGEX "/bin/datamancy$")
   set(out ${PROJECT_BINARY_DIR}/generated/${module}_embedded.cpp)
   add_custom_command(OUTPUT ${out}
