@@ -54,7 +54,7 @@ SITES = {
     "both": {"compose.yaml": "# mine\nname: mine\nservices:\n" + EDGE + DATABASE + TABLES, "Caddyfile": CADDYFILE},
     "no-edge": {"docker-compose.yml": "name: mine\nservices:\n" + DATABASE + TABLES},
 }
-NO_ROUTE = {"homepage"}  # no sign-in of its own
+NO_ROUTE = {"homepage", "kopia", "prometheus"}  # no sign-in of their own
 failures = []
 
 
@@ -114,7 +114,7 @@ def sound(folder, label, known, foreign=True):
     for service, one in model.get("services", {}).items():
         check(one["image"] in images, f"{label}: {service} has {one['image']}, which the stack has not")
         for mount in one.get("volumes", []):
-            there = pathlib.Path(mount["source"]).exists() or mount["source"] in ("/opt/stacks", "/var/run/docker.sock")
+            there = pathlib.Path(mount["source"]).exists() or mount["source"] in ("/opt/stacks", "/var/run/docker.sock", "/var/lib/prometheus/node-exporter")
             check(mount["type"] != "bind" or there, f"{label}: {service} mounts {mount['source']}, which is not there")
         if "build" in one:
             context = pathlib.Path(one["build"]["context"])
@@ -133,7 +133,7 @@ def sound(folder, label, known, foreign=True):
 
 
 have = shutil.which("docker") is not None and call("docker", "compose", "version").returncode == 0
-images = set(re.findall(r"^ +image: (\S+)", "".join(p.read_text() for p in ROOT.glob("stack/*/compose.yaml")), re.M)) | {"datamancy/service-backup:1", "caddy:2.11.4"}
+images = set(re.findall(r"^ +image: (\S+)", "".join(p.read_text() for p in ROOT.glob("stack/*/compose.yaml")), re.M)) | {"datamancy/service-backup:1", "caddy:2.11.4", "ghcr.io/kozea/radicale:3.8.1"}
 try:
     known = {"empty": set()}
     for site, files in SITES.items():
@@ -187,6 +187,23 @@ try:
         check(add("caddy", folder).returncode == 0 and add("planka", folder).returncode == 0, "an edge, then a product")
         check("planka.club.example {" in (folder / "caddy" / "Caddyfile").read_text(), "the product's site is in the new edge's Caddyfile")
         sound(folder, "edge-first", known["no-edge"])
+
+    if not only:  # what has no sign-in of its own asks the Authelia that came before it, and no other
+        folder = project("sign-in", SITES["both"])
+        check(add("homepage", folder).returncode == 0 and "homepage.club.example" not in (folder / "Caddyfile").read_text(), "before Authelia: no site")
+        done = [add(name, folder) for name in ("authelia", "kopia", "prometheus")]
+        check(all(d.returncode == 0 for d in done), f"Authelia, then what it guards: {[d.stderr for d in done]}")
+        sites = (folder / "Caddyfile").read_text()
+        for host in ("kopia", "prometheus", "alertmanager"):
+            site = sites.split(f"{host}.club.example {{", 1)[-1].split("\n}", 1)[0]
+            check("forward_auth authelia:9091" in site and site.index("forward_auth") < site.index("reverse_proxy"), f"{host} is behind Authelia: {site}")
+        check("forward_auth" not in sites.split("auth.club.example {", 1)[1].split("\n}", 1)[0], "the sign-in itself asks nobody")
+        if shutil.which("caddy"):
+            done = call("caddy", "validate", "--adapter", "caddyfile", "--config", folder / "Caddyfile")
+            check(done.returncode == 0, f"Caddy takes the sites: {done.stderr}")
+        sound(folder, "sign-in", known["both"], foreign=False)
+        folder = project("sign-in-of-theirs", {**SITES["both"], "compose.yaml": SITES["both"]["compose.yaml"].replace("services:\n", "services:\n  authelia: {image: mine}\n")})
+        check(add("kopia", folder).returncode == 0 and "kopia.club.example" not in (folder / "Caddyfile").read_text(), "an Authelia that we did not set up guards nothing")
 
     # What can go wrong. (what, product, files, what is done before, words of the message)
     def read_only(folder):

@@ -35,7 +35,7 @@ struct Recipe {
   std::string about, database, key, port, host;
   std::vector<Taken> services;          ///< the product itself first
   bool out = false, guarded = false;
-  Lines drops, backup_environment, backup_secrets, backup_volumes, settings, secrets, notes;
+  Lines drops, drops_with, backup_environment, backup_secrets, backup_volumes, settings, secrets, notes;
   std::vector<std::pair<std::string, std::string>> changes;
   std::vector<Network> networks;
   std::set<std::string> unsaved;
@@ -91,6 +91,7 @@ Result<Recipe> parse(std::string_view name, std::string_view text) {
     }
     else if (word == "out") out.out = true;
     else if (word == "drop") out.drops.push_back(rest);
+    else if (word == "drop-with") out.drops_with.push_back(rest);
     else if (word == "unsaved") out.unsaved.insert(rest);
     else if (word == "backup-environment") out.backup_environment.push_back(rest);
     else if (word == "backup-secret") out.backup_secrets.push_back(rest);
@@ -126,7 +127,9 @@ class Expansion {
     DM_CHECK(read_templates());
     for (std::size_t i = 0; i < recipe_.changes.size(); ++i)
       if (!used_changes_.contains(i)) return fail(Errc::invalid_input, fmt::format("services/{}.recipe: nothing to change: '{}'", name_, recipe_.changes[i].first));
-    for (const auto& drop : recipe_.drops)
+    auto drops = recipe_.drops;
+    drops.insert(drops.end(), recipe_.drops_with.begin(), recipe_.drops_with.end());
+    for (const auto& drop : drops)
       if (!used_drops_.contains(drop)) return fail(Errc::invalid_input, fmt::format("services/{}.recipe: nothing to drop: '{}'", name_, drop));
     write_head();
     for (std::size_t i = 0; i < blocks_.size(); ++i) write_service(i);
@@ -166,6 +169,11 @@ class Expansion {
       for (const auto& drop : recipe_.drops)
         if (word.starts_with(drop)) {
           used_drops_.insert(drop);
+          dropped = true;
+        }
+      for (const auto& part : recipe_.drops_with)
+        if (line.find(part) != std::string::npos) {
+          used_drops_.insert(part);
           dropped = true;
         }
       if (dropped) {
@@ -252,7 +260,7 @@ class Expansion {
     Lines all;
     // What is on such a network alone (a proxy to the engine) stays alone with its client.
     if (mapped.size() < stack.size()) {
-      if (!recipe_.port.empty() && (stack.contains("frontend") || stack.contains("admin"))) all.emplace_back("%EDGE%");
+      if (!recipe_.port.empty() && (stack.contains("frontend") || stack.contains("admin"))) all.emplace_back(recipe_.guarded ? "%GUARDED%" : "%EDGE%");
       all.emplace_back(name_);
       if (service == 0 ? recipe_.out : stack.contains("egress") || stack.contains("models")) {
         all.push_back(fmt::format("{}-out", name_));
@@ -386,7 +394,7 @@ class Expansion {
   void write_tables() {
     compose_ += fmt::format("\nnetworks:\n  # For the service, what belongs to it, and its clients.\n  {}: {{internal: true}}\n", name_);
     for (const auto& network : recipe_.networks) compose_ += fmt::format("  {}: {}\n", network.name, network.definition);
-    if (out_ || !recipe_.port.empty())
+    if (out_ || (!recipe_.port.empty() && !recipe_.guarded))
       compose_ += fmt::format("  # The way out of the backup (and of the application, where it needs one).\n  {}-out:\n    driver_opts: {{com.docker.network.bridge.enable_icc: \"false\"}}\n", name_);
     if (!volumes_.empty()) compose_ += "\nvolumes:\n";
     for (const auto& volume : volumes_) compose_ += fmt::format("  {}:\n", volume);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kFolder = "services/";
 constexpr std::string_view kBackup = "service-backup";
+constexpr std::string_view kSignIn = "`datamancy init --service authelia`";  ///< in the configuration that the recipe brings
 constexpr std::pair<std::string_view, std::string_view> kBackupFiles[] = {
   {"services/service-backup.Dockerfile", "Dockerfile"}, {"backup/database-backup", "database-backup"}, {"backup/database-backup-health", "database-backup-health"}};
 
@@ -117,6 +118,8 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
     } else {
       const int mode = content.starts_with("#!") ? 0755 : 0644;
       auto text = replaced(std::move(content), "%EDGE%", edge);
+      // What has no sign-in of its own stays inside where there is no edge.
+      text = site.edge_network.empty() ? replaced(std::move(text), "%GUARDED%, ", "") : replaced(std::move(text), "%GUARDED%", edge);
       // A service may be on a network once.
       text = replaced(std::move(text), fmt::format("[{}, {}, {}", edge, name, edge), fmt::format("[{}, {}", edge, name));
       if (path == "compose.yaml") {
@@ -151,6 +154,12 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
   variables += declared;
   DM_CHECK(during("extending variables.yaml", parse_schema(variables)));
   if (!declared.empty()) out.files.push_back({"variables.yaml", std::move(variables), -1});
+
+  // What has no sign-in of its own gets it from the Authelia of its recipe, where the project has that.
+  if (out.guarded && files.read(folder + "/authelia/configuration.yml").value_or("").find(kSignIn) != std::string::npos && std::ranges::find(site.services, "authelia") != site.services.end()) {
+    out.route = replaced(std::move(out.route), "{$DOMAIN} {\n", "{$DOMAIN} {\n\tforward_auth authelia:9091 {\n\t\turi /api/authz/forward-auth\n\t\tcopy_headers Remote-User Remote-Groups Remote-Email Remote-Name\n\t}\n");
+    out.guarded = false;
+  }
 
   // The edge may not know DOMAIN: the name is written out where it is known.
   if (!domain.empty()) out.route = replaced(std::move(out.route), "{$DOMAIN}", domain);
