@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,6 +120,45 @@ Result<void> move_into(const std::string& from, const std::string& folder) {
   return {};
 }
 
+/// The process that writes into the staging folder of this name (`.new-PID`, `DIR.new-PID`); 0 = it is none.
+pid_t stager(std::string_view name, std::string_view prefix) {
+  pid_t pid = 0;
+  if (!name.starts_with(prefix)) return 0;
+  name.remove_prefix(prefix.size());
+  const auto [stop, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  return error == std::errc() && stop == name.data() + name.size() && pid > 0 ? pid : 0;
+}
+
+/// Whether the folder can take a stack: it is missing or empty. What an init that was killed left in an empty one is removed; beside a missing one it is only
+/// named, since a folder there may be somebody's own. Errors: `conflict`.
+Result<void> make_way(const std::string& folder) {
+  const auto stat = sources::disk().stat(folder);
+  if (stat.kind == sources::Kind::missing) {
+    const auto parent = sources::parent_path(folder);
+    const auto prefix = folder.substr(folder.rfind('/') + 1) + ".new-";
+    for (const auto& name : sources::disk().list(parent))
+      if (const auto pid = stager(name, prefix); pid != 0 && ::kill(pid, 0) != 0)
+        fmt::print(stderr, "note: '{}/{}' seems to be left by an init that was killed; remove it if so\n", parent, name);
+    return {};
+  }
+  const auto refused = [&](std::string_view why) { return fail(Errc::conflict, fmt::format("'{}' is not empty{}; init writes a new folder only (one product into a project that exists: init --service NAME)", folder, why)); };
+  if (stat.kind != sources::Kind::directory) return refused("");
+  const auto names = sources::disk().list(folder);
+  const auto staging = std::ranges::find_if(names, [](const auto& name) { return stager(name, ".new-") != 0; });
+  for (const auto& name : names) {
+    const auto pid = stager(name, ".new-");
+    if (pid == 0) return refused(staging == names.end() ? "" : fmt::format(": an init was killed here ({}), or is at work; if all in it is of that, empty it", *staging));
+    if (::kill(pid, 0) == 0 || errno == EPERM) return refused(fmt::format(": process {} writes {}, or was given that number since: then remove it", pid, name));
+  }
+  for (const auto& name : names) {
+    std::error_code error;
+    std::filesystem::remove_all(folder + "/" + name, error);
+    if (error) return fail(Errc::failed, fmt::format("remove '{}/{}': {}", folder, name, error.message()));
+    fmt::print("removed  {}/{}, left by an init that was killed\n", folder, name);
+  }
+  return {};
+}
+
 /// The sealed text of all secrets; a key is made where there is none.
 Result<std::string> sealed_secrets(const Args& args, const std::string& folder, std::string& key_file, bool& made, std::vector<std::string>& recipients) {
   const auto sources = key_sources(args);
@@ -159,9 +199,8 @@ Result<int> work(Args& args) {
     return kUsage;
   }
   const auto folder = args.words.empty() ? args.project.working_directory : absolute(args, args.words[0]);
+  DM_CHECK(make_way(folder));
   const auto stat = sources::disk().stat(folder);
-  if (stat.kind != sources::Kind::missing && (stat.kind != sources::Kind::directory || !sources::disk().list(folder).empty()))
-    return fail(Errc::conflict, fmt::format("'{}' is not empty; init writes a new folder only (one product into a project that exists: init --service NAME)", folder));
 
   if (interactive() && !yes) {
     if (domain.empty()) domain = asked("Public domain of the stack, below which every service gets a name (example.org)", "", [](const auto& one) { return trouble_with_setting("DOMAIN", one); });
