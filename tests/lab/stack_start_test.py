@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 
 import labtest
 from labtest import ROOT, eventually, run, skip, that
@@ -18,8 +19,11 @@ PROGRAM = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "build" 
 DOMAIN = "stack.test"
 # What has a program here: its image is one of the lab's, or is built by the stack itself on them.
 SERVICES = ["caddy", "ldap", "postgres", "postgres-init", "pgbouncer", "mariadb", "mariadb-init", "mariadb-seafile", "mariadb-seafile-init", "redis",
-            "redis-mastodon", "redis-synapse", "mailu-redis", "memcached", "prometheus", "alertmanager", "restic", "kopia", "mailu-certs", "sogo",
+            "redis-mastodon", "redis-synapse", "mailu-redis", "memcached", "prometheus", "alertmanager", "node-exporter", "restic", "kopia", "mailu-certs", "sogo",
             "synapse", "docker-proxy", "docker-proxy-jupyterhub", "jupyterhub"]
+# What of the lab they are, or are built on.
+IMAGES = ["alertmanager", "base", "caddy", "debian:trixie", "jupyterhub", "kopia", "mariadb", "memcached", "node-exporter", "pgbouncer", "postgres:17", "prometheus", "restic",
+          "socket-proxy", "synapse", "valkey"]
 PATIENCE = os.environ.get("STACK_LAB_PATIENCE", "30s")
 WITHOUT = os.environ.get("STACK_LAB_WITHOUT", "").split()
 SERVICES = [s for s in SERVICES if s not in WITHOUT]
@@ -33,9 +37,10 @@ FOLDER = OWN / "home"
 STACK = FOLDER / "stack"
 RUN = pathlib.Path("/dev/shm") / OWN.name
 STATE = OWN / "state"
+METRICS = OWN / "metrics"
 SHARED = labtest.ENV
 ENV = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "COMPOSE_"))}
-ENV.update(DATAMANCY_LAB=str(OWN), HOME=str(FOLDER), DATAMANCY_STATE=str(STATE), XDG_CONFIG_HOME=str(FOLDER / "config"), DATAMANCY_RUN=str(RUN),
+ENV.update(DATAMANCY_LAB=str(OWN), HOME=str(FOLDER), DATAMANCY_STATE=str(STATE), XDG_CONFIG_HOME=str(FOLDER / "config"), DATAMANCY_RUN=str(RUN), DATAMANCY_METRICS=str(METRICS),
            DOCKER_SOCKET=str(OWN / "engine" / "docker.sock"))
 prefix = []
 
@@ -200,11 +205,14 @@ def all_there(mark):
 
 def test_engine_of_its_own_with_the_labs_images():
     FOLDER.mkdir()
+    METRICS.mkdir(mode=0o755)
+    OWN.chmod(0o755)  # the exporter, which is nobody, reads a folder in it
     (OWN / "bin").symlink_to(CACHE / "bin")
     (OWN / "debian-trixie.tar").symlink_to(CACHE / "debian-trixie.tar")
     engine_up()
     # The images that exist already come over; the rest is built there as anybody's lab does.
-    there = [t for t in docker_shared("images", "--format", "{{.Repository}}:{{.Tag}}").split() if t.startswith("datamancy-lab/") and ":lab" not in t]
+    there = [t for t in docker_shared("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+             if any(t.startswith(f"datamancy-lab/{name}") for name in IMAGES) and ":lab" not in t]
     pack = subprocess.Popen(["docker", "save", *there], env=SHARED, stdout=subprocess.PIPE)
     unpacked = subprocess.run(["docker", "load", "-q"], env=ENV, stdin=pack.stdout, capture_output=True, text=True)
     that(pack.wait() == 0 and unpacked.returncode == 0, f"images come over: {unpacked.stderr}")
@@ -254,6 +262,27 @@ def test_the_directory_locks_who_guesses():
     that("pwdAccountLockedTime: " in ldap("ldapsearch", "-LLL", "-b", admin, "pwdAccountLockedTime"), "the account says since when")
     ldap("ldapmodify", data=f"dn: {admin}\nchangetype: modify\ndelete: pwdAccountLockedTime\n")
     that(login(right).returncode == 0, "an administrator opens it again")
+
+
+def asked(query):
+    """Values that Prometheus has for it."""
+    said = json.loads(inside("prometheus", "wget", "-qO-", "http://127.0.0.1:9090/api/v1/query?query=" + urllib.parse.quote(query)))
+    return [float(one["value"][1]) for one in said["data"]["result"]]
+
+
+def test_who_cannot_open_the_secrets_raises_an_alert():
+    def without_a_key():
+        done = call(PROGRAM, "--project-directory", STACK, "render", STACK, "--run", f"{RUN}-none", "--check", status=None, env={**ENV, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"})
+        that(done.returncode == 11, f"without a key: status {done.returncode} {done.stderr}")
+
+    that(eventually("the exporter is asked", lambda: asked('up{job="host"}'), 90) == [1], "it answers")
+    that(asked("node_filesystem_size_bytes") and asked("node_memory_MemAvailable_bytes"), "disk and memory are there")
+    without_a_key()
+    eventually("the failed run is counted", lambda: asked('datamancy_secrets_failures_total{exit="11"}') == [1], 90)
+    for _ in range(9):
+        without_a_key()
+    eventually("the alert fires", lambda: asked('ALERTS{alertname="SecretsFail",alertstate="firing"}'), 150)
+    eventually("the people's part has it", lambda: "SecretsFail" in inside("alertmanager", "amtool", "--alertmanager.url=http://127.0.0.1:9093", "alert", "query"), 60)
 
 
 def test_down_and_up_again_keeps_the_data():
