@@ -31,6 +31,7 @@ struct Item {
   std::string name{};                 ///< "shop", "(roles)"
   std::string file{};                 ///< last part of its path in the repository: "shop.sql"
   std::vector<std::string> notes{};   ///< what this dump cannot hold, for people
+  bool small = false;                 ///< mostly some kilobytes: it is kept in the manifest instead of a snapshot of its own
 };
 
 /// What a restore is to do with what is there already.

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "secrets/crypto.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -38,8 +40,9 @@ std::uint64_t Manifest::added() const {
   return sum;
 }
 
-std::string Manifest::json() const {
+std::string Manifest::written(bool contents) const {
   auto list = Json::array();
+  bool inside = false;
   for (const auto& item : saved) {
     list.push_back({{"subject", item.subject}, {"item", item.item}, {"path", item.path}, {"snapshot", item.snapshot}, {"bytes", item.bytes},
                     {"added", item.added}, {"checksum", item.checksum}, {"seconds", item.seconds}, {"at", item.at},
@@ -47,17 +50,23 @@ std::string Manifest::json() const {
                     {"fingerprint", Json::parse(item.fingerprint.json())}, {"service", item.target.service}, {"kind", item.target.kind},
                     {"image", item.target.image}, {"image_id", item.target.image_id}, {"data_path", item.target.data_path},
                     {"facts", item.target.facts}, {"identity", item.target.identity}, {"config_hash", item.config_hash}});
+    if (!item.inside) continue;
+    inside = true;
+    list.back()["inside"] = true;
+    if (contents) list.back()["snapshot"] = "";  // its own, which nobody knows before it is stored
+    if (contents && item.content) list.back()["content"] = secrets::base64(*item.content, true);
   }
-  Json tree{{"version", 1}, {"run", run}, {"project", project}, {"engine", engine}, {"tool", tool}, {"started", started},
+  // Programs from before there were such streams must not take them for missing.
+  Json tree{{"version", inside ? 2 : 1}, {"run", run}, {"project", project}, {"engine", engine}, {"tool", tool}, {"started", started},
                   {"finished", finished}, {"partial", partial}, {"outcome", state::to_string(outcome())}, {"saved", std::move(list)}, {"uncovered", uncovered}};
   if (stack.known()) tree["stack"] = Json::parse(stack.json());
   return tree.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Result<Manifest> Manifest::parse(std::string_view json) {
+Result<Manifest> Manifest::parse(std::string_view json, const std::string& itself) {
   try {
     const auto tree = Json::parse(json);
-    if (const int version = tree.at("version").get<int>(); version != 1) return fail(Errc::unsupported, fmt::format("a manifest of version {} was written by a newer program", version));
+    if (const int version = tree.at("version").get<int>(); version != 1 && version != 2) return fail(Errc::unsupported, fmt::format("a manifest of version {} was written by a newer program", version));
     Manifest out;
     out.run = tree.at("run").get<std::string>();
     out.project = tree.at("project").get<std::string>();
@@ -95,6 +104,12 @@ Result<Manifest> Manifest::parse(std::string_view json) {
       saved.target.facts = item.at("facts").get<std::map<std::string, std::string>>();
       saved.target.identity = text("identity");
       saved.config_hash = text("config_hash");
+      saved.inside = item.value("inside", false);
+      if (saved.inside && !itself.empty() && saved.outcome == Outcome::verified) {
+        saved.content = secrets::unbase64(text("content"), true);
+        if (!saved.content) return fail(Errc::corrupt, fmt::format("what the manifest holds of {}/{} cannot be read", saved.subject, saved.item));
+        saved.snapshot = itself;
+      }
       out.saved.push_back(std::move(saved));
     }
     return out;

@@ -2,6 +2,7 @@
 /// not count as a backup.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct Saved {
   std::string item{};            ///< "shop", "(roles)", "." for a tree
   std::string path{};            ///< in the repository
   std::string snapshot{};        ///< "" = nothing is kept
+  bool inside = false;           ///< it is part of the manifest: `snapshot` is the manifest's
+  std::optional<std::string> content{};  ///< of such a one, where the manifest came from the repository
   std::uint64_t bytes = 0;       ///< of the stream
   std::uint64_t added = 0;       ///< that the repository grew by
   std::string checksum{};        ///< of the whole stream, 128 bits
@@ -45,8 +48,15 @@ struct Manifest {
   Outcome outcome() const;
   std::uint64_t bytes() const;
   std::uint64_t added() const;
-  std::string json() const;
-  static Result<Manifest> parse(std::string_view json);
+  /// For people and for the state store: without what small streams hold.
+  std::string json() const { return written(false); }
+  /// As it is stored in the repository, which is encrypted.
+  std::string whole() const { return written(true); }
+  /// Small streams have the snapshot `itself`, where it was read from one. Errors: `unsupported` (of a newer program), `corrupt`.
+  static Result<Manifest> parse(std::string_view json, const std::string& itself = {});
+
+ private:
+  std::string written(bool contents) const;
 };
 
 /// "/shop/manifest.json", the path of all manifests of a project.

@@ -46,9 +46,9 @@ std::unique_ptr<Place> Places::open(std::string path, std::vector<std::string> t
 }
 
 void Places::expect(const Manifest& last) {
-  constexpr std::size_t kFirst = 2;  // the subject's first stream is mostly a small one
-  for (std::size_t i = 0; i < std::min(kFirst, last.saved.size()); ++i)
-    if (last.saved[i].subject == last.saved[0].subject && !last.saved[i].snapshot.empty()) prepare(last.saved[i].subject, file_of(last.saved[i].path));
+  // Its first stream that has a snapshot of its own.
+  const auto first = std::ranges::find_if(last.saved, [](const Saved& saved) { return !saved.inside; });
+  if (first != last.saved.end() && first->subject == last.saved[0].subject && !first->snapshot.empty()) prepare(first->subject, file_of(first->path));
 }
 
 void Places::prepare(std::string_view subject, std::string_view file) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <future>
 #include <optional>
 #include <set>
 
@@ -27,6 +28,41 @@ struct Meter {
   }
 };
 
+/// Of a small stream. One that is larger gets a snapshot of its own.
+constexpr std::size_t kInside = 1U << 20U;
+
+/// A small stream, saved apart from the others while those are under way.
+struct Apart {
+  std::string content{}, checksum{};
+  Fingerprint fingerprint{};
+  std::vector<std::string> notes{};
+  double seconds = 0;
+  bool large = false;  ///< too large to be kept like that
+};
+
+Result<Apart> save_apart(engine::Engine& engine, const Driver& driver, const Target& target, const Item& item, const Deadline& deadline) {
+  Apart out;
+  const auto begin = Clock::now();
+  try {  // what a library throws fails one stream, not the run
+    const auto reader = driver.reader(item);
+    Meter meter{*reader};
+    const auto dumped = driver.dump(engine, target, item, [&](std::string_view piece) -> Result<void> {
+      out.large = out.content.size() + piece.size() > kInside;
+      if (out.large) return fail(Errc::unsupported, "it is not small");
+      out.content += piece;
+      return meter.take(piece);
+    }, out.notes, deadline);
+    if (out.large) return out;
+    if (!dumped) return fail(dumped.error());
+    DM_TRY(out.fingerprint, reader->finish());
+    out.checksum = meter.hash.take().hex();
+  } catch (const std::exception& error) {
+    return fail(Errc::failed, error.what());
+  }
+  out.seconds = since(begin);
+  return out;
+}
+
 class Run {
  public:
   Run(engine::Engine& engine, Places& places, const RunOptions& options, Manifest& manifest) : engine_(engine), places_(places), options_(options), manifest_(manifest) {}
@@ -43,7 +79,7 @@ class Run {
     blank.at = unix_now();
     const auto give_up = [&](const Error& error) -> Result<void> {
       if (deadline.stopped()) return fail(error);
-      DM_CHECK(settle(0));
+      DM_CHECK(settle(0, deadline));
       blank.outcome = Outcome::failed;
       blank.trouble = error.describe();
       blank.target.container.clear();
@@ -62,21 +98,32 @@ class Run {
       if (!went_on) error.message += fmt::format("; and {}", went_on.error().describe());
       return give_up(error);
     }
-    std::vector<std::string> files;
-    for (const auto& item : *items) files.push_back(item.file);
+    std::vector<std::string> files;  // that get snapshots of their own
+    for (const auto& item : *items)
+      if (!item.small) files.push_back(item.file);
     places_.only(subject.id, files);
-    for (std::size_t i = 0; i < items->size(); ++i) {
-      const auto& item = (*items)[i];
+    if (files.empty()) before_last();
+    std::size_t next = 0;
+    for (const auto& item : *items) {
       Under one{.saved = blank};
       one.saved.item = item.name;
       one.saved.target = target;
       one.saved.target.container.clear();
       one.saved.notes = item.notes;
       one.saved.path = places_.path(subject.id, item.file);
+      one.saved.at = unix_now();
+      one.driver = driver;
+      one.item = item;
+      one.live = target;
+      if (item.small) {
+        one.apart = std::async(std::launch::async, [this, driver, target, item, &deadline] { return save_apart(engine_, *driver, target, item, deadline); });
+        under_way_.push_back(std::move(one));
+        continue;
+      }
       one.place = places_.take(subject.id, item.file);
-      if (i + 1 < items->size()) places_.prepare(subject.id, files[i + 1]);
+      if (++next < files.size()) places_.prepare(subject.id, files[next]);
       else before_last();
-      feed(*driver, target, item, one, deadline);
+      feed(one, deadline);
       if (!subject.still.empty()) {
         // The copy is made; what the repository still does with it they need not wait for.
         const auto stood = since(one.begin);
@@ -85,19 +132,27 @@ class Run {
       }
       under_way_.push_back(std::move(one));
       if (deadline.stopped()) {
-        DM_CHECK(settle(0));
+        DM_CHECK(settle(0, deadline));
         return fail(Errc::conflict, "interrupted");
       }
-      DM_CHECK(settle(1));
+      DM_CHECK(settle(1, deadline));
     }
     return {};
   }
 
   /// Waits for the repository's answers until only `left` streams are without one.
-  Result<void> settle(std::size_t left) {
+  Result<void> settle(std::size_t left, const Deadline& deadline) {
     while (under_way_.size() > left) {
       Under one = std::move(under_way_.front());
       under_way_.pop_front();
+      if (one.apart.valid()) {
+        if (auto apart = one.apart.get(); !apart || !apart->large) {
+          manifest_.saved.push_back(kept_inside(std::move(one.saved), std::move(apart)));
+          continue;
+        }
+        one.place = places_.take(one.saved.subject, one.item.file);
+        feed(one, deadline);
+      }
       auto stored = one.place->answer();
       // A repository that does not open is trouble with the whole: nobody wants to wait for the rest.
       if (!stored && one.fed && (stored.error().code == Errc::denied || stored.error().code == Errc::conflict || stored.error().code == Errc::not_found)) return fail(std::move(stored).error());
@@ -122,11 +177,35 @@ class Run {
   struct Under {
     Saved saved{};
     std::unique_ptr<Place> place{};
+    std::future<Result<Apart>> apart{};  ///< of a small one, which has no place
+    const Driver* driver = nullptr;
+    Item item{};
+    Target live{};     ///< with its container
     Clock::time_point begin = Clock::now();
     bool fed = false;  ///< whole, as far as we can tell: what fails from here on is the repository
   };
 
-  void feed(const Driver& driver, const Target& target, const Item& item, Under& one, const Deadline& deadline) {
+  Saved kept_inside(Saved saved, Result<Apart> apart) const {
+    saved.outcome = apart ? Outcome::verified : Outcome::failed;
+    if (!apart) {
+      saved.trouble = apart.error().describe();
+      return saved;
+    }
+    saved.inside = true;
+    saved.bytes = apart->content.size();
+    saved.content = std::move(apart->content);
+    saved.checksum = std::move(apart->checksum);
+    saved.fingerprint = std::move(apart->fingerprint);
+    saved.seconds = apart->seconds;
+    std::ranges::move(apart->notes, std::back_inserter(saved.notes));
+    tell(saved, saved.seconds, true);
+    return saved;
+  }
+
+  void feed(Under& one, const Deadline& deadline) {
+    const auto& driver = *one.driver;
+    const auto& target = one.live;
+    const auto& item = one.item;
     one.begin = Clock::now();
     auto& saved = one.saved;
     saved.at = unix_now();
@@ -176,6 +255,29 @@ class Run {
   std::deque<Under> under_way_;
 };
 
+Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline) {
+  std::string text;
+  DM_CHECK(repository.fetch(snapshot, [&](std::string_view piece) -> Result<void> {
+    text.append(piece);
+    if (text.size() > (256U << 20U)) return fail(Errc::invalid_input, "the manifest is too large");
+    return {};
+  }, deadline));
+  return text;
+}
+
+/// What a small stream holds, by the manifest that it is part of.
+Result<std::string> content_of(Repository& repository, const Saved& saved, const Deadline& deadline) {
+  if (saved.content) return *saved.content;
+  Snapshot snapshot;
+  snapshot.id = saved.snapshot;
+  snapshot.path = manifest_path(saved.target.project);
+  DM_TRY(const auto text, manifest_text(repository, snapshot, deadline));
+  DM_TRY(const auto manifest, Manifest::parse(text, saved.snapshot));
+  for (const auto& one : manifest.saved)
+    if (one.subject == saved.subject && one.item == saved.item && one.content) return *one.content;
+  return fail(Errc::corrupt, "its manifest does not hold it");
+}
+
 bool chosen(const RunOptions& options, const Subject& subject) {
   if (options.only.empty()) return true;
   return std::ranges::any_of(options.only, [&](const std::string& id) {
@@ -211,12 +313,14 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   Run run(engine, places, options, manifest);
   for (const auto* subject : subjects)
     DM_CHECK(run.subject(*subject, [&] { if (subject == subjects.back()) last = places.manifest(); }, deadline));
-  DM_CHECK(run.settle(0));
+  DM_CHECK(run.settle(0, deadline));
   if (!last) last = places.manifest();
   manifest.finished = unix_now();
-  const auto text = manifest.json();
+  const auto text = manifest.whole();
   DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts", last->stream([&](const Sink& out) { return out(text); }, [] { return Result<void>(); })));
   if (stored.bytes != text.size()) return fail(Errc::corrupt, "the manifest was not stored whole: nothing of this run counts");
+  for (auto& saved : manifest.saved)
+    if (saved.inside) saved.snapshot = stored.id;
   return manifest;
 }
 
@@ -241,18 +345,13 @@ Result<History> history(Repository& repository, std::string_view project, std::s
   std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
   for (const auto& snapshot : manifests) {
     if (out.runs.size() >= limit) break;
-    std::string text;
-    auto fetched = repository.fetch(snapshot, [&](std::string_view piece) -> Result<void> {
-      text.append(piece);
-      if (text.size() > (256U << 20U)) return fail(Errc::invalid_input, "the manifest is too large");
-      return {};
-    }, deadline);
+    const auto text = manifest_text(repository, snapshot, deadline);
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
-    if (fetched && text.empty()) {  // its program was killed before it could say anything
+    if (text && text->empty()) {  // its program was killed before it could say anything
       out.orphans.push_back(snapshot);
       continue;
     }
-    auto parsed = fetched ? Manifest::parse(text) : Result<Manifest>(fail(fetched.error()));
+    auto parsed = text ? Manifest::parse(*text, snapshot.id) : Result<Manifest>(fail(text.error()));
     if (!parsed) {
       ++out.unreadable;
       continue;
@@ -285,7 +384,12 @@ Result<void> read_back(Repository& repository, const Saved& saved, const Sink& a
     if (also) return also(piece);
     return {};
   };
-  DM_CHECK(repository.fetch(snapshot, sink, deadline));
+  if (saved.inside) {
+    DM_TRY(const auto content, content_of(repository, saved, deadline));
+    DM_CHECK(sink(content));
+  } else {
+    DM_CHECK(repository.fetch(snapshot, sink, deadline));
+  }
   if (meter.bytes != saved.bytes) return fail(Errc::corrupt, fmt::format("{} bytes came back of {}", meter.bytes, saved.bytes));
   if (meter.hash.take().hex() != saved.checksum) return fail(Errc::corrupt, "what came back is not what was saved: the checksum differs");
   DM_TRY(const auto print, reader->finish());
@@ -344,7 +448,7 @@ Result<std::size_t> apply_retention(Repository& repository, std::string_view pro
     if (orphan.time < now - 3600) orphans.insert(orphan.id);  // a run of another host may be under way
   std::set<std::string> drop = orphans;
   // A manifest stays as long as one of the snapshots of its run does, so that each of them can be judged.
-  std::set<std::string> kept_runs;
+  std::set<std::string> kept_runs, with_streams;
   const auto run_of = [](const Snapshot& snapshot) {
     for (const auto& tag : snapshot.tags)
       if (tag.starts_with("run=")) return tag.substr(4);
@@ -357,12 +461,16 @@ Result<std::size_t> apply_retention(Repository& repository, std::string_view pro
     const auto gone = to_forget(list, retention);
     const std::set<std::string> ids(gone.begin(), gone.end());
     for (const auto& snapshot : list) {
+      with_streams.insert(run_of(snapshot));
       if (ids.contains(snapshot.id)) drop.insert(snapshot.id);
       else kept_runs.insert(run_of(snapshot));
     }
   }
+  // One that has nothing but small streams, or nothing at all, goes by its own age.
+  const auto gone = to_forget(by_path[path], retention);
+  const std::set<std::string> old(gone.begin(), gone.end());
   for (const auto& snapshot : by_path[path])
-    if (!kept_runs.contains(run_of(snapshot))) drop.insert(snapshot.id);
+    if (with_streams.contains(run_of(snapshot)) ? !kept_runs.contains(run_of(snapshot)) : old.contains(snapshot.id)) drop.insert(snapshot.id);
   if (drop.empty()) return std::size_t{0};
   DM_CHECK(repository.remove({drop.begin(), drop.end()}, prune, deadline));
   return drop.size();

@@ -120,7 +120,7 @@ class Mariadb final : public Driver {
       out.push_back(std::move(item));
     }
     // Last: grants name tables. MySQL's own program cannot write them.
-    if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") != std::string::npos) out.push_back({.name = std::string(kUsers), .file = "users.sql"});
+    if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") != std::string::npos) out.push_back({.name = std::string(kUsers), .file = "users.sql", .small = true});
     return out;
   }
 

@@ -80,7 +80,7 @@ class Openldap final : public Driver {
   }
 
   Result<std::vector<Item>> items(engine::Engine&, const Target& target, const Deadline&) const override {
-    std::vector<Item> out{{.name = std::string(kConfig), .file = "config.ldif"}};
+    std::vector<Item> out{{.name = std::string(kConfig), .file = "config.ldif", .small = true}};
     for (const auto& database : databases(target)) out.push_back({.name = database.suffix, .file = fmt::format("db-{}.ldif", database.number)});
     return out;
   }

@@ -119,7 +119,7 @@ class Postgres final : public Driver {
 
   Result<std::vector<Item>> items(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
     DM_TRY(const auto text, query(engine, target, "template1", "select datname from pg_database where datallowconn and not datistemplate order by 1", deadline));
-    std::vector<Item> out{{.name = std::string(kRoles), .file = "roles.sql"}};
+    std::vector<Item> out{{.name = std::string(kRoles), .file = "roles.sql", .small = true}};
     for (auto& name : records(text)) {
       auto file = "db-" + file_name(name);
       out.push_back({.name = std::move(name), .file = std::move(file)});

@@ -95,7 +95,7 @@ class Qdrant final : public Driver {
       out.push_back({.name = name, .file = file_name(name)});
     }
     std::ranges::sort(out, {}, &Item::name);
-    out.push_back({.name = std::string(kAliases), .file = "aliases.qdrant"});  // last: they name collections
+    out.push_back({.name = std::string(kAliases), .file = "aliases.qdrant", .small = true});  // last: they name collections
     return out;
   }
 

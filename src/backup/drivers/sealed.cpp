@@ -63,7 +63,7 @@ class Sealed final : public Driver {
   std::string_view kind() const override { return "sealed"; }
   std::string_view title() const override { return "sealed files"; }
   Result<void> examine(engine::Engine&, Target&, const Deadline&) const override { return {}; }
-  Result<std::vector<Item>> items(engine::Engine&, const Target&, const Deadline&) const override { return std::vector<Item>{{.name = "sealed", .file = "secrets.sops"}}; }
+  Result<std::vector<Item>> items(engine::Engine&, const Target&, const Deadline&) const override { return std::vector<Item>{{.name = "sealed", .file = "secrets.sops", .small = true}}; }
 
   Result<void> dump(engine::Engine&, const Target& target, const Item&, const Sink& out, std::vector<std::string>&, const Deadline&) const override {
     secrets::SecretString tar;
