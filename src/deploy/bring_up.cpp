@@ -9,6 +9,7 @@
 #include <set>
 #include <thread>
 
+#include "deploy/creation.hpp"
 #include "deploy/look.hpp"
 #include "deploy/mailbox.hpp"
 #include "deploy/probes.hpp"
@@ -19,9 +20,6 @@ namespace dm::deploy {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr auto kAway = 60s;  // an engine that has been away for so long is given up
-constexpr auto kPatience = 2s;  // so long the first containers wait for those with more behind them
 
 struct Message {
   enum class Kind : std::uint8_t { event, seen, refused, checked, created, polled, lost, reconcile, ended } kind;
@@ -81,7 +79,7 @@ class Run {
         outcome_.interrupted = true;
         gate_.give_up("interrupted");
       }
-      if (lost_since_ && Clock::now() - *lost_since_ > kAway) gate_.give_up(fmt::format("{} has not answered for {} s", engine_.description(), kAway / 1s));
+      if (lost_since_ && Clock::now() - *lost_since_ > options_.away) gate_.give_up(fmt::format("{} has not answered for {} s", engine_.description(), std::chrono::duration<double>(options_.away).count()));
       if (outcome_.interrupted && !creating_ && starts_under_way_ == 0) break;
       if (!creating_ && gate_.finished() && starts_under_way_ == 0) break;
       const auto now = Clock::now();
@@ -161,58 +159,14 @@ class Run {
 
   void create() {
     creator_ = std::jthread([this](const std::stop_token&) {
-      std::vector<std::string> fresh, again, forced;
-      for (const auto& step : plan_.steps) {
-        if (step.change == Change::create) fresh.push_back(step.service);
-        if (step.change == Change::recreate) (step.forced ? forced : again).push_back(step.service);
-      }
       const auto progress = [this](std::string_view piece) -> Result<void> {
         const std::lock_guard lock(lines_mutex_);
         lines_.append(piece);
         return {};
       };
-      const Deadline until(options_.deadline, deadline_.stop());
-      const auto one = [&](std::vector<std::string> services, bool force, bool keep) -> Result<void> {
-        ComposeCli::Create what;
-        what.services = std::move(services);
-        what.force_recreate = force;
-        what.no_recreate = keep;
-        what.remove_orphans = options_.remove_orphans;
-        what.build = options_.build;
-        what.pull = options_.pull;
-        return compose_.create(what, progress, until);
-      };
-      auto made = remove_surplus(until);
-      if (made && !forced.empty()) made = one(forced, true, false);
-      again.insert(again.end(), fresh.begin(), fresh.end());
-      if (made && !again.empty()) made = one(again, false, plan_.count(Change::recreate) == 0);
-      Message message{.kind = Message::Kind::created, .text = made ? "" : made.error().message, .flag = made.has_value()};
-      // What is there now. An engine that just went away is waited for: without its answer nobody could say what is missing.
-      for (const auto limit = Clock::now() + 60s; !until.stopped(); std::this_thread::sleep_for(200ms)) {
-        message.asked = Clock::now();
-        if (auto containers = look(engine_, plan_.project, call(30s))) {
-          message.containers = *std::move(containers);
-          break;
-        }
-        if (Clock::now() < limit) continue;
-        message.flag = false;
-        if (message.text.empty()) message.text = "the engine does not answer any more";
-        break;
-      }
-      mail_.put(std::move(message));
+      auto created = create_containers(engine_, compose_, plan_, options_, progress, Deadline(options_.deadline, deadline_.stop()), inside_);
+      mail_.put({.kind = Message::Kind::created, .text = std::move(created.trouble), .flag = created.fine, .containers = std::move(created.containers), .asked = created.asked});
     });
-  }
-
-  Result<void> remove_surplus(const Deadline& until) {
-    for (const auto& one : plan_.surplus) {
-      auto gone = engine_.stop(one.id, -1, until);
-      if (gone) gone = engine_.remove(one.id, false, false, until);
-      if (gone || gone.error().code == Errc::not_found) continue;
-      auto error = gone.error();
-      error.message = fmt::format("{}, which is more than its service wants, was not removed: {}", one.name, error.message);
-      return fail(std::move(error));
-    }
-    return {};
   }
 
   /// A container of which an event spoke is looked at by a worker.
@@ -240,7 +194,8 @@ class Run {
       poll_again_ = true;
       return;
     }
-    lookers_.run(0, [this] {
+    // On a worker of its own: an engine answers for a container that it is starting only once that is over, and the news of others must not wait for it.
+    poller_.run(0, [this] {
       const auto asked = Clock::now();
       auto containers = look(engine_, plan_.project, call(30s));
       Message message{.kind = Message::Kind::polled, .flag = containers.has_value(), .asked = asked};
@@ -280,9 +235,9 @@ class Run {
   /// A container that ended with its engine ended for no reason of its own: the engine is asked whether it still takes connections.
   void ask_why(const Container& container, Clock::time_point asked, bool as_before) {
     if (!ending_.insert(container.id).second) return;
-    lookers_.run(0, [this, container, asked, as_before] {
-      const bool lives = engine_.ping(call(5s)).has_value();
-      const auto* trouble = lives ? "" : "the engine does not answer";
+    lookers_.run(0, [this, container, asked, as_before, was_away = was_lost_] {
+      const bool lives = !was_away && engine_.ping(call(5s)).has_value();
+      const auto* trouble = lives ? "" : "the engine went away";
       mail_.put({.kind = Message::Kind::ended, .text = trouble, .flag = as_before, .containers = {container}, .asked = asked});
     });
   }
@@ -321,6 +276,8 @@ class Run {
         polling_ = false;
         if (std::exchange(poll_again_, false)) poll();
         for (const auto& container : message.containers) feed(container, message.asked);
+        // What had ended while the engine was away is known by now; what ends later has a reason of its own.
+        if (message.flag && back_since_ && message.asked >= *back_since_) was_lost_ = false;
         return;
       case Message::Kind::ended: {
         auto& container = message.containers.front();
@@ -333,10 +290,12 @@ class Run {
       }
       case Message::Kind::reconcile:
         lost_since_.reset();
+        back_since_ = now;
         poll();
         return;
       case Message::Kind::lost:
         was_lost_ = true;
+        back_since_.reset();
         if (!lost_since_) lost_since_ = now;
         progress_.line(fmt::format("the engine's events are lost ({}); it is asked again", message.text));
         return;
@@ -375,7 +334,7 @@ class Run {
   void start_wanted() {
     if (wanted_.empty()) return;
     std::chrono::milliseconds longest_to_come{-1};
-    if (creating_ && first_made_ && Clock::now() - *first_made_ < kPatience)
+    if (creating_ && first_made_ && Clock::now() - *first_made_ < options_.patience)
       for (const auto& service : wanted_)
         if (const auto& step = *steps_.at(service); ids_[service].size() < step.containers) longest_to_come = std::max(longest_to_come, step.job.chain);
     const auto wanted = wanted_;
@@ -446,42 +405,7 @@ class Run {
 
   Result<UpOutcome> finish() {
     outcome_.seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
-    outcome_.notices = gate_.notices();
-    const auto limit = Deadline::in(20s);
-    if (outcome_.containers.empty()) {
-      if (auto containers = look(engine_, plan_.project, limit)) outcome_.containers = *std::move(containers);
-      else outcome_.notices.push_back(fmt::format("how the containers are now is not known: {}", containers.error().describe()));
-    }
-    std::vector<Ended> causes, blocked, rest;
-    std::map<std::string, std::vector<std::string>> waiting;
-    for (const auto& step : plan_.steps)
-      if (const auto& view = gate_.view(step.service); view.phase == Phase::blocked && !view.first_cause.empty()) waiting[view.first_cause].push_back(step.service);
-    const auto end_of = [&](const std::string& service) {
-      Ended ended{.service = service, .view = gate_.view(service)};
-      if (ended.view.passed > begin_) ended.seconds = std::chrono::duration<double>(ended.view.passed - begin_).count();
-      if (steps_.at(service)->job.start) outcome_.ready_seconds = std::max(outcome_.ready_seconds, ended.seconds);
-      ended.waiting = waiting[service];
-      return ended;
-    };
-    for (const auto& service : failures_) {
-      auto ended = end_of(service);
-      for (const auto& container : outcome_.containers) {
-        if (container.service != service || container.one_off) continue;
-        if (ended.log.empty()) ended.log = log_tail(engine_, container.id, 15, limit);
-        if (ended.health.empty()) ended.health = health_tail(engine_, container.id, limit);
-      }
-      causes.push_back(std::move(ended));
-    }
-    for (const auto& step : plan_.steps) {
-      const auto phase = gate_.view(step.service).phase;
-      if (phase == Phase::failed) continue;
-      (phase == Phase::blocked ? blocked : rest).push_back(end_of(step.service));
-    }
-    if (!causes.empty() || !outcome_.creation_error.empty())
-      if (auto full = no_room(engine_, limit); !full.empty()) outcome_.notices.push_back(std::move(full));
-    outcome_.fine = causes.empty() && blocked.empty() && outcome_.creation_error.empty() && !outcome_.interrupted;
-    for (auto* list : {&causes, &blocked, &rest})
-      for (auto& ended : *list) outcome_.services.push_back(std::move(ended));
+    conclude(outcome_, plan_, gate_, failures_, begin_, engine_);
     progress_.end();
     return std::move(outcome_);
   }
@@ -502,7 +426,8 @@ class Run {
   std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_, ending_;
   std::optional<Clock::time_point> first_made_;                          // when the first new container was seen
   std::optional<Clock::time_point> lost_since_;                          // without events of the engine
-  bool was_lost_ = false;
+  std::optional<Clock::time_point> back_since_;                          // events come again
+  bool was_lost_ = false;                                                // and not everything was looked at since
   std::map<std::string, Container, std::less<>> checks_;                 // service -> a container of it, for its healthcheck
   std::map<std::string, std::pair<Phase, std::string>, std::less<>> told_;
   std::vector<std::string> failures_;                                    // in the order in which they happened
@@ -515,7 +440,7 @@ class Run {
   std::stop_source inside_stop_;
   std::stop_token inside_;
   // Threads last: they end before what they use.
-  Workers starters_, lookers_;
+  Workers starters_, lookers_, poller_{1};
   Probes probes_{engine_, inside_};
   std::unique_ptr<engine::EventFeed> feed_;
   std::jthread watcher_, creator_;

@@ -19,6 +19,8 @@ struct UpOptions {
   std::string pull{};                    ///< for `docker compose create`
   Clock::time_point deadline = Clock::time_point::max();
   std::string deadline_text{};
+  std::chrono::milliseconds away{60000}; ///< an engine that has been away for so long is given up
+  std::chrono::milliseconds patience{2000}; ///< while Compose creates, so long those that are made first wait for those with more behind them
 };
 
 /// One service at the end.
@@ -51,6 +53,10 @@ inline std::size_t fan_out_for(unsigned processors) { return std::clamp<std::siz
 /// Errors: the engine cannot be reached at all. What fails inside is in the outcome.
 Result<UpOutcome> bring_up(engine::Engine& engine, const ComposeCli& compose, const Plan& plan, const std::vector<Container>& present, const UpOptions& options,
                            Progress& progress, const Deadline& deadline);
+
+/// The end of a run: what became of each service, with the evidence for what failed (in the order of `failures`) and what waited for it. `begin` is when
+/// the run began. Asks the engine for at most 20 s.
+void conclude(UpOutcome& outcome, const Plan& plan, const Gate& gate, const std::vector<std::string>& failures, Clock::time_point begin, engine::Engine& engine);
 
 /// Log tail and health log of a container, masked. Empty where they cannot be had.
 std::vector<std::string> log_tail(engine::Engine& engine, const std::string& id, int lines, const Deadline& deadline);

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/json.hpp"
 #include "deploy/bring_up.hpp"
+#include "deploy/look.hpp"
 #include "deploy/preflight.hpp"
 #include "sensitive/sensitive.hpp"
 
@@ -69,6 +71,45 @@ std::string no_room(engine::Engine& engine, const Deadline& deadline) {
   if (!disk || (disk->free >= 16U << 20U && (disk->inodes == 0 || disk->inodes_free > 0))) return {};
   return fmt::format("no space left on device: {} and {} inodes free at {}, where the engine's data lie: it can neither create nor start, nor run "
                      "healthchecks", size_text(disk->free), disk->inodes_free, disk->mount);
+}
+
+void conclude(UpOutcome& outcome, const Plan& plan, const Gate& gate, const std::vector<std::string>& failures, Clock::time_point begin, engine::Engine& engine) {
+  outcome.notices = gate.notices();
+  const auto limit = Deadline::in(std::chrono::seconds(20));
+  if (outcome.containers.empty()) {
+    if (auto containers = look(engine, plan.project, limit)) outcome.containers = *std::move(containers);
+    else outcome.notices.push_back(fmt::format("how the containers are now is not known: {}", containers.error().describe()));
+  }
+  std::map<std::string, std::vector<std::string>> waiting;
+  for (const auto& step : plan.steps)
+    if (const auto& view = gate.view(step.service); view.phase == Phase::blocked && !view.first_cause.empty()) waiting[view.first_cause].push_back(step.service);
+  const auto end_of = [&](const Step& step) {
+    Ended ended{.service = step.service, .view = gate.view(step.service)};
+    if (ended.view.passed > begin) ended.seconds = std::chrono::duration<double>(ended.view.passed - begin).count();
+    if (step.job.start) outcome.ready_seconds = std::max(outcome.ready_seconds, ended.seconds);
+    ended.waiting = waiting[step.service];
+    return ended;
+  };
+  std::vector<Ended> causes, blocked, rest;
+  for (const auto& service : failures) {
+    auto ended = end_of(*std::ranges::find(plan.steps, service, &Step::service));
+    for (const auto& container : outcome.containers) {
+      if (container.service != service || container.one_off) continue;
+      if (ended.log.empty()) ended.log = log_tail(engine, container.id, 15, limit);
+      if (ended.health.empty()) ended.health = health_tail(engine, container.id, limit);
+    }
+    causes.push_back(std::move(ended));
+  }
+  for (const auto& step : plan.steps) {
+    const auto phase = gate.view(step.service).phase;
+    if (phase == Phase::failed) continue;
+    (phase == Phase::blocked ? blocked : rest).push_back(end_of(step));
+  }
+  if (!causes.empty() || !outcome.creation_error.empty())
+    if (auto full = no_room(engine, limit); !full.empty()) outcome.notices.push_back(std::move(full));
+  outcome.fine = causes.empty() && blocked.empty() && outcome.creation_error.empty() && !outcome.interrupted;
+  for (auto* list : {&causes, &blocked, &rest})
+    for (auto& ended : *list) outcome.services.push_back(std::move(ended));
 }
 
 std::string outcome_text(const UpOutcome& outcome, const std::string& project) {

@@ -111,9 +111,15 @@ std::vector<std::string> FakeEngine::calls() const {
   const std::lock_guard lock(mutex_);
   return calls_;
 }
+std::size_t FakeEngine::asked(const std::string& method) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = asked_.find(method);
+  return found == asked_.end() ? 0 : found->second;
+}
 
 Result<void> FakeEngine::enter(const std::string& method, const std::string& what, bool asks) {
   if (!asks) calls_.push_back(what.empty() ? method : method + " " + what);
+  ++asked_[method];
   auto& queue = failures_[method];
   if (queue.empty()) return {};
   auto error = std::move(queue.front());

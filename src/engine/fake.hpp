@@ -49,6 +49,8 @@ class FakeEngine final : public Engine {
   void lose_events();
   /// "start web", "exec web pg_dump blog" ... in order; what only asks is not listed.
   std::vector<std::string> calls() const;
+  /// How often a method ("events", "containers" ...) was called, those that only ask included.
+  std::size_t asked(const std::string& method) const;
 
   // --- Engine ---
   std::string description() const override { return "fake"; }
@@ -109,6 +111,7 @@ class FakeEngine final : public Engine {
   std::function<void(Container&)> on_start_;
   std::map<std::string, std::deque<Error>> failures_;
   std::vector<std::string> calls_;
+  std::map<std::string, std::size_t> asked_;
   std::vector<Event> events_;
   std::size_t losses_ = 0;
   std::uint64_t ids_ = 0;
