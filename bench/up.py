@@ -2,16 +2,19 @@
 """Time from nothing to all healthy: `datamancy up` against `docker compose up -d --wait` and against the critical path, on the engine that
 answers; then the no-op of both. usage: bench/up.py DATAMANCY [SERVICES] [INTERVAL_S] [ROUNDS]
 
-All times come from the engine's events. Critical path = creation (by `docker compose create`, measured here) + what this engine needs to
-start containers (two at once on each tier but the last, all of the last one; measured here, without Compose and without us) + the longest
-chain of the containers' own times from start to healthy in that run."""
-import http.client, json, os, shutil, socket, subprocess, sys, tempfile, threading, time
+All times come from the engine's events. Critical path = creation (by `docker compose create`, measured here) + the best order in which this engine
+can start the rest: two starts at a time, those with most behind them first, each as long as the engine takes for it beside as many containers as
+run by then, whose healthchecks keep it busy (measured here, without Compose and without us), each service as long from start to healthy as in that
+run. "of idle" divides by the same path with the starts as fast as on an engine that does nothing else: below the engine's reach where checks are many.
+"engine alone" is that order really run, after `docker compose create`: a start at the very event that lets it go, and nothing else asked."""
+import heapq, http.client, json, os, shutil, socket, subprocess, sys, tempfile, threading, time
 
 ARGS = dict(enumerate(sys.argv))
 BINARY, COUNT, INTERVAL, ROUNDS = os.path.abspath(ARGS[1]), int(ARGS.get(2, 20)), ARGS.get(3, "1"), int(ARGS.get(4, 3))
 TIERS, IMAGE, NAME = 5, "deploy-test/base:1", "deploy-bench"
 HOST = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 tier = lambda i: i * TIERS // COUNT  # noqa: E731
+name = lambda i: f"s{i:02}"  # noqa: E731
 
 
 def compose_file():
@@ -28,6 +31,11 @@ def compose_file():
 
 def needs(i):
     return [j for j in range(COUNT) if tier(j) == tier(i) - 1][:2]
+
+
+def rank(i):
+    """Those that others wait for first; of them the ones with most behind them."""
+    return (not any(i in needs(j) for j in range(COUNT)), tier(i))
 
 
 def quiet(*argv):
@@ -61,37 +69,111 @@ class Events:
     ready = property(lambda self: max(self.of["health_status: healthy"].values()))
     created = property(lambda self: max(self.of["create"].values()))
 
-    def chain(self):
-        healthy, began, memo = self.of["health_status: healthy"], self.of["start"], {}
-        for i in range(COUNT):
-            name = f"s{i:02}"
-            memo[name] = healthy[name] - began[name] + max([memo[f"s{j:02}"] for j in needs(i)] or [0])
-        return max(memo.values())
+    def path(self, cost):
+        """Seconds from the first start to the last healthy one in the best order; `cost(n)` = of a start, two at a time, beside n that run."""
+        own = {i: self.of["health_status: healthy"][name(i)] - self.of["start"][name(i)] for i in range(COUNT)}
+        at, busy, waiting, healthy, events = 0.0, 0, set(range(COUNT)), set(), []
+        while len(healthy) < COUNT:
+            for i in sorted((i for i in waiting if healthy.issuperset(needs(i))), key=rank):
+                if busy < 2:
+                    busy += 1
+                    waiting.discard(i)
+                    heapq.heappush(events, (at + cost(COUNT - len(waiting) - busy), "up", i))
+            at, what, i = heapq.heappop(events)
+            if what == "up":
+                busy -= 1
+                heapq.heappush(events, (at + own[i], "well", i))
+            else:
+                healthy.add(i)
+        return at
 
     def go(self):
         """From the first start to the last let go, where dependents did not wait for the engine's verdict."""
         return max(self.of["start"].values())
 
 
-def post(path):
+def ask(method, path):
     wire = http.client.HTTPConnection("localhost")
     wire.sock = socket.socket(socket.AF_UNIX)
     wire.sock.connect(HOST)
-    wire.request("POST", path)
-    wire.getresponse().read()
+    wire.request(method, path)
+    return wire.getresponse()
 
 
-def start_cost(width):
-    """Seconds to start so many containers at once; best of three."""
-    best = 99.0
-    for _ in range(3):
-        ids = [subprocess.run(["docker", "create", "--init", "--label", "datamancy.test=deploy", IMAGE, "sleep", "60"], capture_output=True, text=True).stdout.strip() for _ in range(width)]
-        threads = [threading.Thread(target=post, args=(f"/containers/{i}/start",)) for i in ids]
-        begin = time.time()
-        [t.start() for t in threads], [t.join() for t in threads]
-        best = min(best, time.time() - begin)
-        quiet("docker", "rm", "-f", *ids)
-    return best
+def post(path):
+    ask("POST", path).read()
+
+
+def created(count, *options):
+    argv = ["docker", "create", "--init", "--label", "datamancy.test=deploy", *options, IMAGE, "sleep", "600"]
+    return [subprocess.run(argv, capture_output=True, text=True).stdout.strip() for _ in range(count)]
+
+
+def started(ids):
+    threads = [threading.Thread(target=post, args=(f"/containers/{i}/start",)) for i in ids]
+    begin = time.time()
+    [t.start() for t in threads], [t.join() for t in threads]
+    return time.time() - begin
+
+
+def start_costs():
+    """{containers that run: seconds to start two beside them}, each the best of three."""
+    costs, beside = {}, []
+    try:
+        for running in (0, COUNT // 2, COUNT - 2):
+            more = created(running - len(beside), "--health-cmd", "test -e /tmp", "--health-interval", f"{INTERVAL}s")
+            beside += more
+            started(more)
+            time.sleep(float(INTERVAL) * 1.2 if more else 0)  # now their checks run
+            best = 99.0
+            for _ in range(3):
+                two = created(2)
+                best = min(best, started(two))
+                quiet("docker", "rm", "-f", *two)
+            costs[running] = best
+    finally:
+        quiet("docker", "rm", "-f", *beside) if beside else None
+    return costs
+
+
+def between(costs, n):
+    """The cost beside n containers, on the line between what was measured."""
+    low, high = max(k for k in costs if k <= n), min((k for k in costs if k >= n), default=max(costs))
+    return costs[low] if low == high else costs[low] + (costs[high] - costs[low]) * (n - low) / (high - low)
+
+
+def engine_alone():
+    """Compose creates; then each start is asked at the event that lets it go, two at a time."""
+    if quiet("docker", "compose", "create"):
+        return 1
+    listed = json.load(ask("GET", f"/containers/json?all=1&filters=%7B%22label%22%3A%5B%22com.docker.compose.project%3D{NAME}%22%5D%7D"))
+    ids = {one["Labels"]["com.docker.compose.service"]: one["Id"] for one in listed}
+    events = ask("GET", f"/events?filters=%7B%22label%22%3A%5B%22com.docker.compose.project%3D{NAME}%22%5D%2C%22event%22%3A%5B%22health_status%22%5D%7D")
+    healthy, waiting, change = set(), set(range(COUNT)), threading.Condition()
+
+    def starter():
+        while True:
+            with change:
+                while True:
+                    if not waiting:
+                        return
+                    free = sorted((i for i in waiting if healthy.issuperset(needs(i))), key=rank)
+                    if free:
+                        break
+                    change.wait()
+                waiting.discard(free[0])
+            post(f"/containers/{ids[name(free[0])]}/start")
+
+    threads = [threading.Thread(target=starter) for _ in range(2)]
+    [t.start() for t in threads]
+    while len(healthy) < COUNT:
+        event = json.loads(events.readline())
+        if event["Action"] == "health_status: healthy":
+            with change:
+                healthy.add(int(event["Actor"]["Attributes"]["com.docker.compose.service"][1:]))
+                change.notify_all()
+    [t.join() for t in threads]
+    return 0
 
 
 def main():
@@ -102,26 +184,26 @@ def main():
     os.chdir(folder)
     open("compose.yaml", "w").write(compose_file())
     ups = {"compose": ["docker", "compose", "up", "-d", "--wait"], "datamancy": [BINARY, "up", "--settle", "0s", "--min-free", "1g", "--no-preflight", "--progress", "quiet"]}
+    ups["engine alone"] = None
     if float(INTERVAL) > 2:
         ups["datamancy, not early"] = [*ups["datamancy"], "--no-early-readiness"]
     try:
         down()
         with Events() as creation:
             quiet("docker", "compose", "create")
-        two, last = start_cost(2), start_cost(-(-COUNT // TIERS))
-        fixed = creation.created + (TIERS - 1) * two + last
-        print(f"services {COUNT}, interval {INTERVAL} s: creation {creation.created:.2f} s, start of two {two:.2f} s, of {-(-COUNT // TIERS)} {last:.2f} s")
-        print(f"{'':24}{'verdict':>9}{'ready':>9}{'last start':>12}{'critical':>10}{'ready/critical':>16}")
+        costs = start_costs()
+        print(f"services {COUNT}, interval {INTERVAL} s: creation {creation.created:.2f} s, start of two beside " + ", ".join(f"{n}: {cost:.2f} s" for n, cost in costs.items()))
+        print(f"{'':24}{'verdict':>9}{'ready':>9}{'last start':>12}{'critical':>10}{'ready/critical':>16}{'of idle':>9}")
         for _ in range(ROUNDS):
             for who, argv in ups.items():
                 down()
                 with Events() as run:
-                    status = quiet(*argv)
+                    status = quiet(*argv) if argv else engine_alone()
                 if status:
                     print(f"{who}: status {status}")
                     continue
-                bound = fixed + run.chain()
-                print(f"{who:24}{run.seconds:9.2f}{run.ready:9.2f}{run.go():12.2f}{bound:10.2f}{run.ready / bound:16.3f}", flush=True)
+                bound, idle = creation.created + run.path(lambda n: between(costs, n)), creation.created + run.path(lambda n: costs[0])
+                print(f"{who:24}{run.seconds:9.2f}{run.ready:9.2f}{run.go():12.2f}{bound:10.2f}{run.ready / bound:16.3f}{run.ready / idle:9.3f}", flush=True)
         for who in ("compose", "datamancy"):
             times = []
             for _ in range(5):

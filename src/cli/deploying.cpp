@@ -76,8 +76,10 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
   std::future<Result<std::string>> model;
   auto hashes = std::async(std::launch::async, [&] { return session.compose->hashes(limit); });
   auto containers = deploy::look(*session.engine, project.name, limit);
-  if (!containers || std::ranges::any_of(session.services, [&](const auto& name) { return std::ranges::find(*containers, name, &deploy::Container::service) == containers->end(); }))
+  if (!containers || std::ranges::any_of(session.services, [&](const auto& name) { return std::ranges::find(*containers, name, &deploy::Container::service) == containers->end(); })) {
     model = std::async(std::launch::async, ask_model);
+    planned.compose_version = std::async(std::launch::async, [limit] { return deploy::ComposeCli::version(limit).value_or(""); }).share();
+  }
   if (planned.repair) {
     // After a power loss the engine starts everything at once: what is still on its way is given its own time, at most five minutes.
     const auto until = Clock::now() + 5min;

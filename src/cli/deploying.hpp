@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ struct Planned {
   std::vector<deploy::Mounted> mounted;          ///< files whose content counts
   deploy::Digests digests;                       ///< of their content now
   std::vector<std::string> notes;                ///< what could not be told about it
+  std::shared_future<std::string> compose_version;  ///< asked beside the other questions where something will be made; "" = not to be had
 };
 bool take_plan_options(Args& args, std::string_view verb, Planned& out);
 /// Asks Compose and the engine, compares the models, and plans. False after saying why not.

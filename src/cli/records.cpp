@@ -230,7 +230,8 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   const auto values = request.atomic && last ? running_values(session) : std::vector<std::string>();
   std::int64_t id = 0, entry = 0;
   if (records) {
-    if (const auto version = deploy::ComposeCli::version(session.within(std::chrono::seconds(20)))) described->compose = *version;
+    auto& version = request.planned.compose_version;
+    described->compose = version.valid() ? version.get() : deploy::ComposeCli::version(session.within(std::chrono::seconds(20))).value_or("");
     id = state::begin_revision(db, *described);
     entry = state::begin(db, {.at = described->at, .who = described->who, .verb = verb, .subject = session.project().name, .action = described->note});
   }
