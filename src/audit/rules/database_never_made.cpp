@@ -210,7 +210,7 @@ DB_PASSWORD=sunflower
           std::optional<bool> elsewhere;
           for (const auto& [server, list] : wishes) {
             // Many a program makes the one database of a server of its own; on a shared one somebody else has to.
-            if (std::ranges::all_of(list, [&](const Wish& wish) { return wish.database == list.front().database; })) continue;
+            if (std::ranges::all_of(list, [first = list.front().database](const Wish& wish) { return wish.database == first; })) continue;
             const auto has = made(input, *input.wiring.datastore(server));
             if (!has) continue;
             std::string makes;
