@@ -78,6 +78,16 @@ TEST(Sops, YamlJsonAndIniComeBackWithTheirComments) {
   EXPECT_EQ(text_of(sealed_and_opened(ini, Store::ini)), ini);
 }
 
+TEST(Sops, CommentsOfABigFileAreFoundInOnePass) {
+  std::string yaml;  // no item stands where the comments do: the search for their owner used to go back to the first item each time
+  for (int i = 0; i < 200000; ++i) yaml += "k" + std::to_string(i) + ": v\n    # c\n";
+  const auto plain = parse_plain(yaml, Store::yaml);
+  ASSERT_TRUE(plain);
+  ASSERT_EQ(plain->leaves.size(), 400000U);
+  EXPECT_EQ(plain->leaves[399999].type, LeafType::comment);
+  EXPECT_TRUE(plain->leaves[1].path.empty());
+}
+
 TEST(Sops, OfNestedFilesOnlyWhatChangedIsSealedAnew) {
   const auto before = sealed_and_opened("# one\na: 1\nb:\n    - x\n    # two\n    - y\n", Store::yaml);
   auto plain = *parse_plain("# one\na: 2\nb:\n    - x\n    # two\n    - y\n", Store::yaml);

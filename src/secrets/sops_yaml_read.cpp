@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <unordered_map>
 
 #include "secrets/crypto.hpp"
 #include "secrets/sops_yaml.hpp"
@@ -265,6 +266,7 @@ class Reader {
   void add_comments() {
     std::vector<Leaf> comments;
     std::size_t line = 1, item = 0, taken = 0;
+    std::unordered_map<std::size_t, std::size_t> newest;  // column -> the last item there, of those before the comment
     for (std::size_t at = 0; at < text_.size(); ++at) {
       while (taken < taken_.size() && taken_[taken].end <= at) ++taken;
       if (taken < taken_.size() && at >= taken_[taken].begin) {
@@ -275,13 +277,13 @@ class Reader {
       if (text_[at] == '\n') ++line;
       if (text_[at] != '#' || (at > 0 && text_[at - 1] != ' ' && text_[at - 1] != '\t' && text_[at - 1] != '\n')) continue;
       const auto end = std::min(text_.find('\n', at), text_.size());
-      while (item < items_.size() && items_[item].begin < at) ++item;
+      for (; item < items_.size() && items_[item].begin < at; ++item) newest.insert_or_assign(items_[item].column, item);
       Leaf leaf;
       leaf.type = LeafType::comment;
       leaf.line = line;
       leaf.where = {static_cast<std::uint32_t>(at + 1), static_cast<std::uint32_t>(end)};
       leaf.text = SecretString(text_.substr(at + 1, end - at - 1));
-      if (const auto* of = owner(at, item); of != nullptr) {
+      if (const auto* of = owner(at, item, newest); of != nullptr) {
         leaf.path = of->path;
         leaf.in_list = of->element && of->column == at - line_begin(at) && text_.substr(line_begin(at), at - line_begin(at)).find_first_not_of(' ') == std::string_view::npos;
       }
@@ -294,13 +296,12 @@ class Reader {
   }
 
   /// The item whose collection a comment belongs to; `next` is the first item behind it. Null = the document.
-  const Item* owner(std::size_t at, std::size_t next) const {
+  const Item* owner(std::size_t at, std::size_t next, const std::unordered_map<std::size_t, std::size_t>& newest) const {
     const auto column = at - line_begin(at);
     const bool behind_something = text_.substr(at - column, column).find_first_not_of(' ') != std::string_view::npos;
     if (behind_something) return next > 0 ? &items_[next - 1] : nullptr;
     if (next < items_.size() && items_[next].column >= column) return &items_[next];
-    for (auto i = next; i-- > 0;)  // at the end of a collection
-      if (items_[i].column == column) return &items_[i];
+    if (const auto found = newest.find(column); found != newest.end()) return &items_[found->second];  // at the end of a collection
     return next < items_.size() ? &items_[next] : nullptr;
   }
 
