@@ -28,7 +28,7 @@ Result<CreationRule> read_rule(const formats::YamlNode& node, const std::string&
   out.line = node.line;
   const auto wrong = [&](const formats::YamlNode& where, std::string_view what) { return fail(Errc::invalid_input, fmt::format("{}:{}: {}", path, where.line, what)); };
   for (const auto& [key, value] : node.entries) {
-    const auto kind = std::ranges::find_if(kKinds, [&](Rule::Kind one) { return key == to_string(one); });
+    const auto kind = std::ranges::find(kKinds, std::string_view(key), [](Rule::Kind one) { return to_string(one); });
     if (key == "path_regex") {
       out.path_regex = value.text;
       auto pattern = Pattern::compile(value.text);
