@@ -17,6 +17,7 @@
 #include "secrets/scan_tree.hpp"
 #include "sensitive/sensitive.hpp"
 #include "sources/git.hpp"
+#include "wiring/secret_environment.hpp"
 
 namespace dm::cli {
 namespace {
@@ -170,24 +171,21 @@ void host_checks(Checks& out) {
 }
 
 void project_checks(Args& args, const std::string& folder, Checks& out) {
-  const auto sealed = secrets::placeholders_for(folder, {args.project.environment, {}, true});
+  auto sealed = secrets::placeholders_for(folder, args.project, {args.project.environment, {}, true});
   auto options = args.project;
   options.lenient = true;
   add_to(options, sealed, folder);
   const secrets::UnsealedFiles files(sealed, secrets::UnsealedFiles::Show::placeholders);
-  const auto loaded = compose::load(options, files);
+  auto loaded = compose::load(options, files);
+  if (secrets::add_service_placeholders(sealed, *loaded.project, {args.project.environment, {}, true})) loaded = compose::load(options, files);
   if (!loaded.usable || loaded.project->services.empty()) return;
   const product::Catalogue products;
   std::map<std::string, std::string> can, cannot;
   for (const auto& service : loaded.project->services) {
     if (!service.enabled) continue;
-    const auto* product = service.image ? products.by_image(service.image.value) : nullptr;
-    for (const auto& one : service.environment) {
-      if (!sensitive::secret_name(one.name) || one.value.value.empty()) continue;
-      const bool takes = product != nullptr && std::ranges::any_of(product->file_variables, [&](const auto& form) { return form.variable == one.name; });
-      const bool from_sealed = one.value.node != nullptr && one.value.node->segments != nullptr && std::ranges::any_of(*one.value.node->segments, [&](const compose::Segment& s) { return sealed.sealed(s.variable); });
-      if (takes && !from_sealed) can[std::string(service.name)] += fmt::format(" {}", one.name);
-      if (!takes) cannot[std::string(service.name)] += fmt::format(" {}", one.name);
+    for (const auto& one : wiring::secrets_in_environment(service, wiring::product_of(*loaded.project, service, products))) {
+      if (one.form == nullptr) cannot[std::string(service.name)] += fmt::format(" {}", one.variable->name);
+      else if (!sensitive::made_of_sealed(one.variable->value.value)) can[std::string(service.name)] += fmt::format(" {}", one.variable->name);
     }
   }
   for (const auto& [service, names] : can) out.push_back({State::warning, "could-be-file", fmt::format("{}: its image takes these from files, and they are not sealed:{}", service, names), "seal them; 'datamancy up' and 'secrets deliver' then hand them over as files"});

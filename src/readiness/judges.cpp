@@ -12,6 +12,7 @@
 #include "audit/caddyfiles.hpp"
 #include "sensitive/sensitive.hpp"
 #include "sources/git.hpp"
+#include "wiring/secret_environment.hpp"
 
 namespace dm::readiness {
 namespace {
@@ -121,6 +122,22 @@ Verdict judge_sealed(const Stack& stack) {
   }
   if (plain == 0) return {};
   return {.reason = fmt::format("{} {} readable in env files, the first is {}", plain, plain == 1 ? "secret stands" : "secrets stand", first)};
+}
+
+Verdict judge_environment(const Stack& stack) {
+  Verdict verdict;
+  std::size_t names = 0;
+  for (ServiceId id = 0; id < stack.project->services.size(); ++id) {
+    const auto& service = stack.project->services[id];
+    const auto found = wiring::secrets_in_environment(service, stack.wiring->product_of[id]);
+    const auto only = static_cast<std::size_t>(std::ranges::count(found, nullptr, &wiring::SecretEnvironment::form));
+    if (only > 0) verdict.services.push_back(id);
+    names += only;
+  }
+  if (names > 0)
+    verdict.reason = fmt::format("{} of {} can only go by environment as far as is known, first of '{}': the engine keeps {} in its own files", count("secret", names),
+                                 count("service", verdict.services.size()), stack.project->services[verdict.services.front()].name, names == 1 ? "it" : "them");
+  return verdict;
 }
 
 Verdict judge_bounded(const Stack& stack) {

@@ -6,6 +6,7 @@
 namespace dm::readiness {
 
 Verdict judge_sealed(const Stack& stack);         ///< O12, O37: secrets that stand readable in an env file
+Verdict judge_environment(const Stack& stack);    ///< secrets that only the environment can carry lie in the engine's own files
 Verdict judge_bounded(const Stack& stack);        ///< O41 - O43, O65: what is known to exhaust a host has a memory limit
 Verdict judge_tiers(const Stack& stack);          ///< O4: a break-in at the edge must not stand before the database at once
 Verdict judge_rate_limit(const Stack& stack);     ///< O17: something at the edge counts requests

@@ -23,6 +23,12 @@ bool looks_hashed(std::string_view value) {
   return std::ranges::any_of(kStarts, [&](std::string_view start) { return value.starts_with(start); });
 }
 
+bool made_of_sealed(std::string_view value) {
+  for (auto at = value.find("sealed."); at != std::string_view::npos; at = value.find("sealed.", at + 1))
+    if (at == 0 || std::string_view(":/@=,; '\"").find(value[at - 1]) != std::string_view::npos) return true;
+  return false;
+}
+
 bool looks_sealed(std::string_view value) { return value.starts_with("ENC[AES256_GCM,") || value.starts_with("sealed."); }
 
 std::string mask(std::string_view value) { return "(" + std::to_string(value.size()) + " characters)"; }

@@ -12,6 +12,8 @@ bool secret_name(std::string_view variable);
 bool looks_hashed(std::string_view value);
 /// The value is no secret itself but stands for a sealed one: SOPS text, or the audit's placeholder for it.
 bool looks_sealed(std::string_view value);
+/// Such a placeholder stands somewhere in the value: a URL with a sealed password.
+bool made_of_sealed(std::string_view value);
 /// For messages: the length, never the text.
 std::string mask(std::string_view value);
 

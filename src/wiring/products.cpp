@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "formats/dockerfile.hpp"
+#include "sensitive/sensitive.hpp"
+#include "wiring/secret_environment.hpp"
 #include "wiring/steps.hpp"
 
 namespace dm::wiring {
@@ -43,15 +47,28 @@ const product::Product* named(const Service& service, const product::Catalogue& 
 
 }  // namespace
 
+const product::Product* product_of(const Project& project, const Service& service, const product::Catalogue& products) {
+  const auto* product = named(service, products);
+  if (product == nullptr && service.image) product = products.by_image(service.image.value);
+  if (product == nullptr && service.build != nullptr && service.build->is_mapping())
+    if (const auto image = built_upon(service, project); !image.empty()) product = products.by_image(image);
+  return product;
+}
+
 void find_products(Wiring& wiring) {
-  const auto& project = *wiring.project;
-  for (const Service& service : project.services) {
-    const auto* product = named(service, *wiring.products);
-    if (product == nullptr && service.image) product = wiring.products->by_image(service.image.value);
-    if (product == nullptr && service.build != nullptr && service.build->is_mapping())
-      if (const auto image = built_upon(service, project); !image.empty()) product = wiring.products->by_image(image);
-    wiring.product_of.push_back(product);
+  for (const Service& service : wiring.project->services) wiring.product_of.push_back(product_of(*wiring.project, service, *wiring.products));
+}
+
+std::vector<SecretEnvironment> secrets_in_environment(const Service& service, const product::Product* product) {
+  std::vector<SecretEnvironment> out;
+  for (const auto& variable : service.environment) {
+    if (!sensitive::secret_name(variable.name) || variable.value.value.empty() || variable.value.value.starts_with('/')) continue;
+    const product::FileVariable* form = nullptr;
+    if (product != nullptr)
+      if (const auto known = std::ranges::find(product->file_variables, variable.name, &product::FileVariable::variable); known != product->file_variables.end()) form = &*known;
+    out.push_back({&variable, form});
   }
+  return out;
 }
 
 }  // namespace dm::wiring

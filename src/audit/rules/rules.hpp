@@ -64,6 +64,7 @@
   X(env_file_in_git) \
   X(datastore_without_password) \
   X(env_file_to_datastore) \
+  X(secret_by_environment) \
   X(decrypt_onto_itself) \
   X(sealed_file_as_binary) \
   X(init_script_injection) \
