@@ -209,13 +209,16 @@ int config(Args& args) {
   }
   read_stdin(args.project);
   const auto folder = project_folder(args);
-  const auto sealed = secrets::environment_for(folder, key_sources(args));
+  auto sealed = secrets::environment_for(folder, args.project, key_sources(args));
   if (!sealed) return complain(sealed.error());
   add_to(args.project, *sealed, folder);
   // Judged with the real values, shown without them.
   const secrets::UnsealedFiles with_values(*sealed, secrets::UnsealedFiles::Show::values);
   const secrets::UnsealedFiles with_placeholders(*sealed, secrets::UnsealedFiles::Show::placeholders);
   auto loaded = compose::load(args.project, with_values);
+  const auto more = secrets::open_service_files(*sealed, *loaded.project, key_sources(args));
+  if (!more) return complain(more.error());
+  if (*more) loaded = compose::load(args.project, with_values);
   if (sealed->any()) scrub(loaded.diagnostics, *sealed, args);
   print_diagnostics(*loaded.project, loaded.diagnostics);
   if (!loaded.ok) return kFailed;

@@ -13,6 +13,7 @@
 #include "deploy/look.hpp"
 #include "deploy/preflight.hpp"
 #include "rotate/target.hpp"
+#include "secrets/sealed.hpp"
 #include "state/journal.hpp"
 #include "upgrade/unfinished.hpp"
 
@@ -24,7 +25,9 @@ namespace {
 
 /// A rotation that was cut off is told, with what is known of it; what runs is not judged by it.
 void tell_of_rotations(Session& session) {
-  for (const auto& name : session.handover->names()) {
+  std::vector<std::string> names;
+  for (const auto& file : session.handover->secrets().files) names.insert(names.end(), file.names.begin(), file.names.end());
+  for (const auto& name : names) {
     const bool next = name.ends_with(rotate::kNext);
     if (!next && !name.ends_with(rotate::kPrevious)) continue;
     const auto of = name.substr(0, name.size() - (next ? rotate::kNext : rotate::kPrevious).size());
@@ -119,6 +122,9 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
   deploy::PlanInput input{.wiring = session.wiring};
   input.services = session.services;
   input.hashes = *hashed;
+  std::vector<std::pair<std::string, std::string>> labels;
+  for (const auto& container : *containers) labels.emplace_back(container.service, container.config_hash);
+  deploy::settle_env_files(input.hashes, *session.loaded.project, labels);
   input.images = std::move(images);
   input.containers = *containers;
   input.force.insert(planned.force.begin(), planned.force.end());
@@ -198,7 +204,17 @@ Result<void> sealed_files_still_there(const Session& session, const std::vector<
     for (const auto& [name, mark] : secrets::read_marks(container.secret_marks)) {
       if (sealed.sealed(name) || !seen.insert(name).second) continue;
       if (std::ranges::any_of(files, [&](const auto& file) { return file.source == name || file.variable == name; })) continue;
-      const bool wanted = !session.loaded.ok || std::ranges::any_of(project->variables, [&](const auto& use) { return use.name == name; }) ||
+      if (const auto cut = name.find(':'); cut != std::string::npos) {  // from an env file of the service
+        const auto file = name.substr(0, cut);
+        const auto* service = project->service(container.service);
+        const bool gone = service != nullptr && std::ranges::any_of(service->env_files, [&](const compose::Text& one) {
+          const auto path = sources::clean_path(one.value, project->folder);
+          return secrets::mark_file(path, project->folder) == file && !secrets::sealed_store(sources::disk().read(path, secrets::kMaxSealed).value_or(""));
+        });
+        if (gone) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, container.service);
+        continue;
+      }
+      const bool wanted = (!session.loaded.ok && !sealed.any()) || std::ranges::any_of(project->variables, [&](const auto& use) { return use.name == name; }) ||
                           std::ranges::any_of(project->secrets, [&](const auto& one) { return one.key == name && !one.external; });
       if (wanted) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, container.service);
     }

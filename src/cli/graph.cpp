@@ -28,10 +28,11 @@ int graph(Args& args) {
   args.project.lenient = true;
   read_stdin(args.project);
   const auto folder = project_folder(args);
-  const auto sealed = secrets::placeholders_for(folder, {args.project.environment, {}, true});
+  auto sealed = secrets::placeholders_for(folder, args.project, {args.project.environment, {}, true});
   add_to(args.project, sealed, folder);
   const secrets::UnsealedFiles files(sealed, secrets::UnsealedFiles::Show::placeholders);
-  const auto loaded = compose::load(args.project, files);
+  auto loaded = compose::load(args.project, files);
+  if (secrets::add_service_placeholders(sealed, *loaded.project, {args.project.environment, {}, true})) loaded = compose::load(args.project, files);
   if (!loaded.usable) {
     print_diagnostics(*loaded.project, loaded.diagnostics);
     return kFailed;

@@ -13,15 +13,19 @@ namespace dm::cli {
 namespace {
 
 /// Compose's own hashes of the services as the files and the sealed variables are now; the latter are opened as `up` opens them.
-Result<std::map<std::string, std::string>> present_hashes(const Args& args, compose::Options given, const compose::Project& project) {
+Result<std::map<std::string, std::string>> present_hashes(const Args& args, compose::Options given, const compose::Project& project, const std::vector<facts::Container>& containers) {
   given.lenient = false;
-  DM_TRY(const auto handover, secrets::Handover::open(project_folder(args), key_sources(args)));
+  DM_TRY(const auto handover, secrets::Handover::open(project_folder(args), given, key_sources(args)));
   const product::Catalogue products;
   DM_TRY(const auto loaded, handover->load(given, products));
   if (!loaded.ok) return fail(Errc::invalid_input, "the project does not load with its values; 'datamancy config -q' says why");
   deploy::ComposeCli compose(given, project.name, handover.get());
   compose.reach(args.host, args.context);
-  return compose.hashes(Deadline::in(std::chrono::seconds(30)));
+  DM_TRY(auto out, compose.hashes(Deadline::in(std::chrono::seconds(30))));
+  std::vector<std::pair<std::string, std::string>> labels;
+  for (const auto& container : containers) labels.emplace_back(container.service, container.config_hash);
+  deploy::settle_env_files(out, *loaded.project, labels);
+  return out;
 }
 
 Result<facts::Facts> look(const Args& args, const compose::Options& given, const compose::Project& project) {
@@ -37,7 +41,7 @@ Result<facts::Facts> look(const Args& args, const compose::Options& given, const
   }
   if (const auto host = engine::parse_host(place.host, place.tls.has_value())) wanted.socket = host->path;
   DM_TRY(auto facts, observe::observe(*engine, wanted, Deadline::in(std::chrono::seconds(60))));
-  auto hashes = present_hashes(args, given, project);
+  auto hashes = present_hashes(args, given, project, facts.containers);
   if (hashes) facts.config_hashes = *std::move(hashes);
   else facts.unknown.push_back("whether containers are of the present configuration: " + hashes.error().describe().substr(0, 300));
   return facts;

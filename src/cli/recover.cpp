@@ -85,7 +85,7 @@ void print_plan(const Rebuild& rebuild, const Options& options) {
 /// After an intrusion: each sealed secret that a server takes from us is changed there; of the others it is said what a person has to do.
 int rotate_all(const Args& args, Rebuild& rebuild) {
   auto now = args_of(args, rebuild);
-  auto opened = secrets::environment_for(rebuild.plan.folder, key_sources(now));
+  auto opened = secrets::environment_for(rebuild.plan.folder, now.project, key_sources(now));
   if (!opened) return complain(opened.error());
   std::set<std::string> names;
   for (const auto& file : opened->files) names.insert(file.names.begin(), file.names.end());

@@ -41,7 +41,7 @@ Result<scaffold::Values> values_of(const Args& args, const std::string& folder) 
     if (const auto at = value.find("%DOMAIN%"); at != std::string::npos) value.replace(at, 8, domain == out.settings.end() ? "" : std::string(domain->second.reveal()));
     out.settings.emplace(setting.name, secrets::SecretString(value));
   }
-  DM_TRY(const auto sealed, secrets::environment_for(folder, key_sources(args)));
+  DM_TRY(const auto sealed, secrets::environment_for(folder, args.project, key_sources(args)));
   DM_TRY(auto variables, secrets::variables_of(sealed, {}));
   for (auto& [name, value] : variables) out.secrets.insert_or_assign(name, std::move(value));
   if (!out.schema.secrets.empty() && !sealed.any())

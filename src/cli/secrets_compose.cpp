@@ -1,5 +1,6 @@
 #include "cli/secrets_compose.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@ Result<void> ComposeCall::write(const Args& args) const {
 Result<std::unique_ptr<ComposeCall>> prepare_compose(Args& args) {
   auto call = std::make_unique<ComposeCall>();
   const auto folder = project_folder(args);
-  DM_TRY(call->handover, secrets::Handover::open(folder, key_sources(args)));
+  DM_TRY(call->handover, secrets::Handover::open(folder, args.project, key_sources(args)));
   if (!find_program("docker")) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, "'docker' is not on PATH");
   DM_TRY(call->loaded, call->handover->load(args.project, product::Catalogue()));
   if (!call->loaded.ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
@@ -51,7 +52,10 @@ Result<int> compose(Args& args) {
   DM_TRY(const auto call, prepare_compose(args));
   if (words[0] != "config") DM_CHECK(call->write(args));
   for (const auto& name : call->handover->names()) ::unsetenv(name.c_str());
+  std::map<int, int> away;  // first out of the way: a memory file may have been opened under a number that another one is to get
   for (const auto& [number, descriptor] : call->descriptors)
+    if ((away[number] = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 256)) < 0) return fail(errno_error("fcntl", errno));
+  for (const auto& [number, descriptor] : away)
     if (::dup2(descriptor, number) < 0) return fail(errno_error("dup2", errno));
   auto all = call->argv;
   all.insert(all.end(), words.begin(), words.end());

@@ -239,7 +239,7 @@ Result<int> exec(Args& args) {
   if (command.empty()) return secrets_usage("exec", "a program is missing; it follows '--'");
   if (!args.words.empty()) return secrets_usage("exec", fmt::format("'{}' is not known; the program follows '--'", args.words[0]));
   if (named.empty()) {
-    DM_TRY(opened, secrets::environment_for(project_folder(args), key_sources(args)));
+    DM_TRY(opened, secrets::environment_for(project_folder(args), args.project, key_sources(args)));
     if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'; '{}' is not started without its secrets", project_folder(args), command[0]));
   }
   DM_TRY(const auto variables, secrets::variables_of(opened, args.project.environment));

@@ -232,8 +232,14 @@ Result<int> deliver(Args& args) {
   const bool withdraw = args.has("--withdraw"), show = args.has("--override"), quiet = args.has("--quiet");
   if (!args.words.empty()) return secrets_usage("deliver", fmt::format("'{}' is not known", args.words[0]));
   const auto folder = project_folder(args);
-  DM_TRY(const auto handover, secrets::Handover::open(folder, key_sources(args)));
-  DM_TRY(const auto loaded, handover->load(args.project, product::Catalogue()));
+  DM_TRY(const auto handover, secrets::Handover::open(folder, args.project, key_sources(args)));
+  // What runs after a reboot may be of any profile: where none is chosen, the files of all are written.
+  auto everything = args.project;
+  if (everything.profiles.empty() && !show) everything.profiles = {"*"};
+  DM_TRY(auto loaded, handover->load(everything, product::Catalogue()));
+  if (!loaded.ok && everything.profiles != args.project.profiles) {
+    DM_TRY(loaded, handover->load(args.project, product::Catalogue()));
+  }
   if (!loaded.ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
   const auto& plan = handover->delivery();
   if (withdraw) {

@@ -64,7 +64,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   read_stdin(args.project);
   auto& options = args.project;
   const auto folder_of_project = project_folder(args);
-  auto handover = secrets::Handover::open(folder_of_project, key_sources(args));
+  auto handover = secrets::Handover::open(folder_of_project, options, key_sources(args));
   if (!handover) return say(handover.error());
   out.handover = *std::move(handover);
   auto loaded = out.handover->load(options, out.products);
@@ -98,7 +98,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   exit = kFailed;
   if (!out.loaded.ok) {
     // A value may be missing because its sealed file is: what runs knows.
-    if (const auto containers = deploy::look(*out.engine, out.project().name, out.within(std::chrono::seconds(20))); containers && !out.handover->secrets().any())
+    if (const auto containers = deploy::look(*out.engine, out.project().name, out.within(std::chrono::seconds(20))); containers)
       if (const auto there = sealed_files_still_there(out, *containers); !there) return say(there.error());
     return false;
   }

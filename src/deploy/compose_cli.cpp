@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+
+#include "secrets/crypto.hpp"
 
 namespace dm::deploy {
 namespace {
@@ -51,6 +54,15 @@ void compare(const nlohmann::json& theirs, const nlohmann::json& ours, const std
 }
 
 }  // namespace
+
+void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string, std::string>>& labels) {
+  for (const auto& service : project.services) {
+    const auto known = hashes.find(std::string(service.name));
+    if (!service.enabled || service.env_files.empty() || known == hashes.end()) continue;
+    const auto own = secrets::hex(secrets::sha256(compose::hashed_text(project, service)));
+    if (std::ranges::find(labels, std::pair(known->first, own)) != labels.end()) known->second = own;
+  }
+}
 
 ComposeCli::ComposeCli(const compose::Options& given, std::string name, const secrets::Handover* handover)
     : folder_(given.working_directory), stdin_text_(given.stdin_text), env_files_(given.env_files), handover_(handover) {

@@ -51,6 +51,10 @@ class ComposeCli {
   const secrets::Handover* handover_ = nullptr;
 };
 
+/// `config --hash` takes an `env_file:` by its path, while the label of a container is made of what the file says. Where the label of a container
+/// (`labels`: service, hash) is what its service hashes to with the env files read, as `project` has them, `hashes` is set to it.
+void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string, std::string>>& labels);
+
 /// Where two normalised models differ, as paths ("services.db.environment.X"), at most `most` of them and then how many more. No
 /// values: they may be secrets. `theirs` and `ours` are JSON.
 Result<std::vector<std::string>> differences(const std::string& theirs, const std::string& ours, std::size_t most = 10);

@@ -53,13 +53,65 @@ Result<ProjectSecrets::File> open_env(const std::string& path, Keyring& keys, Se
 
 }  // namespace
 
+namespace {
+
+/// Those of the folder, then those that were named and lie elsewhere.
+std::vector<std::string> paths_of(const std::string& folder, const compose::Options& options) {
+  auto out = sealed_env_files(sources::disk(), folder);
+  for (const auto& path : compose::env_files(options, folder, sources::disk())) {
+    const auto text = sources::disk().read(path, kMaxSealed);
+    if (text && sealed_store(*text) == Store::dotenv && std::ranges::find(out, path) == out.end()) out.push_back(path);
+  }
+  return out;
+}
+
+/// What services name, is sealed, and is not known yet.
+std::vector<std::pair<std::string, Store>> unknown_service_files(const ProjectSecrets& secrets, const compose::Project& project) {
+  std::vector<std::pair<std::string, Store>> out;
+  for (const auto& service : project.services) {
+    if (!service.enabled) continue;
+    for (const auto& named : service.env_files) {
+      auto path = sources::clean_path(named.value, project.folder);
+      if (secrets.file(path) != nullptr || std::ranges::find(out, path, &std::pair<std::string, Store>::first) != out.end()) continue;
+      const auto text = sources::disk().read(path, kMaxSealed);
+      const auto store = text ? sealed_store(*text) : std::nullopt;
+      if (store) out.emplace_back(std::move(path), *store);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+const ProjectSecrets::File* ProjectSecrets::file(std::string_view path) const {
+  for (const auto* list : {&files, &service_files})
+    for (const auto& file : *list)
+      if (file.path == path) return &file;
+  return nullptr;
+}
+
 bool ProjectSecrets::sealed(std::string_view name) const {
   return std::ranges::any_of(files, [&](const File& file) { return std::ranges::find(file.names, name) != file.names.end(); });
 }
 
-Result<ProjectSecrets> environment_for(const std::string& folder, const KeySources& sources) {
+Result<bool> open_service_files(ProjectSecrets& secrets, const compose::Project& project, const KeySources& sources) {
+  const auto paths = unknown_service_files(secrets, project);
+  if (paths.empty()) return false;
+  DM_TRY(auto keys, Keyring::load(sources));
+  for (const auto& [path, store] : paths) {
+    if (store != Store::dotenv)
+      return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("'{}' stands under env_file and is sealed as a whole, not as variables: open it and seal it again as a *.enc.env", path));
+    SecretString data_key;
+    DM_TRY(auto file, open_env(path, keys, data_key));
+    file.mark_key = hkdf(data_key.reveal(), {}, "datamancy/secrets/mark");
+    secrets.service_files.push_back(std::move(file));
+  }
+  return true;
+}
+
+Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources) {
   ProjectSecrets out;
-  const auto paths = sealed_env_files(sources::disk(), folder);
+  const auto paths = paths_of(folder, options);
   if (paths.empty()) return out;
   DM_TRY(auto keys, Keyring::load(sources));
   SecretString data_keys;
@@ -71,10 +123,11 @@ Result<ProjectSecrets> environment_for(const std::string& folder, const KeySourc
   return out;
 }
 
-ProjectSecrets placeholders_for(const std::string& folder, KeySources sources) {
-  ProjectSecrets out;
-  const auto paths = sealed_env_files(sources::disk(), folder);
-  if (paths.empty()) return out;
+namespace {
+
+/// Adds each of the files that can be read, with placeholders.
+void add_placeholders(const std::vector<std::string>& paths, KeySources sources, std::vector<ProjectSecrets::File>& out) {
+  if (paths.empty()) return;
   sources.ask = {};
   auto keys = Keyring::load(std::move(sources));
   for (const auto& path : paths) {
@@ -87,32 +140,47 @@ ProjectSecrets placeholders_for(const std::string& folder, KeySources sources) {
     const bool own = keys && std::ranges::any_of(document->sops.age, [](const AgeKey& key) { return recipient_kind(key.recipient) == RecipientKind::x25519; });
     auto opened = own ? open_sealed_text(*text, *keys) : Result<Opened>(fail(Errc::denied, "no key"));
     file.shown = placeholders(*document, opened ? &*opened : nullptr);
-    out.files.push_back(std::move(file));
+    out.push_back(std::move(file));
   }
+}
+
+}  // namespace
+
+ProjectSecrets placeholders_for(const std::string& folder, const compose::Options& options, KeySources sources) {
+  ProjectSecrets out;
+  add_placeholders(paths_of(folder, options), std::move(sources), out.files);
   return out;
 }
 
-const ProjectSecrets::File* UnsealedFiles::find(std::string_view path) const {
-  for (const auto& file : secrets_.files)
-    if (file.path == path) return &file;
-  return nullptr;
+bool add_service_placeholders(ProjectSecrets& secrets, const compose::Project& project, KeySources sources) {
+  std::vector<std::string> paths;
+  for (auto& [path, store] : unknown_service_files(secrets, project))
+    if (store == Store::dotenv) paths.push_back(std::move(path));
+  const auto before = secrets.service_files.size();
+  add_placeholders(paths, std::move(sources), secrets.service_files);
+  return secrets.service_files.size() > before;
+}
+
+bool UnsealedFiles::secret(std::string_view path) const {
+  if (const auto found = added_.find(path); found != added_.end()) return found->second.secret;
+  return show_ == Show::values && secrets_.file(path) != nullptr;
 }
 
 sources::Stat UnsealedFiles::stat(const std::string& path) const {
   if (const auto found = added_.find(path); found != added_.end()) {
     sources::Stat out;
     out.kind = sources::Kind::regular;
-    out.size = found->second.size();
+    out.size = found->second.text.size();
     return out;
   }
   auto out = under_.stat(path);
-  if (const auto* file = find(path); file != nullptr) out.size = show_ == Show::values ? file->text.size() : file->shown.size();
+  if (const auto* file = secrets_.file(path); file != nullptr) out.size = show_ == Show::values ? file->text.size() : file->shown.size();
   return out;
 }
 
 Result<std::string> UnsealedFiles::read(const std::string& path, std::uint64_t limit) const {
-  if (const auto found = added_.find(path); found != added_.end()) return found->second;
-  if (const auto* file = find(path); file != nullptr) return show_ == Show::values ? std::string(file->text.reveal()) : file->shown;
+  if (const auto found = added_.find(path); found != added_.end()) return std::string(found->second.text.reveal());
+  if (const auto* file = secrets_.file(path); file != nullptr) return show_ == Show::values ? std::string(file->text.reveal()) : file->shown;
   return under_.read(path, limit);
 }
 
@@ -143,7 +211,11 @@ Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::strin
   return out;
 }
 
-Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment) {
+namespace {
+
+/// The variables that the last of `texts` sets, or where `all` any of them.
+Result<void> read_variables(const std::vector<const ProjectSecrets::File*>& texts, bool all, const std::map<std::string, std::string, std::less<>>& process_environment,
+                            std::vector<std::pair<std::string, SecretString>>& out) {
   // The loader of Compose projects reads the texts, so that references and quotes mean what they mean there.
   sources::MemoryFiles files;
   files.add("/p/compose.yaml", "name: p\nservices: {}\n");
@@ -151,23 +223,36 @@ Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const Pro
   options.working_directory = "/p";
   options.files = {"/p/compose.yaml"};  // said, since COMPOSE_FILE of the user would choose others
   options.environment = process_environment;
-  for (const auto& file : secrets.files)
-    for (const auto& name : file.names) options.environment.erase(name);  // what is sealed wins over what is exported
   std::set<std::string, std::less<>> names;
-  for (const auto& file : secrets.files) {
+  for (const auto* file : texts) {
+    for (const auto& name : file->names) options.environment.erase(name);  // what is sealed wins over what is exported
     const auto path = fmt::format("/p/{}.env", options.env_files.size());
-    files.add(path, std::string(file.text.reveal()));
+    files.add(path, std::string(file->text.reveal()));
     options.env_files.push_back(path);
-    names.insert(file.names.begin(), file.names.end());
+    if (all || file == texts.back()) names.insert(file->names.begin(), file->names.end());
   }
   options.lenient = true;
   const auto loaded = compose::load(options, files);
   for (const auto& diagnostic : loaded.diagnostics)
     if (diagnostic.severity == compose::Trouble::error)
       return fail(Errc::invalid_input, fmt::format("{}: {}", loaded.project->texts.describe(diagnostic.where, "/p"), diagnostic.message));
-  std::vector<std::pair<std::string, SecretString>> out;
   for (const auto& name : names)
     if (const auto found = loaded.project->environment.find(name); found != loaded.project->environment.end()) out.emplace_back(name, SecretString(found->second.value));
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment) {
+  std::vector<std::pair<std::string, SecretString>> out;
+  std::vector<const ProjectSecrets::File*> texts;
+  for (const auto& file : secrets.files) texts.push_back(&file);
+  if (!texts.empty()) DM_CHECK(read_variables(texts, true, process_environment, out));
+  for (const auto& file : secrets.service_files) {
+    texts.push_back(&file);
+    DM_CHECK(read_variables(texts, false, process_environment, out));
+    texts.pop_back();
+  }
   return out;
 }
 

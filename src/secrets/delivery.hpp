@@ -21,21 +21,33 @@ struct ProjectSecrets {
     SecretString text;           ///< dotenv, as Compose is to read it
     std::string shown;           ///< the same lines with placeholders ("sealed.NAME"; plain values and small numbers as they are)
     std::vector<std::string> names;
+    SecretString mark_key{};     ///< for marks of its values, of a file that only services name
   };
-  std::vector<File> files;       ///< sorted by name; a later one wins
+  std::vector<File> files;       ///< sorted by name, then those of --env-file that lie elsewhere; a later one wins
+  std::vector<File> service_files;  ///< those that services name under `env_file:` and that are none of the above: see `open_service_files`
   /// For marks that tell whether a value changed, and say nothing else: made from the files' data keys, so that it lasts as long as they do.
   SecretString mark_key;
-  bool any() const { return !files.empty(); }
+  bool any() const { return !files.empty() || !service_files.empty(); }
+  /// Whether a variable of the project is sealed. Names in `service_files` are no variables of the project.
   bool sealed(std::string_view name) const;
+  /// The sealed file of this absolute path; null where it is none.
+  const File* file(std::string_view path) const;
 };
 
-/// Opens every sealed env file of a project's folder. A file that cannot be opened is an error (exit 10, 11, 12), never passed over: there is no
-/// fallback to plain text. No sealed file at all is an empty value.
-Result<ProjectSecrets> environment_for(const std::string& folder, const KeySources& sources);
+/// Opens every sealed env file of a project's folder, and of those that `options` names (--env-file, COMPOSE_ENV_FILES). A file that cannot be opened is
+/// an error (exit 10, 11, 12), never passed over: there is no fallback to plain text. No sealed file at all is an empty value.
+Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources);
+
+/// Opens what the enabled services of `project` name under `env_file:` and that lies sealed there, into `secrets.service_files`. True where there is any
+/// that was not known: `project` was read with the sealed texts then, and is to be loaded again. Errors: as above; `unsupported` where a file is sealed in a
+/// form that holds no variables.
+Result<bool> open_service_files(ProjectSecrets& secrets, const compose::Project& project, const KeySources& sources);
 
 /// For the audit, which judges files and never shows a secret: placeholders only, also without a key. A key that can be had without asking only makes
 /// small numbers (ports) real. Files that are damaged are left out.
-ProjectSecrets placeholders_for(const std::string& folder, KeySources sources);
+ProjectSecrets placeholders_for(const std::string& folder, const compose::Options& options, KeySources sources);
+/// The same of what services name; true where the project is to be loaded again.
+bool add_service_placeholders(ProjectSecrets& secrets, const compose::Project& project, KeySources sources);
 
 /// A view of the disk in which the sealed files of `secrets` read as their plain text or as placeholders, for `compose::load`. `secrets` must outlive
 /// it. The texts of a load with values hold secrets: a line of a file for which `secret(path)` holds must not be shown.
@@ -43,20 +55,23 @@ class UnsealedFiles final : public sources::Files {
  public:
   enum class Show { values, placeholders };
   UnsealedFiles(const ProjectSecrets& secrets, Show show, const sources::Files& under = sources::disk()) : secrets_(secrets), show_(show), under_(under) {}
-  bool secret(std::string_view path) const { return show_ == Show::values && find(path) != nullptr; }
-  /// A file that is on no disk and holds no secret.
-  void add(std::string path, std::string text) { added_.insert_or_assign(std::move(path), std::move(text)); }
+  bool secret(std::string_view path) const;
+  /// A file that is on no disk.
+  void add(std::string path, std::string_view text, bool secret = false) { added_.insert_or_assign(std::move(path), Added{SecretString(text), secret}); }
   sources::Stat stat(const std::string& path) const override;
   Result<std::string> read(const std::string& path, std::uint64_t limit = sources::kMaxFile) const override;
   std::vector<std::string> list(const std::string& path) const override { return under_.list(path); }
   std::string canonical(const std::string& path) const override { return added_.contains(path) ? path : under_.canonical(path); }
 
  private:
-  const ProjectSecrets::File* find(std::string_view path) const;
+  struct Added {
+    SecretString text;
+    bool secret = false;
+  };
   const ProjectSecrets& secrets_;
   Show show_;
   const sources::Files& under_;
-  std::map<std::string, std::string, std::less<>> added_;
+  std::map<std::string, Added, std::less<>> added_;
 };
 
 /// Makes `options` read the sealed files after the plain ones that it would read anyway (`.env` of `folder`, or those that were named).
@@ -71,7 +86,8 @@ struct ComposeFeed {
 };
 Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::string& folder, const compose::Options& options, int first_descriptor = 10);
 
-/// The variables of the sealed files as Compose reads them, in order of their names; references may name variables of the process. Errors: `invalid_input` where a text cannot be read.
+/// The variables of the sealed files as Compose reads them, in order of their names, then those of each file that services name; references may name
+/// variables of the process. Errors: `invalid_input` where a text cannot be read.
 Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment);
 
 /// Takes sealed values out of what other programs say: each occurrence becomes "(sealed NAME)". Values of fewer than four characters stay: they say nothing

@@ -1,7 +1,5 @@
 #include "secrets/handover.hpp"
 
-#include <fmt/format.h>
-
 #include "base/files.hpp"
 #include "secrets/sealed.hpp"
 
@@ -10,30 +8,27 @@ namespace {
 
 constexpr int kOverrideDescriptor = 9;
 constexpr const char* kOverridePath = "/dev/fd/9";  ///< for Compose and for our loader the same name
+constexpr int kHandedDescriptor = 8;
+constexpr const char* kHandedPath = "/dev/fd/8";
 
-/// Compose would hand the ENC[...] texts to the container.
-Result<void> refuse_sealed_env_files(const compose::Project& project, const std::string& folder) {
-  for (const auto& service : project.services) {
-    if (!service.enabled) continue;
-    for (const auto& named : service.env_files) {
-      const auto path = sources::clean_path(named.value, project.folder);
-      const auto text = sources::disk().read(path, kMaxSealed);
-      if (!text || !sealed_store(*text)) continue;
-      const auto beside = sources::parent_path(path) == folder;
-      return fail(Errc::invalid_input,
-                  fmt::format("services.{}.env_file: '{}' is sealed, and Compose would hand its ENC[...] texts to the container. {}, write what the container needs under environment, "
-                              "as NAME: ${{NAME}}, and take the file out of env_file",
-                              service.name, sources::relative_to(path, project.folder), beside ? "Its variables are known to the project already" : fmt::format("Move it to '{}', where its variables are known to the project", folder)));
-    }
+/// What the override refers to beyond the project's variables, as an env file.
+SecretString handed_text(const FileDelivery& delivery) {
+  SecretString out;
+  for (const auto& [name, value] : delivery.handed) {
+    out.append(name);
+    out.append('=');
+    const auto quoted = dotenv_value(value.reveal());
+    out.append(quoted.reveal());
+    out.append('\n');
   }
-  return {};
+  return out;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Handover>> Handover::open(std::string folder, KeySources keys) {
+Result<std::unique_ptr<Handover>> Handover::open(std::string folder, const compose::Options& options, KeySources keys) {
   std::unique_ptr<Handover> out(new Handover(std::move(folder), std::move(keys)));
-  DM_TRY(out->secrets_, environment_for(out->folder_, out->keys_));
+  DM_TRY(out->secrets_, environment_for(out->folder_, options, out->keys_));
   out->files_ = std::make_unique<UnsealedFiles>(out->secrets_, UnsealedFiles::Show::values);
   return out;
 }
@@ -41,25 +36,36 @@ Result<std::unique_ptr<Handover>> Handover::open(std::string folder, KeySources 
 std::vector<std::string> Handover::names() const {
   std::vector<std::string> out;
   for (const auto& file : secrets_.files) out.insert(out.end(), file.names.begin(), file.names.end());
+  for (const auto& [name, value] : delivery_.handed) out.push_back(name);
   return out;
 }
 
 Result<compose::Loaded> Handover::load(const compose::Options& options, const product::Catalogue& products) {
   given_ = options;
+  delivery_ = {};
   auto with = options;
   for (const auto& name : names()) with.environment.erase(name);
   add_to(with, secrets_, folder_);
-  delivery_ = {};
   main_files_.clear();
   auto loaded = compose::load(with, *files_);
+  DM_TRY(const bool more, open_service_files(secrets_, *loaded.project, keys_));
+  if (more) {
+    add_to(with, secrets_, folder_);
+    loaded = compose::load(with, *files_);
+  }
   if (!loaded.ok) return loaded;
   const auto& project = *loaded.project;
-  DM_CHECK(refuse_sealed_env_files(project, folder_));
   DM_TRY(delivery_, plan_files(project, products, secrets_, keys_, runtime_folder(project.name, with.environment)));
   if (delivery_.override_yaml.empty()) return loaded;
   main_files_ = project.main_files;
   project_folder_ = project.folder;
   files_->add(kOverridePath, delivery_.override_yaml);
+  if (!delivery_.handed.empty()) {
+    const auto text = handed_text(delivery_);
+    files_->add(kHandedPath, text.reveal(), true);
+    with.env_files.emplace_back(kHandedPath);
+    for (const auto& [name, value] : delivery_.handed) with.environment.erase(name);
+  }
   with.files = main_files_;
   with.files.emplace_back(kOverridePath);
   with.project_directory = project_folder_;
@@ -83,6 +89,12 @@ Result<ComposeFeed> Handover::feed() const {
   DM_TRY(auto memory, memory_file("override", delivery_.override_yaml));
   out.descriptors[kOverrideDescriptor] = memory.get();
   out.memory.push_back(std::move(memory));
+  if (delivery_.handed.empty()) return out;
+  const auto text = handed_text(delivery_);
+  DM_TRY(auto handed, memory_file("env", text.reveal()));
+  out.descriptors[kHandedDescriptor] = handed.get();
+  out.arguments.insert(out.arguments.end(), {"--env-file", kHandedPath});
+  out.memory.push_back(std::move(handed));
   return out;
 }
 

@@ -11,12 +11,12 @@ namespace dm::secrets {
 
 class Handover {
  public:
-  /// Opens the sealed env files of `folder`. None is no error. Errors: exit 10, 11, 12; nothing was written then.
-  static Result<std::unique_ptr<Handover>> open(std::string folder, KeySources keys);
+  /// Opens the sealed env files of `folder` and those that `options` name. None is no error. Errors: exit 10, 11, 12; nothing was written then.
+  static Result<std::unique_ptr<Handover>> open(std::string folder, const compose::Options& options, KeySources keys);
 
   /// Loads the project of `options` (as the user gave them) with the values, plans which of them become files, and gives the project as Compose will see it:
   /// with the override. What is sealed wins over what is exported. A project that does not load is no error: `ok` is false. Errors: exit 10, 11, 12 from files
-  /// that lie sealed beside their plain names; `invalid_input` where a service's env_file is sealed. May be called again with other options; the last call counts.
+  /// that lie sealed beside their plain names or under a service's `env_file:`. May be called again with other options; the last call counts.
   Result<compose::Loaded> load(const compose::Options& options, const product::Catalogue& products);
 
   /// `options` for the program `docker compose`: the same files, then the override; without the sealed names in the environment.

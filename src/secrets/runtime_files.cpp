@@ -17,6 +17,7 @@
 #include "secrets/crypto.hpp"
 #include "secrets/sealed.hpp"
 #include "secrets/sops_nested.hpp"
+#include "wiring/secret_environment.hpp"
 
 namespace dm::secrets {
 namespace {
@@ -28,9 +29,36 @@ std::string quote(std::string_view text) {
 }
 
 /// A name that Compose takes for a secret and the file system for a file.
+std::string safe_variable(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
+  return out;
+}
 std::string safe(std::string_view text) {
   std::string out;
   for (const char c : text) out += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ? c : '_';
+  return out;
+}
+
+/// The sealed file in which a service's variable stands, by its `env_file:`; null where it came another way.
+const ProjectSecrets::File* sealed_line(const compose::Project& project, const compose::EnvVar& variable, const ProjectSecrets& secrets) {
+  if (!variable.from_env_file || variable.value.where().file == sources::kNoFile) return nullptr;
+  return secrets.file(project.texts.at(variable.value.where().file).path);
+}
+
+/// Sealed variables of the project that the line of a plain env file refers to: the loader keeps no record of these references.
+std::vector<std::string_view> sealed_references(const compose::Project& project, const compose::EnvVar& variable, const ProjectSecrets& secrets) {
+  std::vector<std::string_view> out;
+  const auto where = variable.value.where();
+  if (!variable.from_env_file || where.file == sources::kNoFile) return out;
+  const auto line = std::string_view(project.texts.at(where.file).content).substr(where.span.begin, where.span.end - where.span.begin);
+  const auto named = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  for (auto at = line.find('$'); at != std::string_view::npos; at = line.find('$', at + 1)) {
+    const auto from = at + (line.substr(at + 1).starts_with('{') ? 2 : 1);
+    auto end = from;
+    while (end < line.size() && named(line[end])) ++end;
+    if (const auto name = line.substr(from, end - from); secrets.sealed(name)) out.push_back(name);
+  }
   return out;
 }
 
@@ -130,9 +158,21 @@ class Planner {
   Result<void> add(const compose::Service& service) {
     std::string environment, uses;
     std::map<std::string, std::string> marks;  // name -> mark
-    const auto* product = service.image ? products_.by_image(service.image.value) : nullptr;
-    for (const auto& variable : service.environment)
-      if (made_of_sealed(variable, secrets_)) as_file(service, variable, product, environment, uses, marks);
+    const auto* product = wiring::product_of(project_, service, products_);
+    const bool rewritten = service.enabled && of_sealed_file(service);
+    for (const auto& variable : service.environment) {
+      const auto* file = sealed_line(project_, variable, secrets_);
+      const auto references = sealed_references(project_, variable, secrets_);
+      const bool file_form = file != nullptr || !references.empty() || made_of_sealed(variable, secrets_) ? as_file(service, variable, product, environment, uses, marks) : false;
+      if (!variable.from_env_file || !rewritten) continue;
+      if (!file_form) environment += fmt::format("      {}: {}\n", quote(variable.name), quote("${" + hand_over(service, variable) + "}"));
+      if (file != nullptr) {
+        const auto name = fmt::format("{}:{}", mark_file(file->path, project_.folder), variable.name);
+        marks.emplace(name, mark((file->mark_key.empty() ? mark_key_ : file->mark_key).reveal(), name, SecretString(variable.value.value)));
+      }
+      for (const auto name : references)
+        if (const auto value = project_.environment.find(name); value != project_.environment.end()) marks.emplace(name, mark(mark_key_.reveal(), name, SecretString(value->second.value)));
+    }
     for (const auto& use : service.secrets) DM_CHECK(declared_use(service, use, uses, marks));
     for (const auto& use : project_.variables)
       if (use.service == service.name && secrets_.sealed(use.name))
@@ -142,21 +182,36 @@ class Planner {
     std::string text;
     for (const auto& [name, one] : marks) text += fmt::format("{}{}:{}", text.empty() ? "" : " ", one, name);
     services_ += fmt::format("  {}:\n", quote(service.name));
+    if (rewritten) services_ += "    env_file: !reset null\n";
     if (!environment.empty()) services_ += "    environment:\n" + environment;
     if (!uses.empty()) services_ += "    secrets:\n" + uses;
     services_ += fmt::format("    labels:\n      {}: {}\n", kMarks, quote(text));
     return {};
   }
 
-  /// A variable of the container: as a file where its product takes one.
-  void as_file(const compose::Service& service, const compose::EnvVar& variable, const product::Product* product, std::string& environment, std::string& uses, std::map<std::string, std::string>& marks) {
+  /// Whether Compose cannot be left to read the env files of a service: one is sealed, or a line of one is made of a sealed variable, which would reach the
+  /// container without a mark.
+  bool of_sealed_file(const compose::Service& service) const {
+    const bool names = std::ranges::any_of(service.env_files, [&](const compose::Text& file) { return secrets_.file(sources::clean_path(file.value, project_.folder)) != nullptr; });
+    return names || std::ranges::any_of(service.environment, [&](const compose::EnvVar& variable) { return !sealed_references(project_, variable, secrets_).empty(); });
+  }
+
+  /// A name for the value of a service's variable, the same in every run as long as the services have theirs.
+  std::string hand_over(const compose::Service& service, const compose::EnvVar& variable) {
+    auto name = fmt::format("DM_ENV_{}__{}", safe_variable(service.name), safe_variable(variable.name));
+    while (!handed_.insert(name).second) name += '_';
+    out_.handed.emplace_back(name, SecretString(variable.value.value));
+    return name;
+  }
+
+  /// A variable of the container: as a file where its product takes one, else false.
+  bool as_file(const compose::Service& service, const compose::EnvVar& variable, const product::Product* product, std::string& environment, std::string& uses, std::map<std::string, std::string>& marks) {
     const auto stays = [&](std::string why) {  // of a service that is off nothing reaches anybody
       if (service.enabled) out_.environment.push_back({std::string(service.name), std::string(variable.name), std::move(why)});
+      return false;
     };
-    const product::FileVariable* form = nullptr;
-    if (product != nullptr)
-      for (const auto& one : product->file_variables)
-        if (one.variable == variable.name) form = &one;
+    const auto known = product != nullptr ? std::ranges::find(product->file_variables, variable.name, &product::FileVariable::variable) : std::vector<product::FileVariable>::const_iterator();
+    const auto* form = product != nullptr && known != product->file_variables.end() ? &*known : nullptr;
     if (form == nullptr) return stays(product == nullptr ? "nothing is known about this image" : "the product takes no file for it");
     if (service.env(form->file_variable) != nullptr) return stays(fmt::format("{} is set too, and both at once stop the product", form->file_variable));
     const auto name = fmt::format("dm_{}_{}", safe(service.name), safe(variable.name));
@@ -167,16 +222,18 @@ class Planner {
     file.file_variable = form->file_variable;
     file.path = path_of(fmt::format("{}.{}", safe(service.name), safe(variable.name)));
     file.value = SecretString(variable.value.value);
-    environment += fmt::format("      {}: !reset null\n      {}: {}\n", quote(variable.name), quote(form->file_variable), quote("/run/secrets/" + name));
+    if (!variable.from_env_file) environment += fmt::format("      {}: !reset null\n", quote(variable.name));
+    environment += fmt::format("      {}: {}\n", quote(form->file_variable), quote("/run/secrets/" + name));
     uses += fmt::format("      - {}\n", quote(name));
     declared_ += fmt::format("  {}:\n    file: {}\n", quote(name), quote(file.path));
     // What is more than one sealed variable (a URL with a password) can change by its other parts, too.
-    const bool whole = std::ranges::any_of(*variable.value.node->segments, [&](const compose::Segment& segment) {
+    const bool whole = variable.from_env_file || std::ranges::any_of(*variable.value.node->segments, [&](const compose::Segment& segment) {
       const auto value = segment.kind == compose::Segment::Kind::variable ? project_.environment.find(segment.variable) : project_.environment.end();
       return value != project_.environment.end() && value->second.value == variable.value.value;
     });
     if (!whole) marks.emplace(file.variable, mark(mark_key_.reveal(), file.variable, file.value));
     out_.files.push_back(std::move(file));
+    return true;
   }
 
   /// A declared secret in use: the one file for all, or one of its own where owner or mode is given, which Compose does not honour for files.
@@ -207,6 +264,7 @@ class Planner {
   SecretString mark_key_;
   FileDelivery out_;
   std::size_t declared_count_ = 0;
+  std::set<std::string> handed_;
   std::string services_, declared_;
 };
 
@@ -252,6 +310,12 @@ Result<std::size_t> write_files(const FileDelivery& delivery) {
     if (!same || given) ++changed;
   }
   return changed;
+}
+
+std::string mark_file(std::string_view path, const std::string& folder) {
+  std::string out(sources::relative_to(path, folder));
+  std::ranges::replace_if(out, [](char c) { return c == ' ' || c == ':'; }, '_');
+  return out;
 }
 
 std::map<std::string, std::string_view> read_marks(std::string_view label) {

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "product/product.hpp"
@@ -35,13 +36,19 @@ struct FileDelivery {
   std::string folder;          ///< /run/datamancy/PROJECT
   std::vector<FileSecret> files;
   std::vector<EnvironmentSecret> environment;
+  /// Values of services with a sealed `env_file:`, under names of our own for `override_yaml`: Compose cannot read that file, and the values are no variables
+  /// of the project.
+  std::vector<std::pair<std::string, SecretString>> handed;
   /// For `docker compose -f ... -f OVERRIDE`: variables replaced by their file forms, secrets, and a label per service (`kMarks`) that changes when one
   /// of its secrets does, so that exactly its users are recreated. Empty where no service uses anything that is sealed.
   std::string override_yaml;
 };
 
 /// The label that says, as "MARK:NAME MARK:NAME", which secrets a container was made with. A mark is a keyed hash: it tells whether a value changed.
+/// What came from a sealed `env_file:` has the name FILE:NAME.
 inline constexpr std::string_view kMarks = "datamancy.secrets";
+/// How a sealed file is called in a mark: as the project's folder sees it, without what parts marks.
+std::string mark_file(std::string_view path, const std::string& folder);
 /// Such a label's names and their marks.
 std::map<std::string, std::string_view> read_marks(std::string_view label);
 

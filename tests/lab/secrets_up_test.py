@@ -14,6 +14,7 @@ BINARY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.abspath(
 PROJECT = f"secretsup{os.getpid()}"
 TAGS = {"postgres": f"postgres:17-{PROJECT}", "base": f"example/base:1-{PROJECT}"}
 VALUES = {"PG_PASSWORD": "pg up 'secret' $one", "API_TOKEN": "token-of-the-club-7", "ENV_ONLY": "only-by-environment-5"}
+OF_SERVICES = {"TOKEN": "zebra 'tok $x of its own", "POSTGRES_PASSWORD": "quagga db of its own"}  # in sealed env files of services
 COMPOSE = """
 services:
   db:
@@ -48,6 +49,25 @@ services:
     labels: {{datamancy.test: secrets}}
 secrets:
   token: {{environment: API_TOKEN}}
+"""
+OF = """
+services:
+  own:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    env_file: [env/plain.env, env/own.enc.env]
+    labels: {{datamancy.test: secrets}}
+  store:
+    image: {postgres}
+    env_file: env/store.enc.env
+    labels: {{datamancy.test: secrets}}
+  made:
+    image: {base}
+    command: ["sleep", "infinity"]
+    init: true
+    env_file: env/plain.env
+    labels: {{datamancy.test: secrets}}
 """
 world = tempfile.TemporaryDirectory(prefix="dm-secrets-up-")
 folder, home, state = (os.path.join(world.name, n) for n in (PROJECT, "home", "state"))
@@ -243,6 +263,64 @@ def test_a_sealed_file_that_vanished_is_13_and_touches_nothing():
         with open(compose, "w") as file:
             file.write(text)
     that(all_containers() == before and delivered() == files, "containers and files are as they were")
+
+
+def test_a_sealed_env_file_of_a_service():
+    at = os.path.join(folder, "env")
+    os.makedirs(at)
+    with open(os.path.join(folder, "of.yaml"), "w") as file:
+        file.write(OF.format(**TAGS))
+    with open(os.path.join(at, "plain.env"), "w") as file:
+        file.write("PLAIN=1\nTOKEN=from the plain one\n")
+    seal = lambda name, text: dm("secrets", "seal", "-", "-o", f"env/{name}.enc.env", "--type", "dotenv", data=text)
+    seal("own", f"TOKEN=\"{OF_SERVICES['TOKEN'].replace('$', chr(92) + '$')}\"\n")
+    seal("store", f"POSTGRES_PASSWORD={OF_SERVICES['POSTGRES_PASSWORD']}\nPOSTGRES_USER=app\n")
+    both = ("-f", "compose.yaml", "-f", "of.yaml")
+    go = lambda *words, **more: dm(*both, "up", "--progress", "plain", "--min-free", "100m", "--settle", "1s", *words, **more)
+    mine = lambda: {s: container(s) for s in ("own", "store", "made", *all_containers())}
+    said = go()
+    that(not any(v in said for v in OF_SERVICES.values()), "up says none")
+    shown = json.loads(docker("inspect", container("own")))[0]["Config"]["Env"]
+    that(f"TOKEN={OF_SERVICES['TOKEN']}" in shown and "PLAIN=1" in shown, f"the container has the sealed value, over that of the plain file: {len(shown)}")
+    that(OF_SERVICES["POSTGRES_PASSWORD"] not in docker("inspect", container("store")), "what the image takes as a file is none in inspect")
+    eventually("the database takes it", lambda: subprocess.run(["docker", "exec", container("store"), "pg_isready", "-q"], env=ENV).returncode == 0, 90)
+    that(docker("exec", container("store"), "cat", "/run/secrets/dm_store_POSTGRES_PASSWORD") == OF_SERVICES["POSTGRES_PASSWORD"], "its file")
+    for root, _, names in os.walk(world.name):
+        for name in names:
+            content = open(os.path.join(root, name), "rb").read()
+            that(not any(v.encode() in content for v in OF_SERVICES.values()), f"{name} holds a sealed env file's value in the clear")
+    before = mine()
+    go()
+    that(mine() == before, "a second up changes nothing, for services with plain env files neither")
+    OF_SERVICES["TOKEN"] = "another of its own"
+    dm("secrets", "set", "TOKEN", "--in", "env/own.enc.env", data=OF_SERVICES["TOKEN"])
+    that("secret env/own.enc.env:TOKEN changed" in dm(*both, "plan"), "the plan says which")
+    go()
+    that({s for s, c in before.items() if c != mine()[s]} == {"own"}, "exactly its user is recreated")
+    before = mine()
+    with open(os.path.join(at, "plain.env"), "w") as file:
+        file.write("PLAIN=2\nTOKEN=from the plain one\n")
+    go()
+    that({s for s, c in before.items() if c != mine()[s]} == {"own", "made"}, "a changed plain env file recreates its users")
+    before, sealed = mine(), os.path.join(at, "store.enc.env")
+    os.rename(sealed, sealed + ".away")
+    said = dm(*both, "up", "--min-free", "100m", status=13)
+    that("env/store.enc.env:POSTGRES_PASSWORD (store)" in said and "own.enc.env" not in said.split("any more:")[1], said)
+    os.rename(sealed + ".away", sealed)
+    dm(*both, "up", "--min-free", "100m", status=11, more={"HOME": os.path.join(world.name, "other")}.items())
+    that(mine() == before, "and touches nothing")
+    dm(*both, "restart", "--progress", "plain", "--settle", "1s", "store")
+    dm(*both, "secrets", "deliver", "--withdraw")
+    dm(*both, "secrets", "deliver")  # what the unit does at boot
+    that(any(name == "store.POSTGRES_PASSWORD" for name in delivered()), "the reboot unit's command brings its file back")
+    text = open(os.path.join(folder, "of.yaml")).read()
+    with open(os.path.join(folder, "of.yaml"), "w") as file:
+        file.write(text.replace("env_file: env/plain.env", "env_file: env/plain.env\n    user: \"1234\""))
+    go()
+    dm(*both, "rollback", "--progress", "plain", "--min-free", "100m", "--settle", "1s")
+    that(json.loads(docker("inspect", container("made")))[0]["Config"]["User"] == "", "rolled back")
+    that(f"TOKEN={OF_SERVICES['TOKEN']}" in json.loads(docker("inspect", container("own")))[0]["Config"]["Env"], "with the values of today")
+    up("--remove-orphans")
 
 
 def test_files_go_when_nobody_mounts_them():

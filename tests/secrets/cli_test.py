@@ -192,6 +192,80 @@ secrets: {tok: {environment: TOK}, cert: {file: ./cert.pem}}
 w.check("deliver: files in memory, modes, only what changed; config hides values; audit needs no key, config without one is exit 11", delivers)
 
 
+def sealed_env_files_of_services():
+    folder = os.path.join(w.folder, "of")
+    os.makedirs(os.path.join(folder, "env"))
+    w.write("of/env/plain.env", "PLAIN=1\nTOKEN=from plain\nMADE=a-${S_TOKEN}-b\n")
+    w.write("of/env/more.env", "MADE=a-${S_TOKEN}-b\n")
+    w.dm("set", "S_TOKEN", input="of the project 7", cwd=folder)
+    seal = lambda name, text: w.dm("seal", "-", "-o", name, "--type", "dotenv", input=text, cwd=folder)
+    seal("env/a.enc.env", "TOKEN=zebra 'tok $x\nOWN=hidden by inline\nEMPTY=\nREF=p-${S_TOKEN}-q\n")
+    seal("env/db.enc.env", "POSTGRES_PASSWORD=yonder db\nPOSTGRES_USER=app\nTOKEN=another of this name\n")
+    w.write("of/compose.yaml", """name: dmsecretsof
+services:
+  a: {image: example/a:1, env_file: [env/plain.env, env/a.enc.env], environment: {OWN: inline}}
+  db: {image: "postgres:17", env_file: env/db.enc.env}
+  maybe: {image: example/m:1, env_file: [{path: env/gone.enc.env, required: false}]}
+  off: {image: "postgres:17", env_file: env/db.enc.env, profiles: [later]}
+  made: {image: example/a:1, env_file: env/more.env}
+  free: {image: example/f:1, env_file: env/free.env}
+""")
+    w.write("of/env/free.env", "F=1\n")
+    run = lambda *words, **more: w.run([w.binary, *words], cwd=folder, **more)
+    values = (b"zebra", b"yonder", b"another of", b"of the project", b"hidden by")
+    shown = run("config").stdout
+    equal([v for v in values if v in shown], [])
+    equal((b"TOKEN: sealed.TOKEN" in shown, b"OWN: inline" in shown, b"POSTGRES_PASSWORD: sealed.POSTGRES_PASSWORD" in shown, b'PLAIN: "1"' in shown), (True,) * 4)
+    ours = json.loads(run("config", "--format", "json", "--show-secrets").stdout)["services"]
+    equal(ours["a"]["environment"], {"TOKEN": "zebra 'tok ", "OWN": "inline", "EMPTY": "", "REF": "p-of the project 7-q", "PLAIN": "1", "MADE": "a-of the project 7-b"})
+    equal(ours["db"]["environment"]["TOKEN"], "another of this name")  # each service its own, as with plain files
+    for verb in ("audit", "report", "graph"):
+        said = run(verb, status=None).stdout
+        equal((verb, [v for v in values if v in said]), (verb, []))
+        equal(b"DM0514" in said, False)  # what is sealed becomes a file
+    override = w.dm("deliver", "--override", cwd=folder).stdout
+    equal([v for v in values if v in override], [])
+    equal((override.count(b"env_file: !reset null"), b'"free"' in override, b"POSTGRES_PASSWORD_FILE" in override), (3, False, True))
+    try:
+        said = w.dm("deliver", cwd=folder).stdout.decode()
+        where = said.split(" in ")[1].split(",")[0]
+        equal(sorted(os.listdir(where)), ["db.POSTGRES_PASSWORD", "db.POSTGRES_USER", "off.POSTGRES_PASSWORD", "off.POSTGRES_USER"])  # a reboot starts every profile
+        if w.compose():  # and the real one, fed from memory, reads the same
+            theirs = json.loads(w.dm("compose", "--", "config", "--format", "json", cwd=folder).stdout)["services"]
+            equal({k: v.replace("$$", "$") for k, v in theirs["a"]["environment"].items()}, ours["a"]["environment"])
+            equal(theirs["made"]["environment"], {"MADE": "a-of the project 7-b"})
+            equal((theirs["db"]["environment"]["TOKEN"], "POSTGRES_PASSWORD" in theirs["db"]["environment"]), ("another of this name", False))
+            equal(set(theirs["free"].get("labels") or {}), set())
+            marks = lambda: {n: s.get("labels", {}).get("datamancy.secrets") for n, s in json.loads(w.dm("compose", "--", "config", "--format", "json", cwd=folder).stdout)["services"].items()}
+            before = marks()
+            w.dm("set", "TOKEN", "--in", "env/db.enc.env", input="new", cwd=folder)
+            after = marks()
+            equal([n for n in before if before[n] != after[n]], ["db"])  # exactly the users of a changed value
+            w.dm("set", "S_TOKEN", input="new of the project", cwd=folder)
+            last = marks()
+            equal([n for n in after if last[n] != after[n]], ["a", "made"])  # by a line of a plain env file, too
+    finally:
+        w.dm("deliver", "--withdraw", cwd=folder, status=None)
+    run("config", status=11, env={"HOME": "/nonexistent"})
+    good = w.read("of/env/a.enc.env")
+    w.write("of/env/a.enc.env", good.replace(b"data:", b"data:A", 1))
+    run("config", status=12)
+    w.write("of/env/a.enc.env", good)
+    w.dm("seal", "-", "-o", "env/whole.enc.env", "--type", "binary", input="A=1\n", cwd=folder)
+    w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, env_file: env/whole.enc.env}}\n")
+    equal(b"seal it again" in run("config", status=12).stderr, True)
+    # named by --env-file, from another folder
+    seal("env/shared.enc.env", "SHARED_TOKEN=from elsewhere\n")
+    w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, environment: {S: '${SHARED_TOKEN:?}', P: '${PLAIN}'}}}\n")
+    equal(b"S: from elsewhere" in run("config", "--show-secrets", "--env-file", "env/plain.env", "--env-file", "env/shared.enc.env").stdout, True)
+    if w.compose():
+        said = w.run([w.binary, "--env-file", "env/plain.env", "--env-file", "env/shared.enc.env", "secrets", "compose", "--", "config"], cwd=folder).stdout
+        equal((b"S: from elsewhere" in said, b'P: "1"' in said), (True, True))
+
+
+w.check("a sealed env_file of a service: config, audit, override, compose; each service its own values, exactly the users of a change", sealed_env_files_of_services)
+
+
 def finds_the_project():
     folder = os.path.join(w.folder, "up")
     os.makedirs(os.path.join(folder, "sub/deep"))
@@ -213,19 +287,6 @@ def finds_the_project():
 
 
 w.check("the project is found from a subfolder; COMPOSE_ENV_FILES and COMPOSE_DISABLE_ENV_FILE count beside sealed files", finds_the_project)
-
-
-def refuses_a_sealed_env_file():
-    folder = os.path.join(w.folder, "ef")
-    os.makedirs(folder)
-    w.dm("set", "E_TOKEN", "--in", "app.enc.env", input="hidden one", cwd=folder)
-    w.write("ef/compose.yaml", "name: dmsecretsef\nservices: {a: {image: x/y:1, env_file: [./app.enc.env]}}\n")
-    done = w.dm("deliver", cwd=folder, status=2)
-    for word in (b"services.a.env_file", b"'app.enc.env' is sealed", b"environment"):
-        equal((word, word in done.stderr), (word, True))
-
-
-w.check("a service's env_file that is sealed: what to write instead", refuses_a_sealed_env_file)
 
 
 def refuses_another_machine():
