@@ -21,7 +21,7 @@ GO_TOOLS = {
     "kopia": ("github.com/kopia/kopia", "v0.23.1", ["."]),
 }
 # Servers of which no Debian package exists: what an image unpacks, fetched once by the registry's own client.
-NPM_TREES = {"pouchdb-server": "pouchdb-server@4.2.0"}
+NPM_TREES = {"pouchdb-server": "pouchdb-server@4.2.0", "oidc-provider": "oidc-provider@9.13.3"}
 WHEELS = {"chdb-core": "chdb-core==26.9.0", "qdrant-edge": "qdrant-edge-py==0.9.0"}
 # Programs in Python, each in a folder of its own; the commands that tests start.
 PYTHON_TOOLS = {

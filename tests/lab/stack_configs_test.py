@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Configuration of the reference stack read by the programs that it is for: Synapse starts on the stack's PostgreSQL, pooler and Valkey, JupyterHub's hub
-answers. Only addresses and folders are changed. Each part is left out where its program is not in the lab: lab/lab tools NAME."""
+answers, and people sign in to both by OpenID Connect, with the clients that Authelia's configuration registers, at a provider that stands in for it. Only
+addresses and folders are changed. Each part is left out where its program is not in the lab: lab/lab tools NAME."""
 import atexit
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
+import provider
 from labtest import ENV, LABEL, ROOT, docker, engine, eventually, run, skip, that
 
 BIN = pathlib.Path(ENV.get("DATAMANCY_LAB", "/var/cache/datamancy-lab")) / "bin"
@@ -21,6 +25,8 @@ FOLDER = pathlib.Path(tempfile.mkdtemp(prefix=NAME))
 STACK, RUN = FOLDER / "stack", pathlib.Path("/dev/shm") / NAME
 SERVICES = {"postgres": "postgres:17", "postgres-init": "postgres:17", "pgbouncer": "pgbouncer:1.24", "redis-synapse": "valkey:8.1"}
 running = []
+DOMAIN = "stack.test"
+signing_in = {}  # port of the provider, once it runs
 
 
 @atexit.register
@@ -90,7 +96,22 @@ def test_init_writes_the_stack():
     call(PROGRAM, "render", STACK, "--run", RUN)
 
 
-def test_synapse_starts_on_the_stacks_database_without_sign_in():
+def test_authelias_clients_are_registered_at_a_provider():
+    modules = provider.node_modules(BIN.parent, FOLDER)
+    if not modules:
+        print("note: no oidc-provider: lab/lab tools oidc-provider", flush=True)
+        return
+    clients, pkce = provider.registrations((STACK / "authelia" / "configuration.yml").read_text(), RUN / "secrets", DOMAIN)
+    that(len(clients) == 9, f"nine clients, each hash that of its secret: {[c['client_id'] for c in clients]}")
+    port = free()
+    provider.settings(FOLDER / "provider.json", port, clients, pkce)
+    process = start("provider.log", "node", pathlib.Path(__file__).with_name("provider.mjs"), modules, FOLDER / "provider.json")
+    found = answers(process, "provider.log", f"http://127.0.0.1:{port}/.well-known/openid-configuration")
+    that(found["token_endpoint"].endswith("/api/oidc/token"), f"at Authelia's paths: {found}")
+    signing_in["port"] = port
+
+
+def test_synapse_starts_on_the_stacks_database_and_signs_people_in():
     if not need("synapse_homeserver"):
         return
     key, value = LABEL.split("=")
@@ -114,6 +135,9 @@ def test_synapse_starts_on_the_stacks_database_without_sign_in():
     text = changed((RUN / "config" / "synapse" / "homeserver.yaml").read_text(), ("/data/", f"{data}/"), ("/config/log.yaml", STACK / "synapse" / "log.yaml"),
                    ("/run/secrets/", f"{RUN}/secrets/"), ("host: pgbouncer", f"host: {address('pgbouncer', 'database')}"),
                    ("host: redis-synapse", f"host: {address('redis-synapse', 'matrix')}"), ("port: 8008", f"port: {port}"), ("['0.0.0.0']", "['127.0.0.1']"))
+    if signing_in:
+        # Synapse wants https of an issuer; the stand-in has none.
+        text = changed(text, (f"issuer: https://auth.{DOMAIN}", f"issuer: http://127.0.0.1:{signing_in['port']}\n    skip_verification: true"))
     (FOLDER / "homeserver.yaml").write_text(text)
     call(BIN / "synapse_homeserver", "-c", FOLDER / "homeserver.yaml", "--generate-keys", cwd=FOLDER)
     process = start("synapse.log", BIN / "synapse_homeserver", "-c", FOLDER / "homeserver.yaml")
@@ -122,9 +146,20 @@ def test_synapse_starts_on_the_stacks_database_without_sign_in():
     that(any(p["name"] == "Authelia" for f in flows for p in f.get("identity_providers", [])), f"sign-in by Authelia is offered: {flows}")
     tables = docker("exec", "-u", "postgres", container("postgres"), "psql", "-qtAX", "-d", "synapse", "-c", "SELECT count(*) > 100 FROM pg_tables WHERE tableowner = 'synapse'")
     that(tables == "t", "its tables are in the stack's database, and its role owns them")
+    if signing_in:
+        person = provider.Person({f"matrix.{DOMAIN}": f"127.0.0.1:{port}"})
+        where, status, page = person.go(f"https://matrix.{DOMAIN}/_matrix/client/v3/login/sso/redirect/oidc-authelia?redirectUrl=https%3A%2F%2Fchat.{DOMAIN}%2F", "ada", lambda a: a.startswith(f"https://chat.{DOMAIN}/"))
+        token = re.search(r"loginToken=([\w.~-]+)", where + page)
+        that(token, f"Synapse lets her in: {status} {where} {page[-600:]} {(FOLDER / 'provider.log').read_text()[-600:]}")
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/_matrix/client/v3/login", json.dumps({"type": "m.login.token", "token": token.group(1)}).encode(), {"Content-Type": "application/json"})
+        said = json.load(urllib.request.urlopen(request))
+        name = said["user_id"]
+        that(name.startswith("@ada:"), f"she is who she was there: {name}")
+        profile = get(f"http://127.0.0.1:{port}/_matrix/client/v3/profile/{urllib.parse.quote(name)}") or {}
+        that(profile.get("displayname") == "Ada Example", f"by the name that userinfo gave: {profile}")
 
 
-def test_jupyterhub_loads_its_configuration_and_answers():
+def test_jupyterhub_loads_its_configuration_and_signs_people_in():
     if not need("jupyterhub"):
         return
     port = free()
@@ -132,6 +167,8 @@ def test_jupyterhub_loads_its_configuration_and_answers():
     data.mkdir()
     text = changed((STACK / "jupyterhub" / "jupyterhub_config.py").read_text(), ('"/run/secrets"', repr(f"{RUN}/secrets")), ("sqlite:////srv/jupyterhub", f"sqlite:///{data}"),
                    ("http://0.0.0.0:8081", f"http://127.0.0.1:{port}"), ("http://jupyterhub:8081", f"http://127.0.0.1:{port}"))
+    if signing_in:
+        text = text.replace("https://auth.{domain}", f"http://127.0.0.1:{signing_in['port']}")
     # The proxy in front of the hub is a Node program of the image; here nothing stands in front of it.
     text += """
 from jupyterhub.proxy import Proxy
@@ -159,6 +196,15 @@ c.JupyterHub.proxy_class = NoProxy
     that("Authelia" in page, "it offers sign-in by Authelia")
     log = (FOLDER / "hub.log").read_text()
     that("Unrecognized" not in log and "not recognized" not in log and "deprecated" not in log, f"it knows each setting: {log[-2000:]}")
+    if not signing_in:
+        return
+    for who, outcome in (("ada", 200), ("root", 200), ("eve", 403)):
+        person = provider.Person({f"jupyterhub.{DOMAIN}": f"127.0.0.1:{port}"})
+        where, status, page = person.go(f"https://jupyterhub.{DOMAIN}/hub/oauth_login?next=%2Fhub%2Ftoken", who)
+        that(status == outcome, f"{who}: {status} at {where}: {page[-500:]} {(FOLDER / 'hub.log').read_text()[-1500:]} {(FOLDER / 'provider.log').read_text()[-600:]}")
+        if outcome == 200:
+            admin = person.once("GET", f"https://jupyterhub.{DOMAIN}/hub/admin")[0]
+            that(where.endswith("/hub/token") and (admin == 200) == (who == "root"), f"{who} is in, and the administrator alone administers: {admin} {where}")
 
 
 run(globals(), needs=("postgres", "pgbouncer", "valkey"))
