@@ -31,6 +31,7 @@ struct Item {
   std::string name{};                 ///< "shop", "(roles)"
   std::string file{};                 ///< last part of its path in the repository: "shop.sql"
   std::vector<std::string> notes{};   ///< what this dump cannot hold, for people
+  std::vector<std::string> unsaved{}; ///< what the server keeps beside it and no run saves: findings of coverage
   bool small = false;                 ///< mostly some kilobytes: it is kept in the manifest instead of a snapshot of its own
 };
 
@@ -61,6 +62,8 @@ class Driver {
   /// Waits until a stand-in takes commands.
   virtual Result<void> await(engine::Engine& engine, const Target& target, const Deadline& deadline) const = 0;
   virtual Result<void> restore(engine::Engine& engine, const Target& target, const Item& item, const Source& in, const RestoreInto& into, const Deadline& deadline) const = 0;
+  /// Called once what was restored into a server that stays has been compared, or could not be: what `restore` held back goes on.
+  virtual Result<void> compared(engine::Engine&, const Target&, const Item&, const RestoreInto&, const Deadline&) const { return {}; }
   /// The product's own check of its data. Gives what was checked, in words. Errors: `corrupt`; `unsupported` where it has none here.
   virtual Result<std::string> check(engine::Engine& engine, const Target& target, const Deadline& deadline) const = 0;
   /// Whether two fingerprints of this kind can be compared with their schema: not between major versions.

@@ -98,6 +98,8 @@ class Run {
       if (!went_on) error.message += fmt::format("; and {}", went_on.error().describe());
       return give_up(error);
     }
+    for (const auto& item : *items)
+      for (const auto& what : item.unsaved) manifest_.uncovered.push_back(fmt::format("{}: {}", subject.id, what));
     std::vector<std::string> files;  // that get snapshots of their own
     for (const auto& item : *items)
       if (!item.small) files.push_back(item.file);

@@ -108,7 +108,14 @@ int backup_coverage(Args& args) {
     if (!row.finding.empty()) ++findings;
     rows.push_back(std::move(row));
   }
-  for (const auto& skipped : inventory->skipped) findings += skipped.finding ? 1 : 0;
+  // What a server keeps and nobody saves is known to whom asked it last.
+  auto uncovered = inventory->skipped;
+  for (const auto& line : newest ? newest->uncovered : std::vector<std::string>()) {
+    const auto cut = line.find(": ");
+    if (const auto* subject = cut == std::string::npos ? nullptr : inventory->find(line.substr(0, cut)); subject != nullptr)
+      uncovered.push_back({.id = subject->id, .services = subject->services, .reason = line.substr(cut + 2)});
+  }
+  for (const auto& skipped : uncovered) findings += skipped.finding ? 1 : 0;
   if (session.json) {
     JsonWriter json;
     json.begin_object().key("project").value(inventory->project).key("covered").begin_array();
@@ -117,7 +124,7 @@ int backup_coverage(Args& args) {
       json.key("last_backup").value(row.last).key("last_proven").value(row.proven).key("finding").value(row.finding).end();
     }
     json.end().key("not_covered").begin_array();
-    for (const auto& skipped : inventory->skipped) json.begin_object().key("subject").value(skipped.id).key("reason").value(skipped.reason).key("finding").value(skipped.finding).end();
+    for (const auto& skipped : uncovered) json.begin_object().key("subject").value(skipped.id).key("reason").value(skipped.reason).key("finding").value(skipped.finding).end();
     json.end().key("findings").value(static_cast<std::uint64_t>(findings)).end();
     fmt::print("{}\n", json.take());
   } else {
@@ -127,7 +134,7 @@ int backup_coverage(Args& args) {
       if (!row.finding.empty()) fmt::print("  finding: {}\n", row.finding);
     }
     for (const bool finding : {true, false})
-      for (const auto& skipped : inventory->skipped)
+      for (const auto& skipped : uncovered)
         if (skipped.finding == finding) fmt::print("{:34} {}: {}\n", skipped.id, finding ? "NOT COVERED" : "not saved", skipped.reason);
     fmt::print("{} findings\n", findings);
   }

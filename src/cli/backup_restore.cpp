@@ -85,7 +85,10 @@ Result<std::string> into_server(BackupSession& session, const backup::Inventory&
   DM_CHECK(backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
                                   [&](const Source& in) { return driver->restore(*session.engine, target, item, in, {.name = plan.as, .replace = plan.replace}, deadline); }));
   if (saved.item.starts_with('(')) return fmt::format("{} restored", saved.item);
-  DM_CHECK(compare(session, *driver, target, saved, name, deadline));
+  const auto same = compare(session, *driver, target, saved, name, deadline);
+  const auto on = driver->compared(*session.engine, target, item, {.name = plan.as, .replace = plan.replace}, session.within(std::chrono::minutes(5)));
+  DM_CHECK(same);
+  DM_CHECK(on);
   return fmt::format("database '{}': {} rows, equal to the backup", name, saved.fingerprint.rows());
 }
 

@@ -248,8 +248,11 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
   }
   for (const auto* one : saved) {
     if (one->item.starts_with('(')) continue;  // accounts: the image has made some of its own
-    DM_TRY(const auto count, compare(engine, *driver, target, *one, deadline));
-    rows += count;
+    const auto count = compare(engine, *driver, target, *one, deadline);
+    const auto on = driver->compared(engine, target, item_of(*one), {.name = {}, .replace = true}, Deadline::in(std::chrono::minutes(5)));
+    if (!count) return fail(count.error());
+    DM_CHECK(on);
+    rows += *count;
     ++compared;
   }
   return Back{fmt::format("{} rows in {} databases, equal", rows, compared), bytes};

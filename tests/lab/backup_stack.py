@@ -145,6 +145,8 @@ create table shop.states (k UInt8, u AggregateFunction(uniq, UInt64)) engine = A
 insert into shop.states select number % 3, uniqState(number) from numbers(30000) group by number % 3
 create table shop.`Odd ``t` (`a b` UInt8) engine = Log
 insert into shop.`Odd ``t` values (1), (1), (2)
+create table shop.filed (a UInt8, b String) engine = File('TSV')
+insert into shop.filed values (1, 'x\ty'), (2, '')
 create table shop.sums (d UInt64, n UInt64) engine = SummingMergeTree order by d
 create materialized view shop.mv to shop.sums as select id % 10 as d, 1::UInt64 as n from shop.orders
 create materialized view shop.own engine = MergeTree order by d as select id % 10 as d from shop.orders
@@ -170,6 +172,9 @@ call("PUT", "/collections/notes/index?wait=true", {"field_name": "city", "field_
 call("PUT", "/collections/many/points?wait=true", {"points": [
     {"id": "5c56c793-69f3-4fbf-87e6-c4bf54c28c26", "vector": {"text": [1, 2, 3, 4.125], "image": [0.1, 0.2, 0.3], "words": {"indices": [3, 7], "values": [0.5, 0.25]}}, "payload": {"a": 1}},
     {"id": 7, "vector": {"text": [0, 0, 0, 1e-7]}}]})
+call("PUT", "/collections/guarded", {"vectors": {"size": 2, "distance": "Dot"}})
+call("PUT", "/collections/guarded/points?wait=true", {"points": [{"id": i, "vector": [1, i]} for i in range(40)]})
+call("PATCH", "/collections/guarded", {"strict_mode_config": {"enabled": True, "max_query_limit": 7, "upsert_max_batchsize": 3}})
 call("POST", "/collections/aliases", {"actions": [{"create_alias": {"alias_name": "current", "collection_name": "notes"}}]})
 """
 

@@ -65,7 +65,15 @@ def make(name, request):
     store(folder / "config.json", {"params": params,
                                    "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "max_indexing_threads": 0, "on_disk": False} | (request.get("hnsw_config") or {}),
                                    "optimizer_config": {"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0, "flush_interval_sec": 5} | (request.get("optimizers_config") or {}),
-                                   "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0} | (request.get("wal_config") or {}), "quantization_config": request.get("quantization_config")})
+                                   "wal_config": {"wal_capacity_mb": 32, "wal_segments_ahead": 0} | (request.get("wal_config") or {}), "quantization_config": request.get("quantization_config")} |
+          ({"strict_mode_config": request["strict_mode_config"]} if request.get("strict_mode_config") else {}))
+
+
+def strict(folder, limit, asked):
+    """Strict mode refuses what is over a limit of the collection's own."""
+    about = load(folder / "config.json", {}).get("strict_mode_config") or {}
+    if about.get("enabled") and about.get(limit) and asked > about[limit]:
+        raise Refused(400, f"Forbidden: Limit exceeded {asked} > {about[limit]} for \"{limit}\". Help: Reduce the \"{limit}\" parameter to or below {about[limit]}.")
 
 
 def vector_in(value):
@@ -117,6 +125,11 @@ def answer(method, path, query, body):
         SHARDS.pop(name).close()
         shutil.rmtree(folder)
         return True
+    if len(parts) == 2 and method == "PATCH":
+        config = load(folder / "config.json", {})
+        config["strict_mode_config"] = (config.get("strict_mode_config") or {}) | (body.get("strict_mode_config") or {})
+        store(folder / "config.json", config)
+        return True
     if len(parts) == 2:
         return {"status": "green", "optimizer_status": "ok", "points_count": one.info().points_count, "config": load(folder / "config.json", {}), "payload_schema": load(folder / "index.json", {})}
     if parts[2:] == ["index"] and method == "PUT":
@@ -126,9 +139,11 @@ def answer(method, path, query, body):
         store(folder / "index.json", load(folder / "index.json", {}) | {body["field_name"]: {"data_type": kind, "points": 0} | ({"params": schema} if isinstance(schema, dict) else {})})
         return {"operation_id": 0, "status": "completed"}
     if parts[2:] == ["points"] and method == "PUT":
+        strict(folder, "upsert_max_batchsize", len(body["points"]))
         one.update(q.UpdateOperation.upsert_points([q.Point(p["id"], vector_in(p["vector"]), p.get("payload")) for p in body["points"]]))
         return {"operation_id": 0, "status": "completed"}
     if parts[2:] == ["points", "scroll"] and method == "POST":
+        strict(folder, "max_query_limit", body.get("limit", 10))
         points, after = one.scroll(q.ScrollRequest(offset=body.get("offset"), limit=body.get("limit", 10), with_payload=body.get("with_payload", True), with_vector=body.get("with_vector", False)))
         return {"points": [{"id": p.id, "payload": p.payload, "vector": vector_out(p.vector)} for p in points], "next_page_offset": after}
     if parts[2:] == ["points", "count"] and method == "POST":
@@ -166,7 +181,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.whole(200, b"all shards are ready", "text/plain")
         self.whole(200, json.dumps(result if url.path == "/" else {"result": result, "status": "ok", "time": 0.001}, default=str).encode())
 
-    do_GET = do_PUT = do_POST = do_DELETE = run
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = run
 
 
 for config in STORAGE.glob("collections/*/config.json"):

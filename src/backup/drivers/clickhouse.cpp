@@ -100,7 +100,11 @@ Result<void> command(Inquiry& house, std::string sql, const Deadline& deadline, 
 
 constexpr std::string_view kSystem = "('system', 'INFORMATION_SCHEMA', 'information_schema')";
 /// Tables that hold their rows themselves, by engine.
-constexpr std::string_view kHolds = "(engine LIKE '%MergeTree' OR engine IN ('Log', 'TinyLog', 'StripeLog', 'Memory', 'Join', 'EmbeddedRocksDB'))";
+constexpr std::string_view kHolds = "(engine LIKE '%MergeTree' OR engine IN ('Log', 'TinyLog', 'StripeLog', 'Memory', 'Join', 'EmbeddedRocksDB') OR (engine = 'File' AND match(create_table_query, 'ENGINE = File\\(\\'[A-Za-z]+\\'\\)')))";
+/// Engines whose tables keep nothing themselves: what they show lies in other tables, on other servers or nowhere. Any other one, also one of a release to come, is a finding.
+constexpr std::string_view kHoldsNothing = "('View', 'MaterializedView', 'LiveView', 'WindowView', 'Dictionary', 'Distributed', 'Merge', 'Null', 'Alias', 'Loop', 'Remote', 'RemoteSecure', 'Cluster', 'GenerateRandom', 'FuzzJSON', 'FuzzQuery', "
+                                           "'URL', 'S3', 'S3Queue', 'GCS', 'OSS', 'COSN', 'HDFS', 'AzureBlobStorage', 'AzureQueue', 'MySQL', 'PostgreSQL', 'MongoDB', 'Redis', 'ODBC', 'JDBC', 'Kafka', 'RabbitMQ', 'NATS', 'ExternalDistributed', "
+                                           "'Iceberg', 'IcebergS3', 'IcebergAzure', 'IcebergHDFS', 'DeltaLake', 'DeltaLakeS3', 'DeltaLakeAzure', 'Hudi', 'Executable', 'ExecutablePool', 'YTsaurus', 'ArrowFlight', 'BigQuery', 'Set')";
 
 struct Table {
   std::string name{}, engine{}, create{};
@@ -143,8 +147,12 @@ class Clickhouse final : public Driver {
       if (!lost.empty() && lost[0][0] != 0) item.notes.push_back(fmt::format("{} tables of engine Set cannot be read by anybody (the first: {}): they come back empty", lost[0][0].dump(), lost[0][1].get<std::string>()));
       DM_TRY(const auto hidden, query(*house, "ns", fmt::format("SELECT count(), any(name) {} AND position(create_table_query, '[HIDDEN]') > 0", which), soon));
       if (!hidden.empty() && hidden[0][0] != 0) item.notes.push_back(fmt::format("the server hides a password in the definition of {} tables (the first: {}): it has to be set again after a restore", hidden[0][0].dump(), hidden[0][1].get<std::string>()));
+      DM_TRY(const auto kept, query(*house, "nss", fmt::format("SELECT count(), min(name), argMin(engine, name) {} AND NOT {} AND engine NOT IN {} AND name NOT LIKE '.inner%'", which, kHolds, kHoldsNothing), soon));
+      if (!kept.empty() && kept[0][0] != 0)
+        item.unsaved.push_back(fmt::format("in database '{}' {} tables have an engine whose data is not saved, but their definition (the first: {}, {})", name, kept[0][0].dump(), kept[0][1].get<std::string>(), kept[0][2].get<std::string>()));
       out.push_back(std::move(item));
     }
+    if (auto beside = beside_databases(engine, target, *house, soon); !beside.empty() && !out.empty()) std::ranges::move(beside, std::back_inserter(out.front().unsaved));
     return out;
   }
 
@@ -215,6 +223,14 @@ class Clickhouse final : public Driver {
     return fail(std::move(error));
   }
 
+  Result<void> compared(engine::Engine& engine, const Target& target, const Item& item, const RestoreInto& into, const Deadline& deadline) const override {
+    const auto name = into.name.empty() ? item.name : into.name;
+    DM_TRY(const auto house, server(engine, target, deadline));
+    DM_TRY(const auto tables, query(*house, "s", fmt::format("SELECT name FROM system.tables WHERE database = {} AND engine LIKE '%MergeTree'", literal(name)), deadline));
+    for (const auto& table : tables) DM_CHECK(during("letting ClickHouse merge again", command(*house, fmt::format("SYSTEM START MERGES {}.{}", name_of(name), name_of(table[0].get<std::string>())), deadline)));
+    return {};
+  }
+
   Result<std::string> check(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
     DM_TRY(const auto house, server(engine, target, deadline));
     DM_TRY(const auto tables, query(*house, "ss", fmt::format("SELECT database, name FROM system.tables WHERE database NOT IN {} AND engine LIKE '%MergeTree'", kSystem), deadline));
@@ -238,6 +254,24 @@ class Clickhouse final : public Driver {
   }
 
  private:
+  /// What a server keeps beside its databases. Hashes of passwords are told by no query, so users cannot be saved by one.
+  static std::vector<std::string> beside_databases(engine::Engine& engine, const Target& target, Inquiry& house, const Deadline& deadline) {
+    // Each user, role, quota, policy and profile made by SQL is a file there; the server's own user need not be allowed to list them.
+    constexpr std::string_view kAccess = R"sh(n=0; for f in "${1%/}"/access/*.sql; do [ -f "$f" ] && n=$((n + 1)); done; echo "$n")sh";
+    std::vector<std::string> out;
+    const auto files = run_inside(engine, target.container, {.name = "looking for users", .script = kAccess, .words = {target.data_path.empty() ? "/var/lib/clickhouse" : target.data_path}}, deadline);
+    const auto ask = [&](std::string_view what) -> std::uint64_t {
+      const auto rows = query(house, "n", fmt::format("SELECT count() FROM system.{}", what), deadline);
+      return rows && !rows->empty() && (*rows)[0][0].is_number_unsigned() ? (*rows)[0][0].get<std::uint64_t>() : 0;
+    };
+    if (!files) out.push_back(fmt::format("whether there are users made by SQL could not be seen ({})", files.error().message));
+    else if (!files->out.starts_with("0")) out.push_back(fmt::format("{} users, roles, quotas, policies or profiles made by SQL (the files in access/ of the data folder) are not saved", last_words(files->out)));
+    else if (const auto users = ask("users WHERE storage NOT IN ('users_xml', 'users.xml')"); users > 0) out.push_back(fmt::format("{} users made by SQL are not saved", users));
+    if (const auto functions = ask("functions WHERE origin = 'SQLUserDefined'"); functions > 0) out.push_back(fmt::format("{} functions made by SQL are not saved", functions));
+    if (const auto named = ask("named_collections"); named > 0) out.push_back(fmt::format("{} named collections are not saved: their values are hidden", named));
+    return out;
+  }
+
   static Result<std::vector<Table>> tables_of(Inquiry& house, const std::string& database, const Deadline& deadline) {
     DM_TRY(const auto rows, query(house, "sssnsaa", fmt::format("SELECT name, engine, create_table_query, {}, toString(uuid), "
                                                      "arrayMap(p -> p.2, arrayFilter(p -> p.1 = database, arrayZip(loading_dependencies_database, loading_dependencies_table))), "
@@ -385,8 +419,8 @@ class Clickhouse final : public Driver {
           return fail(Errc::unsupported, fmt::format("'{}' is a materialized view: under another name it would go on reading from '{}', and writing there; restore in place, or into a folder", table, from));
         if (stand_in || !replicated) create = plain;  // of a replicated one only the name's database may go
         DM_CHECK(during(fmt::format("making '{}'", table), command(house, create, deadline, here)));
-        // A merge drops rows that the engine takes for outdated: between the restore and the comparison there must be none.
-        if (stand_in && create.find("MergeTree") != std::string::npos) DM_CHECK(command(house, fmt::format("SYSTEM STOP MERGES {}.{}", name_of(to), name_of(table)), deadline));
+        // A merge drops rows that the engine takes for outdated: between the restore and the comparison (`compared`) there must be none.
+        if (create.find("MergeTree") != std::string::npos) DM_CHECK(command(house, fmt::format("SYSTEM STOP MERGES {}.{}", name_of(to), name_of(table)), deadline));
       } else if (tag == "rows") {
         return each_clickhouse_row(bytes, [&](std::string_view, std::string_view whole) -> Result<void> {
           batch += whole;

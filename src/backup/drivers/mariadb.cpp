@@ -121,6 +121,10 @@ class Mariadb final : public Driver {
     }
     // Last: grants name tables. MySQL's own program cannot write them.
     if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") != std::string::npos) out.push_back({.name = std::string(kUsers), .file = "users.sql", .small = true});
+    else if (!out.empty()) {
+      DM_TRY(const auto users, query(engine, target, "select count(*) from mysql.user where user not in ('root', 'mysql.sys', 'mysql.session', 'mysql.infoschema')", deadline));
+      if (!users.empty() && users[0][0] != "0") out.front().unsaved.push_back(fmt::format("{} users of MySQL and their grants are not saved: mysqldump cannot write them", users[0][0]));
+    }
     return out;
   }
 

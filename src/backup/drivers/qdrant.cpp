@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <thread>
 
 #include "backup/driver.hpp"
 #include "backup/drivers/drivers.hpp"
@@ -61,9 +63,19 @@ std::string_view member(const std::vector<std::pair<std::string, std::string_vie
   return {};
 }
 
+/// Asks, and waits where the collection's own limit of requests per minute says so.
+Result<std::string> patiently(Inquiry& qdrant, const Inquiry::Question& question, const Deadline& deadline) {
+  while (true) {
+    auto answer = qdrant.ask(question, deadline);
+    if (answer || answer.error().message.find(" with 429: ") == std::string::npos || deadline.passed()) return answer;
+    if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+  }
+}
+
 /// What an answer is about: its "result".
-Result<std::string> result(Inquiry& qdrant, Inquiry::Question question, const Deadline& deadline) {
-  DM_TRY(const auto answer, qdrant.ask(std::move(question), deadline));
+Result<std::string> result(Inquiry& qdrant, const Inquiry::Question& question, const Deadline& deadline) {
+  DM_TRY(const auto answer, patiently(qdrant, question, deadline));
   DM_TRY(const auto members, json_members(answer));
   const auto out = member(members, "result");
   if (out.empty()) return fail(Errc::corrupt, "Qdrant's answer has no result");
@@ -125,8 +137,9 @@ class Qdrant final : public Driver {
       }
     }
     // By number and name, page by page: what is written meanwhile may be part of it or not.
+    DM_TRY(const auto page_size, page_of(config));
     for (std::string from;;) {
-      auto body = fmt::format(R"({{"limit":100,"with_payload":true,"with_vector":true{}}})", from.empty() ? "" : R"(,"offset":)" + from);
+      auto body = fmt::format(R"({{"limit":{},"with_payload":true,"with_vector":true{}}})", page_size, from.empty() ? "" : R"(,"offset":)" + from);
       DM_TRY(const auto page, result(*qdrant, {.method = "POST", .target = path(item.name, "/points/scroll"), .body = std::move(body)}, deadline));
       DM_TRY(const auto members, json_members(page));
       DM_TRY(const auto points, json_elements(member(members, "points")));
@@ -232,6 +245,18 @@ class Qdrant final : public Driver {
     return out.empty() ? "{}" : out + '}';
   }
 
+  /// How many points to ask for at once: a collection in strict mode may allow fewer than ours.
+  static Result<unsigned> page_of(std::string_view config) {
+    unsigned out = 100, most = 0;
+    DM_TRY(const auto members, json_members(config));
+    const auto strict = member(members, "strict_mode_config");
+    if (strict.empty() || strict == "null") return out;
+    DM_TRY(const auto limits, json_members(strict));
+    const auto limit = member(limits, "max_query_limit");
+    if (member(limits, "enabled") == "true" && std::from_chars(limit.data(), limit.data() + limit.size(), most).ec == std::errc() && most > 0) out = std::min(out, most);
+    return out;
+  }
+
   static Result<void> feed(Inquiry& qdrant, const std::string& name, const Source& in, const Deadline& deadline) {
     constexpr std::size_t kBatch = 4U << 20U;  // a server takes 32 MiB at once
     std::string batch;
@@ -241,9 +266,17 @@ class Qdrant final : public Driver {
       return {};
     };
     std::vector<std::string> fields;
+    std::string strict;
     const auto record = [&](std::string_view tag, std::string_view bytes) -> Result<void> {
       if (tag == "config") {
-        DM_CHECK(qdrant.ask({.method = "PUT", .target = path(name), .body = std::string(bytes)}, deadline));
+        // Its strict mode would refuse batches of ours, or stop them at a limit: it is set when all is there.
+        DM_TRY(const auto members, json_members(bytes));
+        std::string made;
+        for (const auto& [key, value] : members) {
+          if (key == "strict_mode_config") strict = value;
+          made += fmt::format("{}{}:{}", made.empty() ? "{" : ",", json_of(key), key == "strict_mode_config" ? R"({"enabled":false})" : value);
+        }
+        DM_CHECK(qdrant.ask({.method = "PUT", .target = path(name), .body = made.empty() ? "{}" : made + '}'}, deadline));
       } else if (tag == "index") {
         fields.emplace_back(bytes);
       } else if (tag == "point") {
@@ -258,6 +291,7 @@ class Qdrant final : public Driver {
     DM_CHECK(each_record(kKind, in, record));
     DM_CHECK(send());
     for (auto& field : fields) DM_CHECK(qdrant.ask({.method = "PUT", .target = path(name, "/index?wait=true"), .body = std::move(field)}, deadline));
+    if (!strict.empty()) DM_CHECK(during("setting the collection's strict mode", qdrant.ask({.method = "PATCH", .target = path(name), .body = fmt::format(R"({{"strict_mode_config":{}}})", strict)}, deadline)));
     return {};
   }
 };
