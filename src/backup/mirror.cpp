@@ -24,9 +24,14 @@ Result<std::string> mirror(const Location& repository, const std::string& target
   first.insert(first.end(), {"--exclude=/snapshots/*", "--", repository.url + "/", target + "/"});
   second.insert(second.end(), {"--", repository.url + "/", target + "/"});
   question.insert(question.end(), {"--dry-run", "--out-format=%n", "--", repository.url + "/", target + "/"});
-  DM_CHECK(during("mirroring", run_fine({.argv = first}, {}, deadline)));
-  DM_CHECK(during("mirroring the snapshots", run_fine({.argv = second}, {}, deadline)));
-  DM_TRY(const auto left, during("asking what is missing there", run_fine({.argv = question}, {}, deadline)));
+  const auto run = [&](std::string_view doing, const std::vector<std::string>& argv) -> Result<Finished> {
+    auto done = run_fine({.argv = argv, .stall = std::chrono::seconds(repository.stall)}, {}, deadline);
+    if (done || done.error().code != Errc::timeout || deadline.passed()) return during(std::string(doing), std::move(done));
+    return fail(Errc::timeout, fmt::format("{}: {}", doing, stalled(repository.stall)));
+  };
+  DM_CHECK(run("mirroring", first));
+  DM_CHECK(run("mirroring the snapshots", second));
+  DM_TRY(const auto left, run("asking what is missing there", question));
   std::size_t missing = 0;
   for (std::string_view rest = left.out; !rest.empty();) {
     const auto line = rest.substr(0, rest.find('\n'));

@@ -16,6 +16,11 @@ Result<std::unique_ptr<Repository>> open_repository(Location location, const std
   return fail(Errc::invalid_input, fmt::format("repository '{}' is of the unknown kind '{}' (known: restic, kopia)", location.name, location.kind));
 }
 
+std::string stalled(std::int64_t seconds) {
+  return fmt::format("given up after {} s in which nothing moved: is the network to it lost? What it held is as it was, and the next run goes on ('--stall-timeout', or stall_timeout of the repository in "
+                     ".datamancy.yml, says how long to wait)", seconds);
+}
+
 namespace {
 
 /// A number that is the same within one period and differs between periods.

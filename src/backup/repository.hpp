@@ -24,6 +24,7 @@ struct Location {
   std::map<std::string, std::string> env{};  ///< credentials of the backend; secret
   std::uint64_t upload_limit = 0;            ///< KiB/s; 0 = none
   std::uint64_t download_limit = 0;
+  std::int64_t stall = 600;                  ///< seconds without any progress after which it is given up
   std::vector<std::string> options{};        ///< restic's `-o`, for an SSH command with a pinned host key and the like
 };
 
@@ -71,7 +72,7 @@ struct Usage {
   std::uint64_t snapshots = 0;
 };
 
-/// Further errors of all: `not_found` with exit 10 (the program is missing), `unsupported` (too old), `denied` (wrong password),
+/// Further errors of all: `timeout` (no progress for `Location::stall`), `not_found` with exit 10 (the program is missing), `unsupported` (too old), `denied` (wrong password),
 /// `conflict` (locked), `unavailable` (backend), `corrupt`, `failed` (its own words).
 class Repository {
  public:
@@ -113,6 +114,9 @@ std::unique_ptr<Repository> make_kopia(Location location, const std::string& cac
 
 /// Which of `snapshots` of one path to drop. The newest is always kept. Pure.
 std::vector<std::string> to_forget(std::vector<Snapshot> snapshots, const Retention& retention);
+
+/// Why it was given up, for people: `seconds` without progress.
+std::string stalled(std::int64_t seconds);
 
 /// "0.17.1" <= "0.19.1": numbers compared piece by piece, a leading v and what follows a dash ignored.
 bool version_at_least(std::string_view version, std::string_view least);

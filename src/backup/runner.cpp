@@ -157,7 +157,7 @@ class Run {
       }
       auto stored = one.place->answer();
       // A repository that does not open is trouble with the whole: nobody wants to wait for the rest.
-      if (!stored && one.fed && (stored.error().code == Errc::denied || stored.error().code == Errc::conflict || stored.error().code == Errc::not_found)) return fail(std::move(stored).error());
+      if (!stored && one.fed && (stored.error().code == Errc::denied || stored.error().code == Errc::conflict || stored.error().code == Errc::not_found || stored.error().code == Errc::timeout)) return fail(std::move(stored).error());
       auto& saved = one.saved;
       saved.seconds = since(one.begin);
       if (stored && stored->bytes != saved.bytes) stored = fail(Errc::corrupt, fmt::format("{} bytes were sent, the repository says that it read {}", saved.bytes, stored->bytes));

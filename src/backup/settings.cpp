@@ -100,7 +100,10 @@ Result<Settings> parse_settings(std::string_view yaml) {
       else if (key == "copy_of") repository.copy_of = value;
       else if (key == "append_only") repository.append_only = value == "true" || value == "yes";
       else if (key.starts_with("options.")) repository.location.options.push_back(value);
-      else if (key == "upload_limit" || key == "download_limit") {
+      else if (key == "stall_timeout") {
+        repository.location.stall = seconds_of(value);
+        if (repository.location.stall < kLeastStall) return wrong(setting.key, fmt::format("is no duration like 10m of at least {}s", kLeastStall));
+      } else if (key == "upload_limit" || key == "download_limit") {
         const auto limit = number(value);
         if (!limit) return wrong(setting.key, "is no number of KiB/s");
         (key == "upload_limit" ? repository.location.upload_limit : repository.location.download_limit) = *limit;

@@ -33,6 +33,9 @@ struct Settings {
   const RepositorySettings* primary() const;
 };
 
+/// Seconds: within less no lock could be waited for.
+constexpr std::int64_t kLeastStall = 20;
+
 /// Reads the `backup:` part of `.datamancy.yml`; empty text = none. Errors name the key.
 Result<Settings> parse_settings(std::string_view yaml);
 

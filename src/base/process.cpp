@@ -14,6 +14,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
 
 extern char** environ;  // NOLINT
 
@@ -189,18 +192,86 @@ void end(Child& child) {
   ::waitpid(child.pid, nullptr, 0);
 }
 
+/// Bytes read and written, and ticks of CPU, of all processes of a group: what a program does for whose network nobody answers is next to nothing.
+struct Moved {
+  std::uint64_t bytes = 0, ticks = 0;
+};
+
+Moved moved_by(pid_t group) {
+  Moved out;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
+    const auto name = at->path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    std::string text;
+    std::ifstream stat(at->path() / "stat");
+    std::getline(stat, text);
+    const auto past = text.rfind(')');  // the name before it may hold anything
+    if (past == std::string::npos) continue;
+    std::istringstream fields(text.substr(past + 1));
+    char state = 0;
+    long long parent = 0, process_group = 0, skipped = 0;
+    std::uint64_t user = 0, system = 0;
+    fields >> state >> parent >> process_group;
+    for (int i = 0; i < 8; ++i) fields >> skipped;
+    fields >> user >> system;
+    if (!fields || process_group != group) continue;
+    out.ticks += user + system;
+    std::ifstream io(at->path() / "io");
+    for (std::string key; io >> key;) {
+      std::uint64_t value = 0;
+      io >> value;
+      if (key == "rchar:" || key == "wchar:") out.bytes += value;
+    }
+  }
+  return out;
+}
+
+/// Tells when nothing has moved for too long.
+class Stall {
+ public:
+  Stall(pid_t group, Clock::duration limit) : group_(group), limit_(limit) {}
+  void moved() { since_ = Clock::now(); }
+  /// After `waited` without a byte of ours.
+  bool passed() {
+    if (limit_ == Clock::duration::zero()) return false;
+    const auto now = Clock::now();
+    if (now - seen_ < std::min<Clock::duration>(limit_ / 8, std::chrono::seconds(5)) || now - since_ < limit_ / 8) return false;
+    const auto is = moved_by(group_);
+    const auto seconds = std::chrono::duration<double>(now - seen_).count();
+    const double per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
+    // Counters fall where a process of the group has gone.
+    if (is.bytes < last_.bytes || is.bytes - last_.bytes >= 65536 || is.ticks < ticks_ || static_cast<double>(is.ticks - ticks_) > 0.1 * seconds * per_second) {
+      last_ = is;
+      since_ = now;
+    }
+    ticks_ = is.ticks;
+    seen_ = now;
+    return now - since_ >= limit_;
+  }
+
+ private:
+  pid_t group_;
+  Clock::duration limit_;
+  Clock::time_point since_ = Clock::now(), seen_ = Clock::now();
+  Moved last_{};
+  std::uint64_t ticks_ = 0;
+};
+
 /// Moves bytes until both outputs have ended and the child is reaped.
-Result<Finished> pump(Child& child, const Streams& streams, const Deadline& deadline) {
+Result<Finished> pump(Child& child, const Streams& streams, Clock::duration limit, const Deadline& deadline) {
   Finished finished;
   std::string piece;     // of stdin
   std::size_t sent = 0;  // of it
   std::array<char, 65536> buffer{};
   bool ended = false;
+  Stall stall(child.pid, limit);
   while (child.out || child.err || !ended) {
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
     if (deadline.passed()) return fail(Errc::timeout, "the deadline passed");
     if (child.in && sent == piece.size()) {
       auto next = streams.in();
+      stall.moved();
       if (!next) return fail(std::move(next.error()));
       piece = *std::move(next);
       sent = 0;
@@ -212,7 +283,10 @@ Result<Finished> pump(Child& child, const Streams& streams, const Deadline& dead
     if (ready < 0 && errno != EINTR) return fail(errno_error("poll", errno));
     if (child.in && (entries[0].revents & (POLLOUT | POLLERR | POLLHUP)) != 0) {
       const auto wrote = ::write(child.in.get(), piece.data() + sent, piece.size() - sent);
-      if (wrote > 0) sent += static_cast<std::size_t>(wrote);
+      if (wrote > 0) {
+        sent += static_cast<std::size_t>(wrote);
+        stall.moved();
+      }
       if (wrote < 0 && errno != EAGAIN && errno != EINTR) child.in.reset();  // it does not want more
     }
     bool moved = false;
@@ -233,7 +307,9 @@ Result<Finished> pump(Child& child, const Streams& streams, const Deadline& dead
       } else {
         keep_tail(finished.err, bytes, streams.keep_err);
       }
+      if (is_out) stall.moved();  // complaints are no progress
     }
+    if (stall.passed()) return fail(Errc::timeout, fmt::format("nothing moved for {} s", std::chrono::duration_cast<std::chrono::seconds>(limit).count()));
     if (!ended) {
       ended = reaped(child, finished.status);
     } else if (!moved && ready == 0) {
@@ -261,7 +337,7 @@ std::optional<std::string> find_program(const std::string& name) {
 Result<Finished> run_process(const Command& command, const Streams& streams, const Deadline& deadline) {
   const NoSigpipe guard;
   DM_TRY(Child child, start(command, static_cast<bool>(streams.in)));
-  auto result = pump(child, streams, deadline);
+  auto result = pump(child, streams, command.stall, deadline);
   if (!result) {
     end(child);
     return during(fmt::format("running '{}'", command.argv[0]), std::move(result));

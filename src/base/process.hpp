@@ -1,6 +1,7 @@
 /// Other programs: started by argv, never by a shell; their streams as functions; ended with us.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,6 +18,9 @@ struct Command {
   std::string folder{};                         ///< working folder; "" = ours
   /// Descriptors that the child sees under the given number (>= 3), e.g. {{3, memfd}}: it reads /dev/fd/3.
   std::map<int, int> descriptors{};
+  /// It is ended with `timeout` when for so long nothing moves: no stream of ours, and in its whole process group no 64 KiB read or written and hardly
+  /// any computing. While it waits for us nothing counts. 0 = it may wait for ever.
+  Clock::duration stall{};
 };
 
 struct Streams {

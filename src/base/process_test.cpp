@@ -29,6 +29,31 @@ TEST(Process, BytesPassThroughUnchangedInBothDirections) {
   EXPECT_TRUE(got == sent);
 }
 
+TEST(Process, AProgramThatDoesNothingIsGivenUpAndItsComplaintsAreNoProgress) {
+  Command command{.argv = {"sh", "-c", "while sleep 0.1; do echo still trying >&2; done"}};
+  command.stall = std::chrono::milliseconds(800);
+  const auto given_up = run_process(command);
+  ASSERT_FALSE(given_up);
+  EXPECT_EQ(given_up.error().code, Errc::timeout);
+  EXPECT_NE(given_up.error().message.find("nothing moved"), std::string::npos) << given_up.error().describe();
+}
+
+TEST(Process, WhatMovesBytesOfItsOwnOrWaitsForUsIsNotGivenUp) {
+  Command copies{.argv = {"sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 200000 /dev/zero >/dev/null; sleep 0.1; done"}};
+  copies.stall = std::chrono::milliseconds(900);
+  const auto copied = run_process(copies);
+  EXPECT_TRUE(copied) << copied.error().describe();
+  Command waits{.argv = {"cat"}};
+  waits.stall = std::chrono::milliseconds(300);
+  int pieces = 0;
+  const auto waited = run_process(waits, {.in = [&]() -> Result<std::string> {
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    return std::string(++pieces < 3 ? "piece" : "");
+  }});
+  ASSERT_TRUE(waited) << waited.error().describe();
+  EXPECT_EQ(waited->out, "piecepiece");
+}
+
 TEST(Process, AProgramThatIsMissingIsNamed) {
   const auto finished = run_process({{"no-such-program-here"}});
   ASSERT_FALSE(finished);

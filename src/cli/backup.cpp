@@ -32,7 +32,7 @@ constexpr Part kParts[] = {
 void usage(std::FILE* to) {
   fmt::print(to, "usage: datamancy backup PART [options]\n\n");
   for (const Part& part : kParts) fmt::print(to, "  {:10} {}\n", part.name, part.summary);
-  fmt::print(to, "\noptions of all: --json, --yes, --quiet, --repository NAME|URL, --password-file FILE, -p PROJECT, --host, --context\n"
+  fmt::print(to, "\noptions of all: --json, --yes, --quiet, --repository NAME|URL, --password-file FILE, --stall-timeout DURATION, -p PROJECT, --host, --context\n"
                  "exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password\n");
 }
 

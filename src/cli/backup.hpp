@@ -30,6 +30,7 @@ struct BackupSession {
   std::string store{};                   ///< folder of the state
   std::optional<state::Db> db{};
   std::vector<std::string> declared{};   ///< datastore services of the files, whether they run or not
+  std::int64_t stall = 0;                ///< seconds, of --stall-timeout; 0 = as the settings say
   bool fresh = false;                    ///< there was no repository before
   bool json = false, yes = false, quiet = false;
   std::stop_token stop{};

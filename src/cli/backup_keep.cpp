@@ -101,7 +101,9 @@ int backup_replicate(Args& args) {
     const auto url = wanted != nullptr ? wanted->location.url : name;
     if (url.starts_with("rsync:")) {
       const auto mirror_entry = journal(session, "backup replicate", "mirror to " + name);
-      auto done = backup::mirror(session.repository->location(), url.substr(6), wanted != nullptr ? wanted->location.options : std::vector<std::string>{}, session.within(std::chrono::hours(48)));
+      auto from = session.repository->location();
+      if (wanted != nullptr && session.stall == 0) from.stall = wanted->location.stall;
+      auto done = backup::mirror(from, url.substr(6), wanted != nullptr ? wanted->location.options : std::vector<std::string>{}, session.within(std::chrono::hours(48)));
       state::finish(*session.db, mirror_entry, done ? "mirrored" : done.error().message);
       if (!session.json) fmt::print("{}: {}\n", name, done ? *done : done.error().describe());
       failed = failed || !done;

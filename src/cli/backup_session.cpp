@@ -182,6 +182,7 @@ Result<std::unique_ptr<backup::Repository>> BackupSession::open(const std::strin
   if (!chosen.password_secret.empty() && sealed) {
     DM_TRY(chosen.location.password, during(fmt::format("looking for the password of repository '{}'", chosen.location.name), sealed(chosen.password_secret)));
   }
+  if (stall > 0) chosen.location.stall = stall;
   bool made = false;
   DM_TRY(auto location, backup::with_password(chosen, folder.empty() ? working_directory : folder, create && password_file.empty(), made));
   if (made)
@@ -205,6 +206,12 @@ Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& ou
   engine::Choice choice;
   args.option("--repository", repository);
   args.option("--password-file", out.password_file);
+  std::string stall;
+  args.option("--stall-timeout", stall);
+  if (!stall.empty()) {
+    out.stall = backup::seconds_of(stall);
+    if (out.stall < backup::kLeastStall) return fail(Errc::invalid_input, fmt::format("--stall-timeout '{}' is no duration like 10m of at least {}s", stall, backup::kLeastStall));
+  }
   args.option("--context", choice.context);
   args.option("--host", choice.host);
   out.environment = args.project.environment;

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Repositories on real servers of this machine's loopback: restic by S3, SFTP and REST, a mirror by rsync over SSH, and Kopia as the second
-engine in a folder; each through run, list, verify, restore, drill, retention, damage, and a network that is lost. LONG=1 waits until a lost
-one is given up."""
+engine in a folder; each through run, list, verify, restore, drill, retention, damage, and a network that is lost."""
 import contextlib
 import getpass
 import json
@@ -182,20 +181,59 @@ def test_a_network_that_is_lost_half_way_and_comes_back():
         out, err = run_now.communicate(timeout=900)
         that(run_now.returncode == 0 and json.loads(out)["outcome"] == "verified", f"{run_now.returncode} {out[-500:]}{err[-500:]}")
         dm("backup", "verify", "--read-data", status=0)
-        # And where it does not come back.
-        if os.environ.get("LONG"):
-            runs = json.loads(dm("backup", "list", "--json", status=0))["runs"]
-            run_now = subprocess.Popen([DATAMANCY, "backup", "run", "--json"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            eventually("pg_dump copies", lambda: run_now.poll() is not None or S.psql("select 1 from pg_stat_activity where application_name = 'pg_dump' and query like 'COPY public.%'"), 60)
-            child.kill()
-            child.wait()
-            begin = time.monotonic()
-            out, err = run_now.communicate(timeout=3600)
-            print(f"       gave up after {time.monotonic() - begin:.0f} s with {run_now.returncode}: {err.strip()[-300:]}")
-            that(run_now.returncode != 0, "it fails")
-            child = start()
-            that(json.loads(dm("backup", "list", "--json", status=0))["runs"] == runs, "no run more than before")
-            dm("backup", "run", status=0)
+        # And where it does not come back: it is given up, after as long as is asked for.
+        runs = json.loads(dm("backup", "list", "--json", status=0))["runs"]
+        run_now = subprocess.Popen([DATAMANCY, "backup", "run", "--json", "--stall-timeout", "30s"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        eventually("pg_dump copies", lambda: run_now.poll() is not None or S.psql("select 1 from pg_stat_activity where application_name = 'pg_dump' and query like 'COPY public.%'"), 60)
+        child.kill()
+        child.wait()
+        begin = time.monotonic()
+        out, err = run_now.communicate(timeout=1200)
+        print(f"       gave up after {time.monotonic() - begin:.0f} s with {run_now.returncode}: {err.strip()[-300:]}")
+        that(run_now.returncode == 2 and "given up after 30 s in which nothing moved" in err, f"{run_now.returncode} {err}")
+        child = start()
+        that(json.loads(dm("backup", "list", "--json", status=0))["runs"] == runs, "no run more than before")
+        dm("backup", "run", status=0)
+    finally:
+        child.kill()
+        child.wait()
+
+
+@contextlib.contextmanager
+def dropped(port):
+    """No packet passes to or from this port of loopback, and nobody says so."""
+    rules = [["INPUT", "-i", "lo", "-p", "tcp", f"--{side}", str(port), "-j", "DROP"] for side in ("dport", "sport")]
+    for rule in rules:
+        subprocess.run(["iptables", "-w", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        for rule in rules:
+            subprocess.run(["iptables", "-w", "-D", *rule], check=True)
+
+
+def test_an_off_site_copy_whose_packets_are_dropped_is_given_up_and_the_local_one_stays():
+    if not shutil.which("rclone") or not shutil.which("iptables"):
+        return
+    port, store = PORT + 5, S.work / "rest3"
+    store.mkdir()
+    child = server(port, "rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(store), env={**os.environ, "RCLONE_CONFIG": "/dev/null"})
+    try:
+        settings(f"backup:\n  repositories:\n    main: {{url: '{S.work}/near', password_file: {S.work}/key}}\n    far: {{url: 'rest:http://127.0.0.1:{port}/', password_file: {S.work}/key, copy_of: main, stall_timeout: 30s}}\n")
+        dm("backup", "run", status=0)
+        dm("backup", "replicate", status=0)
+        S.psql("drop table if exists far; create table far as select md5(random()::text) || md5(random()::text) as a from generate_series(1, 300000) i")
+        made = json.loads(dm("backup", "run", "--json", status=0))
+        child_now = subprocess.Popen([DATAMANCY, "backup", "replicate"], cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        before = sum(p.stat().st_size for p in store.rglob("*") if p.is_file())
+        eventually("something arrives there", lambda: child_now.poll() is not None or any(p.is_file() and "locks" in p.parts for p in store.rglob("*")), 60)
+        with dropped(port):
+            out, err = child_now.communicate(timeout=1200)
+            that(child_now.returncode == 1 and "given up after 30 s in which nothing moved" in out + err, f"{child_now.returncode} {out}{err}")
+            that(json.loads(dm("backup", "list", "--json", status=0))["runs"][0]["outcome"] == "verified", "the local run is what it was")
+            dm("backup", "verify", "--read-data", status=0)
+        dm("backup", "replicate", status=0)
+        that(json.loads(dm("backup", "list", "--repository", "far", "--json", status=0))["runs"][0]["run"] == made["run"], f"the next copy brings it there (before: {before} bytes)")
     finally:
         child.kill()
         child.wait()

@@ -221,7 +221,10 @@ class Kopia final : public Repository {
     command.env["KOPIA_LOG_DIR"] = cache_ + "/kopia-log";
     command.env["KOPIA_CHECK_FOR_UPDATES"] = "false";
     command.env["KOPIA_PERSIST_CREDENTIALS_ON_CONNECT"] = "false";
-    return run_process(command, streams, deadline);
+    command.stall = std::chrono::seconds(location_.stall);
+    auto done = run_process(command, streams, deadline);
+    if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
+    return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }
 
   Result<void> fine(std::string_view doing, std::vector<std::string> words, const Deadline& deadline) const {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <mutex>
@@ -138,6 +139,7 @@ class Restic final : public Repository {
     if (!finished) {
       // It got SIGTERM before its input was closed, so it saves nothing. Seen, not believed:
       auto error = std::move(finished).error();
+      if (stalled_) return fail(std::move(error));  // it was told no end, and nobody answers who could be asked
       if (auto gone = withdraw(request); !gone) error.during.push_back(fmt::format("and what was stored could not be withdrawn ({})", gone.error().message));
       return fail(std::move(error));
     }
@@ -206,7 +208,10 @@ class Restic final : public Repository {
     command.argv.insert(command.argv.end(), ids.begin(), ids.end());
     command.descriptors[3] = secret.get();
     for (const auto& [name, value] : location_.env) command.env.emplace(name, value);
-    DM_TRY(Finished finished, run_process(command, {}, deadline));
+    command.stall = std::chrono::seconds(std::max(location_.stall, other.stall));
+    auto copied = run_process(command, {}, deadline);
+    if (!copied && copied.error().code == Errc::timeout && !deadline.passed()) return fail(Errc::timeout, fmt::format("copying to repository '{}': {}", other.name, stalled(std::max(location_.stall, other.stall))));
+    DM_TRY(const Finished finished, std::move(copied));
     if (!finished.fine()) return fail(error_of("copying to", finished, other.name));
     return {};
   }
@@ -253,7 +258,7 @@ class Restic final : public Repository {
     Command command;
     command.argv = {"restic", "--json", "--cache-dir", cache_};
     // A lock of somebody at work is waited for; one that nobody holds is told by its exit code.
-    if (!words.empty() && words[0] != "init" && words[0] != "unlock") command.argv.insert(command.argv.end(), {"--retry-lock", "2m"});
+    if (!words.empty() && words[0] != "init" && words[0] != "unlock") command.argv.insert(command.argv.end(), {"--retry-lock", fmt::format("{}s", std::min<std::int64_t>(120, where.stall / 2))});
     if (where.upload_limit > 0) command.argv.insert(command.argv.end(), {"--limit-upload", std::to_string(where.upload_limit)});
     if (where.download_limit > 0) command.argv.insert(command.argv.end(), {"--limit-download", std::to_string(where.download_limit)});
     for (const auto& option : where.options) command.argv.insert(command.argv.end(), {"-o", option});
@@ -267,7 +272,12 @@ class Restic final : public Repository {
   }
 
   Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
-    return run_process(command_for(words, location_), streams, deadline);
+    auto command = command_for(words, location_);
+    command.stall = std::chrono::seconds(location_.stall);
+    auto done = run_process(command, streams, deadline);
+    if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
+    stalled_ = true;
+    return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }
 
   Result<void> fine(std::string_view doing, const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
@@ -339,6 +349,7 @@ class Restic final : public Repository {
 
   std::string cache_;
   std::string version_;
+  mutable std::atomic<bool> stalled_{false};
   std::mutex mutex_;
   std::map<std::string, std::string> copies_;  ///< id here by the id that it was copied from, as last listed
 };
