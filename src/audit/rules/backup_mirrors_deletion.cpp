@@ -6,6 +6,20 @@
 #include "audit/scripts.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// "/srv/db-dump/", "/var/dumps", not "/opt/dumper".
+bool names_dump(std::string_view path) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  for (auto at = path.find("dump"); at != std::string_view::npos; at = path.find("dump", at + 1)) {
+    auto end = at + 4;
+    if (end < path.size() && path[end] == 's') ++end;
+    if ((at == 0 || !letter(path[at - 1])) && (end >= path.size() || !letter(path[end]))) return true;
+  }
+  return false;
+}
+
+}  // namespace
 
 extern constinit const Rule backup_mirrors_deletion{
     .id = "DM0411",
@@ -24,6 +38,7 @@ extern constinit const Rule backup_mirrors_deletion{
 -- scripts/offsite.sh 0755
 #!/bin/sh
 rsync -avz --delete /srv/backups/ backup@vault.example.org:/mnt/backups/  # <- DM0411
+rsync --delete -avre "ssh -p 2222" /root/shop/db-dump/ pi@vault.example.org:/home/pi/shop/  # <- DM0411
 )",
     .good = R"(services:
   app:
@@ -38,6 +53,7 @@ rsync -avz --ignore-existing /srv/backups/ backup@vault.example.org:/mnt/backups
 -- scripts/deploy.sh 0755
 #!/bin/sh
 rsync -a --delete site/ web.example.org:/srv/site/
+rsync -a --delete dumper/ web.example.org:/opt/dumper/
 # rsync --delete backups/ would repeat every loss
 )",
     .minutes = 20,
@@ -50,7 +66,7 @@ rsync -a --delete site/ web.example.org:/srv/site/
               const auto& words = command.words;
               const auto flag = std::ranges::find_if(words, [](const auto& word) { return word.text.starts_with("--del"); });
               const bool copies = std::ranges::any_of(words, [](const auto& word) {
-                return word.text.find("backup") != std::string::npos || word.text.find("repository") != std::string::npos || word.text.find("/dumps") != std::string::npos;
+                return word.text.find("backup") != std::string::npos || word.text.find("repository") != std::string::npos || names_dump(word.text);
               });
               const bool keeps = std::ranges::any_of(words, [](const auto& word) { return word.text.starts_with("--backup") || word.text == "-b" || word.text.starts_with("--link-dest"); });
               if (flag == words.end() || !copies || keeps) continue;

@@ -30,6 +30,10 @@ extern constinit const Rule healthcheck_tool_missing{
     image: redis:7.4
     healthcheck:
       test: ["CMD", "curl", "-f", "http://localhost:6379"]  # <- DM0302
+  edge:
+    image: envoyproxy/envoy:v1.31.7
+    healthcheck:
+      test: ["CMD-SHELL", "wget -qO- http://localhost:9901/ready"]  # <- DM0302
 )",
     .good = R"(services:
   cache:

@@ -131,6 +131,11 @@ bool placeholder(std::string_view value) {
   for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken", "unsecure", "mustgenerate", "randomalphanumeric", "mysecret", "itsasecret",
                                        "importantsecret", "supersecret", "secretkeyhere"})
     if (word.find(part) != std::string::npos) return true;
+  // "your-database-password", "random-password-1", "put your key here"
+  for (const std::string_view start : {"your", "random", "putyour", "enteryour", "insertyour", "setyour", "addyour", "generate"})
+    for (const std::string_view what : {"password", "secret", "token", "key"})
+      if (word.starts_with(start) && word.find(what, start.size()) != std::string::npos) return true;
+  if (word.size() > 3 && word.find_first_not_of(word[0]) == std::string::npos && word[0] == 'x') return true;
   return false;
 }
 

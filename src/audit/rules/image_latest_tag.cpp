@@ -1,10 +1,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// The newest of all versions by another name: `alpine`, `lts`, `stable-slim`. A tag with another word in it may be a version's name.
+bool follows_newest(std::string_view tag) {
+  static constexpr std::array<std::string_view, 21> kWords{"latest", "alpine", "slim",  "lts",    "stable", "current", "mainline", "edge",    "nightly", "main",  "master",
+                                                           "fpm",    "apache", "cli",   "debian", "ubuntu", "perl",    "omnibus",  "release", "develop", "rolling"};
+  while (!tag.empty()) {
+    const auto end = tag.find_first_of("-._");
+    if (std::ranges::find(kWords, tag.substr(0, end)) == kWords.end()) return false;
+    tag = end == std::string_view::npos ? std::string_view() : tag.substr(end + 1);
+  }
+  return true;
+}
+
+}  // namespace
 
 extern constinit const Rule image_latest_tag{
     .id = "DM0701",
@@ -18,7 +34,7 @@ extern constinit const Rule image_latest_tag{
     .checks = "40",
     .bad = R"(services:
   app:
-    image: example/app:latest  # <- DM0701
+    image: wordpress:fpm-alpine  # <- DM0701
 )",
     .good = R"(services:
   app:
@@ -27,6 +43,10 @@ extern constinit const Rule image_latest_tag{
     .look_alike = R"(services:
   app:
     image: example/app@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+  db:
+    image: debian:bookworm-slim
+  home:
+    image: example/hub:2024-stable
   own:
     build: .
     image: own
@@ -42,7 +62,7 @@ extern constinit const Rule image_latest_tag{
             const auto* parts = service.image.node->segments;  // a part that is still to be set may be the tag
             if (parts != nullptr && std::ranges::any_of(*parts, [](const auto& part) { return part.kind == compose::Segment::Kind::variable && !part.defined; })) return;
             const auto name = product::split_image(service.image.value);
-            if (!name.digest.empty() || (!name.tag.empty() && name.tag != "latest")) return;
+            if (!name.digest.empty() || !follows_newest(name.tag)) return;
             where.push_back(service.image.where());
             ids.push_back(id);
             if (images.find(service.image.value) == std::string::npos && ids.size() <= 12) images += fmt::format("{}{}", images.empty() ? "" : ", ", service.image.value);

@@ -27,6 +27,23 @@ std::pair<std::size_t, std::size_t> pasted(std::string_view row) {
   return {};
 }
 
+/// What ends the heredoc that begins on this line, where its quotes keep the shell from filling anything in.
+std::string_view quoted_heredoc(std::string_view row) {
+  auto at = row.find("<<");
+  if (at == std::string_view::npos || row.find("envsubst") != std::string_view::npos) return {};
+  at += 2;
+  if (at < row.size() && row[at] == '-') ++at;
+  while (at < row.size() && row[at] == ' ') ++at;
+  if (at >= row.size() || (row[at] != '\'' && row[at] != '"')) return {};
+  const auto close = row.find(row[at], at + 1);
+  return close == std::string_view::npos ? std::string_view() : row.substr(at + 1, close - at - 1);
+}
+
+std::string_view trimmed(std::string_view row) {
+  const auto first = row.find_first_not_of(" \t");
+  return first == std::string_view::npos ? std::string_view() : row.substr(first, row.find_last_not_of(" \t\r") + 1 - first);
+}
+
 }  // namespace
 
 extern constinit const Rule init_script_injection{
@@ -53,6 +70,9 @@ volumes: {pg: }
 #!/bin/sh
 psql -U "$POSTGRES_USER" <<EOSQL
   CREATE ROLE app LOGIN PASSWORD '$APP_PASSWORD';  # <- DM0530
+EOSQL
+psql -U "$POSTGRES_USER" <<- 'EOSQL'
+  CREATE USER other WITH ENCRYPTED PASSWORD '${OTHER_PASSWORD}';  # <- DM0530
 EOSQL
 )",
     .good = R"(services:
@@ -81,6 +101,9 @@ echo "creating the role app with PASSWORD '$APP_PASSWORD_FILE'"
 psql -U "$POSTGRES_USER" <<EOSQL
   CREATE DATABASE "$APP_DB";
 EOSQL
+envsubst <<'EOSQL' | psql -U "$POSTGRES_USER"
+  CREATE ROLE app LOGIN PASSWORD :'pw';
+EOSQL
 )",
     .minutes = 15,
     .check =
@@ -90,18 +113,31 @@ EOSQL
             const auto text = script.text;
             const auto& config = *script.config;
             std::vector<Location> where;
-            std::string names;
+            std::vector<Location> kept;
+            std::string names, kept_names;
+            std::string_view until;  // the end of a quoted heredoc
             for (std::size_t line = 0; line < text.size();) {
               const auto end = std::min(text.find('\n', line), text.size());
               const auto row = text.substr(line, end - line);
+              if (until.empty())
+                until = quoted_heredoc(row);
+              else if (trimmed(row) == until)
+                until = {};
               const auto [at, size] = pasted(row);
               if (size > 0) {
                 const auto from = static_cast<std::uint32_t>(line + at);
-                where.push_back({config.file, {from, from + static_cast<std::uint32_t>(size)}});
-                if (where.size() <= 6) names += fmt::format("{}{}", names.empty() ? "" : ", ", row.substr(at + 1, size - 2));
+                auto& places = until.empty() ? where : kept;
+                auto& list = until.empty() ? names : kept_names;
+                places.push_back({config.file, {from, from + static_cast<std::uint32_t>(size)}});
+                if (places.size() <= 6) list += fmt::format("{}{}", list.empty() ? "" : ", ", row.substr(at + 1, size - 2));
               }
               line = end + 1;
             }
+            if (!kept.empty())
+              report.add_all(std::move(kept), {config.service},
+                             fmt::format("{} keeps {} as it stands: the heredoc is quoted, so the password is this very text",
+                                         sources::relative_to(config.path, input.project.folder), kept_names))
+                  .severity = Severity::high;
             if (where.empty()) continue;
             report.add_all(std::move(where), {config.service},
                            fmt::format("{} pastes {} into SQL: a quote in it breaks or changes the statement", sources::relative_to(config.path, input.project.folder), names));

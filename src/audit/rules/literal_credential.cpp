@@ -19,6 +19,23 @@ bool stands_for_none(std::string_view name, std::string_view value) {
   return std::ranges::find(kWords, lower) != kWords.end();
 }
 
+/// `PASSWORD: unused`, and a key for a server of this project, called after it: what nobody checks.
+bool nobody_checks(const Input& input, std::string_view name, std::string_view value) {
+  if (value == "unused" || value == "not-used" || value == "notused") return true;
+  return name.ends_with("API_KEY") && input.project.service(value) != nullptr;
+}
+
+/// `${DB_PASSWORD:-tracker}` with the variable set nowhere: what is in force stands in the file.
+bool falls_back(const compose::Value& value) {
+  bool any = false;
+  for (const auto& segment : *value.segments) {
+    if (segment.kind == compose::Segment::Kind::literal) continue;
+    if (segment.kind != compose::Segment::Kind::fallback || segment.defined) return false;
+    any = true;
+  }
+  return any;
+}
+
 /// S3 calls the name of a user its access key; what must be kept is the secret key beside it.
 bool names_user(const compose::Service& service, std::string_view name) {
   constexpr std::string_view kEnd = "ACCESS_KEY";
@@ -47,6 +64,7 @@ extern constinit const Rule literal_credential{
     image: example/app:1.0
     environment:
       DB_PASSWORD: sunflower-42  # <- DM0510
+      CACHE_PASSWORD: ${CACHE_PASSWORD:-moonflower-43}  # <- DM0510
 )",
     .good = R"(services:
   app:
@@ -63,6 +81,12 @@ extern constinit const Rule literal_credential{
       OAUTH_TOKEN_URL: https://id.example.org/token
       PASSWORD: ""
       OPENAI_API_KEY: none
+      RAG_OPENAI_API_KEY: app
+      NEO4J_PASSWORD: unused
+      SET_PASSWORD: ${SET_PASSWORD:-moonflower-43}
+      MAIL_PASSWORD: ${MAIL_PASSWORD:-}
+-- .env
+SET_PASSWORD=other-44
       S3_ACCESS_KEY: shop
       S3_SECRET_KEY: ${S3_SECRET_KEY:?}
 )",
@@ -73,6 +97,7 @@ extern constinit const Rule literal_credential{
             std::string_view name;
             std::vector<Location> where;
             std::vector<ServiceId> services;
+            bool fallback = true;  // nowhere written out but as a default
           };
           std::vector<std::pair<std::string_view, Group>> groups;  // one value at several places is one secret
           std::map<std::string_view, std::size_t> known;
@@ -80,19 +105,23 @@ extern constinit const Rule literal_credential{
             for (const auto& variable : service.environment) {
               const auto& value = variable.value;
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
-              if (!is_literal(*value.node) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
+              const bool fallback = !is_literal(*value.node);
+              if ((fallback && !falls_back(*value.node)) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
               if (placeholder(value.value)) continue;  // DM0505 says it
-              if (stands_for_none(variable.name, value.value) || names_user(service, variable.name)) continue;
+              if (stands_for_none(variable.name, value.value) || nobody_checks(input, variable.name, value.value) || names_user(service, variable.name)) continue;
               const auto [at, fresh] = known.emplace(value.value, groups.size());
-              if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}});
+              if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}, true});
               auto& group = groups[at->second].second;
+              group.fallback = group.fallback && fallback;
               group.where.push_back(value.where());
               if (group.services.empty() || group.services.back() != id) group.services.push_back(id);
             }
           });
           for (auto& [value, group] : groups) {
-            auto message = fmt::format("{} of {} is written into the file {}", group.name, quoted_names(input, group.services), sensitive::mask(value));
-            report.add_all(std::move(group.where), std::move(group.services), std::move(message));
+            auto message = fmt::format("{} of {} {} {}", group.name, quoted_names(input, group.services),
+                                       group.fallback ? "has a default that stands in the file, and nothing sets another" : "is written into the file", sensitive::mask(value));
+            auto& finding = report.add_all(std::move(group.where), std::move(group.services), std::move(message));
+            if (group.fallback) finding.severity = Severity::medium;
           }
         },
 };

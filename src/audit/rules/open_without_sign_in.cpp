@@ -108,7 +108,7 @@ alerts.example.org {
             if (!asks_nobody(input, id)) return;
             auto open = published_to_all(service, "a random port");
             if (!open.where.empty())
-              report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at {}{}, and {} asks nobody who he is", service.name, open.list.starts_with("a random") ? "" : "port ", open.list, input.wiring.product_of[id]->name));
+              report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at {}{}, and {} asks nobody who he is", service.name, open.list.starts_with("a random") ? "" : open.where.size() == 1 ? "port " : "ports ", open.list, input.wiring.product_of[id]->name));
           });
           for (const auto& file : caddyfiles(input)) {
             const auto& edge = input.wiring.service(file.service);

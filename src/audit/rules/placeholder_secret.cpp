@@ -35,6 +35,8 @@ extern constinit const Rule placeholder_secret{
     image: example/app:1
     environment:
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:-changeme}  # <- DM0505
+      DB_PASSWORD: your-database-password  # <- DM0505
+      JWT_SECRET: random-password-3  # <- DM0505
     volumes: ["./app.yaml:/etc/app.yaml:ro"]
 -- app.yaml
 server: {port: 8080}

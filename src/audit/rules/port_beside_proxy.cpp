@@ -84,7 +84,7 @@ forge.example.org {
             for (const auto& port : service.ports) {
               if (!every_interface(port) || port.protocol == "udp" || std::ranges::find(targets, port.target) == targets.end()) continue;
               if (port.published == "80" || port.published == "443") continue;  // it is an edge itself
-              open.add(port, "a random one");
+              open.add(port, "of the engine's choice");
             }
             if (open.where.empty()) return;
             report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at port {} beside the proxy that routes to it", service.name, open.list),

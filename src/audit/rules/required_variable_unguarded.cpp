@@ -55,7 +55,7 @@ DATA=/srv
     environment:
       DB_PASSWORD_FILE: ${DB_PASSWORD_FILE}
       TZ: ${TZ}
-    volumes: ["./${SITE}:/site"]
+    volumes: ["./${SITE}:/site", "${HOME}/.cache/app:/cache", "${PWD}/app.conf:/etc/app.conf"]
 -- .env
 DB_PASSWORD_FILE=/run/secrets/db
 TZ=UTC
@@ -70,6 +70,7 @@ SITE=a
           std::vector<std::string> seen;
           for (const auto& variable : input.wiring.variables) {
             const bool secret = sensitive::secret_name(variable.name);
+            if (variable.name == "HOME" || variable.name == "PWD" || variable.name == "USER") continue;  // each shell sets them
             if (!variable.defined && !variable.documented) continue;  // DM0107 says it
             // Guarded once is guarded: Compose stops at that place.
             if (std::ranges::any_of(variable.uses, [](const auto* use) { return use->form == compose::VariableUse::Form::required; })) continue;

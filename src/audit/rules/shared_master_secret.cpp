@@ -8,6 +8,16 @@
 
 namespace dm::audit::rules {
 
+namespace {
+
+/// `a` is told where `b` is: a replica has the roles and passwords of its primary.
+bool copies(const Input& input, ServiceId a, ServiceId b) {
+  return std::ranges::any_of(input.wiring.references,
+                             [&](const auto& one) { return one.from == a && one.to == b && one.via != wiring::Reference::Via::depends_on; });
+}
+
+}  // namespace
+
 extern constinit const Rule shared_master_secret{
     .id = "DM0507",
     .name = "shared-master-secret",
@@ -57,7 +67,15 @@ volumes: {pg: , my: }
     image: mysql:8.4
     profiles: [mysql]
     environment: {MYSQL_ROOT_PASSWORD: "${DB_PASSWORD:?}"}
-volumes: {pg: }
+  primary:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${HA_PASSWORD:?}"}
+    volumes: ["ha:/var/lib/postgresql/data"]
+  replica:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${HA_PASSWORD:?}", PRIMARY_HOST: primary}
+    volumes: ["copy:/var/lib/postgresql/data"]
+volumes: {pg: , ha: , copy: }
 )",
     .minutes = 10,
     .check =
@@ -82,7 +100,7 @@ volumes: {pg: }
           }
           for (auto& [name, use] : by_variable) {
             const auto together = [&](ServiceId a) {
-              return std::ranges::any_of(use.services, [&](ServiceId b) { return a != b && !alternatives(input.wiring.service(a), input.wiring.service(b)); });
+              return std::ranges::any_of(use.services, [&](ServiceId b) { return a != b && !alternatives(input.wiring.service(a), input.wiring.service(b)) && !copies(input, a, b) && !copies(input, b, a); });
             };
             if (std::ranges::none_of(use.services, together)) continue;
             auto message = fmt::format("{} is the password of {}", name, join_names(input, use.services));

@@ -7,6 +7,23 @@
 namespace dm::audit::rules {
 namespace {
 
+/// `... || exit 0`, `... || true`, `...; exit 0`: whatever was asked, the answer is thrown away.
+bool ends_well(std::string_view command) {
+  const auto trimmed = command.substr(0, command.find_last_not_of(" \n\t") + 1);
+  for (const std::string_view end : {"exit 0", "true", "/bin/true", ":"}) {
+    if (!trimmed.ends_with(end)) continue;
+    const auto before = trimmed.substr(0, trimmed.size() - end.size());
+    const auto last = before.find_last_not_of(" \t");
+    if (last == std::string_view::npos) continue;
+    const auto head = before.substr(0, last + 1);
+    if (head.ends_with("||") && head.find("exit 1") == std::string_view::npos) return true;
+    if (head.ends_with(';') && head.find_first_of("|&(") == std::string_view::npos && head.find("exit") == std::string_view::npos && head.find("if ") == std::string_view::npos && head.find("for ") == std::string_view::npos &&
+        head.find("while ") == std::string_view::npos && head.find("set -e") == std::string_view::npos)
+      return true;
+  }
+  return false;
+}
+
 /// Passes on any machine, whatever the service does.
 bool says_nothing(std::string_view command) {
   for (const std::string_view whole : {"true", ":", "exit 0", "/bin/true", "sh -c true", "echo ok", "echo", "ls", "pwd", "date"})
@@ -31,6 +48,10 @@ extern constinit const Rule vacuous_healthcheck{
     image: example/app:1.0
     healthcheck:
       test: ["CMD", "true"]  # <- DM0301
+  gate:
+    image: example/gate:1.0
+    healthcheck:
+      test: ["CMD-SHELL", "bash -c ':> /dev/tcp/localhost/18799' || exit 0"]  # <- DM0301
 )",
     .good = R"(services:
   app:
@@ -43,6 +64,14 @@ extern constinit const Rule vacuous_healthcheck{
     image: example/app:1.0
     healthcheck:
       test: ["CMD-SHELL", "curl -f http://localhost:8080/health || exit 1"]
+  slow:
+    image: example/slow:1.0
+    healthcheck:
+      test: ["CMD-SHELL", "pgrep -x importer && exit 0 || curl -f http://localhost:8080/health"]
+  many:
+    image: example/many:1.0
+    healthcheck:
+      test: ["CMD-SHELL", "curl -f http://localhost:8080/a || curl -f http://localhost:8080/b || exit 1; true"]
 )",
     .minutes = 10,
     .check =
@@ -53,13 +82,14 @@ extern constinit const Rule vacuous_healthcheck{
             const auto* product = input.wiring.product_of[id];
             // Only the part that is known to be vacuous is named: the rest of the command may carry a password.
             std::string_view part;
+            const bool thrown_away = ends_well(command);
             if (product != nullptr)
               for (const auto& vacuous : product->vacuous_health)
                 if (part.empty() && command.find(vacuous) != std::string::npos) part = vacuous;
-            if (part.empty() && says_nothing(command)) part = std::string_view(command).substr(0, command.find(' '));
-            if (!part.empty())
+            if (part.empty() && !thrown_away && says_nothing(command)) part = std::string_view(command).substr(0, command.find(' '));
+            if (!part.empty() || thrown_away)
               report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' does not ask the service: it passes while the service hangs or is broken", service.name),
-                         fmt::format("it runs `{}`", part));
+                         part.empty() ? std::string("its end makes it pass whatever the part before it says") : fmt::format("it runs `{}`", part));
           });
         },
 };

@@ -65,6 +65,11 @@ extern constinit const Rule weak_healthcheck{
       test: ["CMD-SHELL", "MYSQL_PWD=$$MYSQL_PASSWORD mysql -h 127.0.0.1 -u shop -e 'SELECT 1'"]
 )",
     .look_alike = R"(services:
+  replica:
+    image: postgres:17
+    entrypoint: ["/bin/bash", "/scripts/replica.sh"]
+    healthcheck:
+      test: ["CMD-SHELL", "pg_isready -U app"]
   cache:
     image: valkey/valkey:8
     healthcheck:
@@ -90,7 +95,7 @@ extern constinit const Rule weak_healthcheck{
                          "add `--fail` (`-f`)");
             const auto* store = input.wiring.datastore(id);
             if (store == nullptr) return;
-            const bool postgres = store->kind == "postgres" && has("pg_isready") && !has("-h") && !has("--host") && !has("psql");
+            const bool postgres = store->kind == "postgres" && has("pg_isready") && !has("-h") && !has("--host") && !has("psql") && service.entrypoint.empty();  // without the image's entrypoint there is no init server
             const bool cache = store->kind == "valkey" && has("-cli") && has("ping") && !has(" -e") && !has("PONG");
             const bool mysql = (store->kind == "mariadb" || store->kind == "mysql") && (has("mysqladmin") || has("mariadb-admin")) && has("ping");
             if (postgres || cache)
