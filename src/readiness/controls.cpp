@@ -43,7 +43,7 @@ constexpr std::array kControls{
     Control{"R01", "O31", architecture, 10, "every profile and combination loads", files, "DM0100 DM0101 DM0109 DM0110 DM0111", always, ""},
     Control{"R02", "", architecture, 9, "what is mounted and referred to exists", applied, "DM0104 DM0106 DM0107 DM0112 DM0114 DM0115 DM0118 DM0130 DM0910 DM0912", always,
             ""},
-    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", applied, "DM0131 DM0201 DM0203 DM0204 DM0209 DM0211 DM0503 DM0506", several,
+    Control{"R03", "", architecture, 8, "services name each other rightly and reach each other", applied, "DM0131 DM0201 DM0203 DM0204 DM0209 DM0211 DM0212 DM0503 DM0506", several,
             ""},
     Control{"R04", "O31 O77", architecture, 8, "everything starts and becomes healthy", engine, "", running, "docker compose up -d; docker compose ps -a", nullptr, 0,
             "datamancy up; datamancy check"},

@@ -39,6 +39,7 @@
   X(engine_host_name) \
   X(pooler_password_hash) \
   X(mute_network) \
+  X(localhost_is_itself) \
   X(flat_network) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \

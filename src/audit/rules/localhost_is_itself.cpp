@@ -1,0 +1,172 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "audit/rules/helpers.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+bool loopback(std::string_view host) { return host == "localhost" || host.starts_with("127.") || host == "0.0.0.0" || host == "::1" || host == "::"; }
+
+/// Its network is its own: neither the host's nor shared with a service beside it.
+bool alone(const Input& input, const compose::Service& service) {
+  if (service.network_mode) return false;
+  return std::ranges::none_of(input.project.services, [&](const auto& other) { return other.network_mode.value == std::string("service:").append(service.name); });
+}
+
+/// Another site or server of the same file listens on the port: `:8080 {`, `listen 8080;`.
+bool serves_itself(std::string_view text, std::uint16_t port) {
+  const auto number = std::to_string(port);
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  for (std::size_t at = text.find(number); at != std::string_view::npos; at = text.find(number, at + 1)) {
+    const auto end = at + number.size();
+    if ((at > 0 && digit(text[at - 1])) || (end < text.size() && digit(text[end]))) continue;
+    const auto from = text.rfind('\n', at) + 1;  // npos + 1 is the begin
+    const auto row = text.substr(from, std::min(text.find('\n', at), text.size()) - from);
+    const auto first = row.find_first_not_of(" \t");
+    const auto last = row.find_last_not_of(" \t\r");
+    if (row.substr(first).starts_with("listen") || (row[last] == '{' && row.substr(first).find("proxy") == std::string_view::npos)) return true;
+  }
+  return false;
+}
+
+/// The datastore that a URL's scheme is for.
+std::string_view store_of(std::string_view scheme) {
+  struct Scheme {
+    std::string_view name, store;
+  };
+  static constexpr std::array kSchemes{Scheme{"postgres", "postgres"}, Scheme{"postgresql", "postgres"}, Scheme{"mysql", "mysql"}, Scheme{"mysql2", "mysql"}, Scheme{"mariadb", "mysql"},
+                                       Scheme{"mongodb", "mongodb"},   Scheme{"redis", "redis"},         Scheme{"rediss", "redis"}};
+  scheme = scheme.substr(0, scheme.find('+'));
+  const auto found = std::ranges::find(kSchemes, scheme, &Scheme::name);
+  return found == kSchemes.end() ? std::string_view() : found->store;
+}
+
+bool keeps(std::string_view store, const product::Product* product) {
+  if (product == nullptr) return false;
+  const std::string_view id = product->datastore.empty() ? std::string_view(product->id) : std::string_view(product->datastore);
+  return id == store || (store == "mysql" && id == "mariadb") || (store == "redis" && (id == "valkey" || id.find("redis") != std::string_view::npos));
+}
+
+}  // namespace
+
+extern constinit const Rule localhost_is_itself{
+    .id = "DM0212",
+    .name = "localhost-is-itself",
+    .severity = Severity::high,
+    .area = Area::architecture,
+    .summary = "localhost, where another container or the host is meant",
+    .rationale = "Inside a container localhost is the container: a proxy answers 502, an application does not find its database. It worked "
+                 "while the program ran on the host itself.",
+    .fix = "Name the service (`reverse_proxy app:3000`, `@db:5432`). For a program on the host write `host.docker.internal` and add "
+           "`extra_hosts: [\"host.docker.internal:host-gateway\"]`.",
+    .checks = "105",
+    .bad = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  app:
+    image: example/app:1.0
+    expose: [3000]
+    environment:
+      DATABASE_URL: postgresql://app:${DB_PASSWORD:?}@localhost:5432/app  # <- DM0212
+  db:
+    image: postgres:17
+    volumes: ["pg:/var/lib/postgresql/data"]
+volumes: {pg: }
+-- Caddyfile
+app.example.org {
+	reverse_proxy localhost:3000  # <- DM0212
+}
+)",
+    .good = R"(services:
+  edge:
+    image: caddy:2.8.4
+    ports: ["443:443"]
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  app:
+    image: example/app:1.0
+    expose: [3000]
+    environment:
+      DATABASE_URL: postgresql://app:${DB_PASSWORD:?}@db:5432/app
+  db:
+    image: postgres:17
+    volumes: ["pg:/var/lib/postgresql/data"]
+volumes: {pg: }
+-- Caddyfile
+app.example.org {
+	reverse_proxy app:3000
+}
+)",
+    .look_alike = R"(services:
+  edge:
+    image: caddy:2.8.4
+    network_mode: host
+    volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  inner:
+    image: caddy:2.8.4
+    ports: ["443:443"]
+    volumes: ["./inner.Caddyfile:/etc/caddy/Caddyfile:ro"]
+  pod:
+    image: nginx:1.27
+    volumes: ["./pod.conf:/etc/nginx/conf.d/default.conf:ro"]
+  php:
+    image: php:8.3-fpm
+    network_mode: service:pod
+  own:
+    image: example/nginx-and-app:1.0
+    volumes: ["./pod.conf:/etc/nginx/conf.d/default.conf:ro"]
+    environment:
+      CACHE_URL: redis://localhost:6379
+      PUBLIC_URL: http://localhost:3000
+-- Caddyfile
+app.example.org {
+	reverse_proxy localhost:3000
+}
+-- inner.Caddyfile
+app.example.org {
+	reverse_proxy localhost:8081
+}
+http://:8081 {
+	respond "ok"
+}
+-- pod.conf
+server {
+  listen 80;
+  location / { proxy_pass http://127.0.0.1:9000; }
+}
+)",
+    .minutes = 5,
+    .check =
+        [](const Input& input, Report& report) {
+          const auto& wiring = input.wiring;
+          for (const auto& reference : wiring.references) {
+            if (reference.outcome != wiring::Reference::Outcome::self || !reference.port || !loopback(reference.host)) continue;
+            const auto& from = wiring.service(reference.from);
+            const auto* product = wiring.product_of[reference.from];
+            if (!alone(input, from)) continue;
+            std::string other;
+            if (reference.via == wiring::Reference::Via::proxy_route) {
+              if (product == nullptr || product->kind != "proxy" || from.build != nullptr || reference.where.file == sources::kNoFile) continue;
+              if (*reference.port == 2019 || serves_itself(input.project.texts.at(reference.where.file).content, *reference.port)) continue;
+              for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
+                if (id != reference.from && wiring.listens(id, *reference.port) == std::optional<bool>(true)) other = wiring.service(id).name;
+            } else if (reference.via == wiring::Reference::Via::environment && reference.firm) {
+              const auto store = store_of(reference.scheme);
+              if (store.empty() || keeps(store, product)) continue;
+              for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
+                if (id != reference.from && keeps(store, wiring.product_of[id])) other = wiring.service(id).name;
+              if (other.empty()) continue;
+            } else {
+              continue;
+            }
+            report.add(reference.where, reference.from, fmt::format("'{}' calls {}:{} ({}), which is its own container, and nothing listens there", from.name, reference.host, *reference.port, reference.key),
+                       {}, other.empty() ? "" : fmt::format("write {}:{}", other, *reference.port));
+          }
+        },
+};
+
+}  // namespace dm::audit::rules
