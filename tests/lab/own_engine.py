@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+VERSION = os.environ.get("DATAMANCY_TEST_ENGINE", "system")  # "current": as `lab/lab engine --version current`, whose programs are used where that lab has them
+LAB = pathlib.Path(os.environ.get("DATAMANCY_LAB") or "/var/cache/datamancy-lab")
 
 
 class SmallDisk:
@@ -38,6 +40,9 @@ class OwnEngine:
         self.disk, self.variables = SmallDisk(size), variables
         self.host = f"unix://{self.disk.folder}/engine/docker.sock"
         self.before = [v.get("DOCKER_HOST") for v in variables]
+        os.mkdir(self.disk.folder + "/engine")
+        for programs in LAB.glob("engine/programs-*"):
+            os.symlink(programs, f"{self.disk.folder}/engine/{programs.name}")
         try:
             self.start()
             subprocess.run(["docker", "-H", self.host, "load", "-i", image_tar.name], check=True, capture_output=True)
@@ -57,7 +62,7 @@ class OwnEngine:
                 raise subprocess.CalledProcessError(done.returncode, words, stderr=said.read())
 
     def start(self):
-        self.lab("engine", "--namespace")
+        self.lab("engine", "--namespace", "--version", VERSION)
 
     def stop(self):
         self.lab("engine", "stop")
