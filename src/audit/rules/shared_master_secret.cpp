@@ -99,8 +99,8 @@ volumes: {pg: , ha: , copy: }
             }
           }
           for (auto& [name, use] : by_variable) {
-            const auto together = [&](ServiceId a) {
-              return std::ranges::any_of(use.services, [&](ServiceId b) { return a != b && !alternatives(input.wiring.service(a), input.wiring.service(b)) && !copies(input, a, b) && !copies(input, b, a); });
+            const auto together = [&, &services = use.services](ServiceId a) {
+              return std::ranges::any_of(services, [&](ServiceId b) { return a != b && !alternatives(input.wiring.service(a), input.wiring.service(b)) && !copies(input, a, b) && !copies(input, b, a); });
             };
             if (std::ranges::none_of(use.services, together)) continue;
             auto message = fmt::format("{} is the password of {}", name, join_names(input, use.services));
