@@ -67,7 +67,7 @@ networks:
               if (inside) continue;
               report.add(use.ipv4.where(), id,
                          fmt::format("address {} of '{}' lies in no subnet of network '{}'", use.ipv4.value, service.name, use.network),
-                         declared.empty() ? "the network declares none" : "it declares " + declared);
+                         declared.empty() ? "the network declares none, and the engine takes fixed addresses only where one is declared" : "it declares " + declared);
             }
           });
         },

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <optional>
 #include <span>
 
@@ -46,6 +48,24 @@ bool given_beside(const std::string& beside, const compose::Service& service, co
          std::ranges::any_of(names, [&](std::string_view name) { return beside.find(name) != std::string::npos; });
 }
 
+/// Images of PostgreSQL from before February 2020 start without a password and let everybody in: https://github.com/docker-library/postgres/pull/658.
+bool old_enough_to_start(const product::Product& product, std::string_view image) {
+  if (product.id != "postgres") return false;
+  std::array<int, 3> version{-1, -1, -1};
+  auto tag = product::split_image(image).tag;
+  for (auto& part : version) {
+    const auto [end, error] = std::from_chars(tag.data(), tag.data() + tag.size(), part);
+    if (error != std::errc()) break;
+    tag.remove_prefix(static_cast<std::size_t>(end - tag.data()));
+    if (tag.empty() || tag.front() != '.') break;
+    tag.remove_prefix(1);
+  }
+  const auto [major, minor, patch] = version;
+  if (major > 12 || major < 0 || minor < 0) return false;
+  if (major == 9) return minor < 4 || (patch >= 0 && ((minor == 4 && patch < 26) || (minor == 5 && patch < 21) || (minor == 6 && patch < 17)));
+  return major < 9 || (major == 10 && minor < 12) || (major == 11 && minor < 7) || (major == 12 && minor < 2);
+}
+
 /// The image's own start script runs its server: nothing else was put in its place.
 bool starts_as_made(const compose::Service& service) {
   if (service.build != nullptr || service.entrypoint_node != nullptr || !service.volumes_from.empty()) return false;
@@ -77,6 +97,8 @@ extern constinit const Rule image_variable_missing{
     image: mariadb:11.4
     environment: {MARIADB_DATABASE: shop, MARIADB_USER: shop, MARIADB_PASSWORD: "${SHOP_PASSWORD:?}"}
     volumes: ["my:/var/lib/mysql"]
+  old:  # <- DM0115
+    image: postgres:10.5-alpine
 volumes: {pg: , my: }
 )",
     .good = R"(services:
@@ -102,6 +124,9 @@ services:
   open:
     image: postgres:17
     environment: {POSTGRES_HOST_AUTH_METHOD: trust}
+  old:
+    image: postgres:9.6.6-alpine
+    environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
   file:
     image: postgres:17
     environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
@@ -139,6 +164,12 @@ POSTGRES_PASSWORD=
               const auto* blank = empty == names.end() ? nullptr : service.env(*empty);
               if (blank == nullptr && given_beside(*beside, service, names)) continue;
               const auto where = blank == nullptr ? service.where : blank->value.where() ? blank->value.where() : blank->where;
+              if (blank == nullptr && old_enough_to_start(*store.product, service.image.value)) {
+                report.add(where, store.service, fmt::format("'{}' starts without a password and lets everybody in", service.name),
+                           "images of PostgreSQL from before February 2020 do not ask for one")
+                    .severity = Severity::high;
+                continue;
+              }
               auto& finding = report.add(where, store.service,
                                          fmt::format("'{}' does not start on an empty data folder: {} is {}", service.name,
                                                      blank != nullptr ? blank->name : names.front(), blank != nullptr ? "blank" : "not set"));

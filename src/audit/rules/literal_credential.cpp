@@ -22,6 +22,7 @@ bool stands_for_none(std::string_view name, std::string_view value) {
 /// `PASSWORD: unused`, and a key for a server of this project, called after it: what nobody checks.
 bool nobody_checks(const Input& input, std::string_view name, std::string_view value) {
   if (value == "unused" || value == "not-used" || value == "notused") return true;
+  if ((name.ends_with("API_KEY") || name.ends_with("TOKEN")) && value.starts_with("local-")) return true;
   return name.ends_with("API_KEY") && input.project.service(value) != nullptr;
 }
 
@@ -82,6 +83,7 @@ extern constinit const Rule literal_credential{
       PASSWORD: ""
       OPENAI_API_KEY: none
       RAG_OPENAI_API_KEY: app
+      WHISPER_API_KEY: ${WHISPER_API_KEY:-local-whisper}
       NEO4J_PASSWORD: unused
       SET_PASSWORD: ${SET_PASSWORD:-moonflower-43}
       MAIL_PASSWORD: ${MAIL_PASSWORD:-}

@@ -27,6 +27,25 @@ bool asks_nobody(const Input& input, ServiceId id) {
   return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY"); });
 }
 
+/// Traefik's API and dashboard on a port of their own, for whoever comes.
+bool insecure_api(const compose::Service& service) {
+  const auto set = [](const auto& word) { return word.value == "--api.insecure" || word.value == "--api.insecure=true"; };
+  if (std::ranges::any_of(service.command, set)) return true;
+  const auto* variable = service.env("TRAEFIK_API_INSECURE");
+  return variable != nullptr && variable->value.value == "true";
+}
+
+/// A router of its labels leads to Traefik's API, and no middleware stands before it.
+Location open_dashboard(const compose::Service& service) {
+  constexpr std::string_view kStart = "traefik.http.routers.", kEnd = ".service";
+  for (const auto& [name, value] : service.labels) {
+    if (value.value != "api@internal" || !name.starts_with(kStart) || !name.ends_with(kEnd)) continue;
+    const auto guard = std::string(name.substr(0, name.size() - kEnd.size())) + ".middlewares";
+    if (std::ranges::none_of(service.labels, [&](const auto& label) { return label.first == guard; })) return value.where();
+  }
+  return {};
+}
+
 }  // namespace
 
 extern constinit const Rule open_without_sign_in{
@@ -55,6 +74,14 @@ extern constinit const Rule open_without_sign_in{
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true", GF_AUTH_ANONYMOUS_ORG_ROLE: Admin}
     ports:
       - "3000:3000"  # <- DM0904
+  router:
+    image: traefik:v3.1
+    command: [--api.insecure=true, --providers.docker=true]
+    ports:
+      - "8080:8080"  # <- DM0904
+    labels:
+      - traefik.http.routers.dash.rule=Host(`traefik.example.org`)
+      - traefik.http.routers.dash.service=api@internal  # <- DM0904
 -- Caddyfile
 metrics.example.org {
 	basic_auth /secret/* {
@@ -90,6 +117,13 @@ metrics.example.org {
     ports: ["9090:9090"]
   alerts:
     image: prom/alertmanager:v0.28.0
+  router:
+    image: traefik:v3.1
+    command: [--api.insecure=true]
+    ports: ["127.0.0.1:8080:8080"]
+    labels:
+      - traefik.http.routers.dash.service=api@internal
+      - traefik.http.routers.dash.middlewares=auth
   panels:
     image: grafana/grafana:11.4.0
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true"}
@@ -109,6 +143,21 @@ alerts.example.org {
             auto open = published_to_all(service, "a random port");
             if (!open.where.empty())
               report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at {}{}, and {} asks nobody who he is", service.name, open.list.starts_with("a random") ? "" : open.where.size() == 1 ? "port " : "ports ", open.list, input.wiring.product_of[id]->name));
+          });
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || product->id != "traefik") return;
+            constexpr std::string_view kShows = "it shows every route, service and certificate";
+            if (insecure_api(service)) {
+              OpenPorts open;
+              for (const auto& port : service.ports)
+                if (every_interface(port) && port.target == 8080) open.add(port, "a random port");
+              if (!open.where.empty())
+                report.add_all(std::move(open.where), {id}, fmt::format("the API and the dashboard of '{}' are open at port {} and ask nobody who he is", service.name, open.list), std::string(kShows),
+                               "take `--api.insecure` out, and route `api@internal` with a middleware that asks");
+            }
+            if (const auto where = open_dashboard(service); where)
+              report.add(where, id, fmt::format("'{}' routes its dashboard without a sign-in", service.name), std::string(kShows), "give the router a `basicauth` or `forwardauth` middleware");
           });
           for (const auto& file : caddyfiles(input)) {
             const auto& edge = input.wiring.service(file.service);
