@@ -196,7 +196,7 @@ try:
         sites = (folder / "Caddyfile").read_text()
         for host in ("kopia", "prometheus", "alertmanager"):
             site = sites.split(f"{host}.club.example {{", 1)[-1].split("\n}", 1)[0]
-            check("forward_auth authelia:9091" in site and site.index("forward_auth") < site.index("reverse_proxy"), f"{host} is behind Authelia: {site}")
+            check("forward_auth authelia:9091" in site and "header_up -Authorization" in site and site.index("forward_auth") < site.index("reverse_proxy"), f"{host} is behind Authelia: {site}")
         check("forward_auth" not in sites.split("auth.club.example {", 1)[1].split("\n}", 1)[0], "the sign-in itself asks nobody")
         if shutil.which("caddy"):
             done = call("caddy", "validate", "--adapter", "caddyfile", "--config", folder / "Caddyfile")

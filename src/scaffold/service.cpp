@@ -157,7 +157,7 @@ Result<ServicePlan> plan_service(std::string_view name, const sources::Files& fi
 
   // What has no sign-in of its own gets it from the Authelia of its recipe, where the project has that.
   if (out.guarded && files.read(folder + "/authelia/configuration.yml").value_or("").find(kSignIn) != std::string::npos && std::ranges::find(site.services, "authelia") != site.services.end()) {
-    out.route = replaced(std::move(out.route), "{$DOMAIN} {\n", "{$DOMAIN} {\n\tforward_auth authelia:9091 {\n\t\turi /api/authz/forward-auth\n\t\tcopy_headers Remote-User Remote-Groups Remote-Email Remote-Name\n\t}\n");
+    out.route = replaced(std::move(out.route), "{$DOMAIN} {\n", "{$DOMAIN} {\n\tforward_auth authelia:9091 {\n\t\turi /api/authz/forward-auth\n\t\tcopy_headers Remote-User Remote-Groups Remote-Email Remote-Name\n\t\t# It is of the service behind: Authelia would take it for a sign-in at itself.\n\t\theader_up -Authorization\n\t}\n");
     out.guarded = false;
   }
 
