@@ -67,6 +67,24 @@ std::string not_data(std::string_view source) {
   return {};
 }
 
+struct Wish {
+  std::string how, why, trouble;
+};
+
+/// How a service wants to stand still while what it keeps at `target` is copied: its label, else what is known of its product.
+Wish quiesce_of(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
+  constexpr std::string_view kLabel = "datamancy.backup.quiesce";
+  const auto wish = label(container.labels, kLabel.data());
+  if (wish == "none") return {};
+  if (wish == "pause" || wish == "stop" || wish == "files-first") return {wish, "by its label", {}};
+  const auto* product = products.by_image(container.image);
+  const bool here = product != nullptr && (product->data.empty() || std::ranges::any_of(product->data, [&](const product::DataPath& data) { return below(data.path, target) || below(target, data.path); }));
+  Wish out;
+  if (here && !product->quiesce.empty()) out = {product->quiesce, fmt::format("as {} needs: {}", product->name, product->quiesce_why), {}};
+  if (!wish.empty()) out.trouble = fmt::format("its label {} is '{}', which is none of pause, stop, files-first, none", kLabel, wish);
+  return out;
+}
+
 std::string excluded(const Wishes& wishes, std::string_view id, const std::vector<std::string>& services) {
   for (const std::string_view wish : wishes.exclude) {
     const auto cut = wish.find(" # ");
@@ -111,7 +129,8 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     std::vector<std::string> datastores;   // that keep their data in it
     std::string path, volume;
     std::vector<Still> still;
-    bool written = false;
+    std::vector<std::string> quiesce;
+    bool written = false, files_first = false;
   };
   std::map<std::string, Tree> trees;
   std::vector<std::string> seen;
@@ -162,9 +181,14 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
       tree.path = mount.source;
       if (mount.type == "volume") tree.volume = mount.name;
       tree.written = tree.written || mount.writable;
-      const auto wish = label(container.labels, "datamancy.backup.quiesce");
-      if (container.running && mount.writable && (wish == "pause" || wish == "stop") && std::ranges::find(tree.still, container.id, &Still::container) == tree.still.end())
-        tree.still.push_back({.container = container.id, .stop = wish == "stop"});
+      const auto wish = quiesce_of(products, container, mount.target);
+      if (!wish.trouble.empty() && !again && std::ranges::none_of(out.skipped, [&](const Skipped& one) { return one.reason == wish.trouble; })) out.skipped.push_back({.id = service, .services = {service}, .reason = wish.trouble});
+      if (mount.writable && !wish.how.empty()) {
+        if (auto line = fmt::format("{}: {}, {}", service, wish.how, wish.why); std::ranges::find(tree.quiesce, line) == tree.quiesce.end()) tree.quiesce.push_back(std::move(line));
+        tree.files_first = tree.files_first || wish.how == "files-first";
+        if (container.running && wish.how != "files-first" && std::ranges::find(tree.still, container.id, &Still::container) == tree.still.end())
+          tree.still.push_back({.container = container.id, .stop = wish.how == "stop"});
+      }
       const bool holds = !path.empty() && driver_of(kind) != nullptr && (below(path, mount.target) || (kind == "openldap" && (below(mount.target, "/etc/ldap") || below(mount.target, "/var/lib/ldap"))) ||
                                                                             (below(mount.target, path)));
       if (holds) tree.datastores.push_back(service);
@@ -196,6 +220,8 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     subject.id = id;
     subject.services = tree.services;
     subject.still = tree.still;
+    subject.files_first = tree.files_first;
+    subject.quiesce = tree.quiesce;
     subject.target.project = project;
     subject.target.service = tree.services.front();
     subject.target.kind = "tree";
@@ -221,6 +247,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     if (!exclude.empty()) subject.target.facts["exclude"] = exclude;
     out.subjects.push_back(std::move(subject));
   }
+  std::ranges::stable_partition(out.subjects, &Subject::files_first);
   return out;
 }
 

@@ -18,6 +18,8 @@ struct Subject {
   Target target{};                        ///< of a datastore; for a tree `facts` has "path" on the engine's machine and "volume"
   std::vector<std::string> services{};    ///< that use it
   std::vector<Still> still{};             ///< of a tree: containers that stand still while it is copied
+  bool files_first = false;               ///< of a tree: it is saved before the databases
+  std::vector<std::string> quiesce{};     ///< why it is so, a line for each service: "app: pause, by its label"
   std::string config_hash{};
   bool running = true;
 };

@@ -75,6 +75,7 @@ int backup_coverage(Args& args) {
   std::size_t findings = 0;
   struct Row {
     std::string id, how, often, where, last, proven, finding;
+    std::vector<std::string> quiesce;
   };
   std::vector<Row> rows;
   const auto now = backup::unix_now();
@@ -84,6 +85,7 @@ int backup_coverage(Args& args) {
     const auto* driver = backup::driver_of(subject.target.kind);
     const bool datastore = subject.what == backup::Subject::What::datastore;
     row.how = driver != nullptr ? std::string(driver->title()) : "no driver";
+    row.quiesce = subject.quiesce;
     row.often = datastore ? session.settings.databases : session.settings.volumes;
     row.where = record ? record->repository : "-";
     row.last = "never";
@@ -121,7 +123,9 @@ int backup_coverage(Args& args) {
     json.begin_object().key("project").value(inventory->project).key("covered").begin_array();
     for (const auto& row : rows) {
       json.begin_object().key("subject").value(row.id).key("how").value(row.how).key("schedule").value(row.often).key("repository").value(row.where);
-      json.key("last_backup").value(row.last).key("last_proven").value(row.proven).key("finding").value(row.finding).end();
+      json.key("last_backup").value(row.last).key("last_proven").value(row.proven).key("finding").value(row.finding).key("quiesce").begin_array();
+      for (const auto& line : row.quiesce) json.value(line);
+      json.end().end();
     }
     json.end().key("not_covered").begin_array();
     for (const auto& skipped : uncovered) json.begin_object().key("subject").value(skipped.id).key("reason").value(skipped.reason).key("finding").value(skipped.finding).end();
@@ -132,6 +136,7 @@ int backup_coverage(Args& args) {
     for (const auto& row : rows) {
       fmt::print("{:34} {:16} {:7} {:10} {:34} {}\n", row.id, row.how, row.often, row.where, row.last, row.proven);
       if (!row.finding.empty()) fmt::print("  finding: {}\n", row.finding);
+      for (const auto& line : row.quiesce) fmt::print("  meanwhile {}\n", line);
     }
     for (const bool finding : {true, false})
       for (const auto& skipped : uncovered)

@@ -139,6 +139,13 @@ bool read_upgrades(const YamlNode& node, Product& product) {
   return is_list(node);
 }
 
+bool read_quiesce(const YamlNode& node, Product& product) {
+  if (!has_only(node, {"how", "why"})) return false;
+  product.quiesce = text_of(node, "how");
+  product.quiesce_why = text_of(node, "why");
+  return (product.quiesce == "pause" || product.quiesce == "stop" || product.quiesce == "files-first") && !product.quiesce_why.empty();
+}
+
 constexpr Field kFields[] = {
     {"name", string_field<&Product::name>},
     {"images", list_field<&Product::images>},
@@ -164,6 +171,7 @@ constexpr Field kFields[] = {
     {"keeps_root", flag_field<&Product::keeps_root>},
     {"no_sign_in", flag_field<&Product::no_sign_in>},
     {"backup_method", string_field<&Product::backup_method>},
+    {"quiesce", read_quiesce},
     {"risk", string_field<&Product::risk>},
     {"versions_together", list_field<&Product::versions_together>},
     {"upgrades", read_upgrades},

@@ -79,6 +79,8 @@ struct Product {
   bool keeps_root = false;                 ///< must start as root / cannot be read_only: do not flag
   bool no_sign_in = false;                 ///< lets everybody in unless an option or a proxy asks who is there
   std::string backup_method;
+  std::string quiesce;                     ///< while its files are copied: "pause", "stop"; "files-first" = before the databases; "" = it need not stand still
+  std::string quiesce_why;
   std::string risk;                        ///< why it may exhaust the host, "" = no known reason
   std::vector<std::string> versions_together;  ///< other products that must run the same version
   std::vector<UpgradeFact> upgrades;

@@ -41,6 +41,8 @@ TEST(Products, AnUnknownKeyIsAnErrorWithItsLine) {
 TEST(Products, AMistypedKeyInsideAFactIsAnErrorToo) {
   EXPECT_FALSE(parse_product("x", "images: [x]\nports: [{port: 80, purpsoe: http}]\n"));
   EXPECT_FALSE(parse_product("x", "images: [x]\ndata: [/data]\n"));
+  EXPECT_FALSE(parse_product("x", "images: [x]\nquiesce: {how: freeze, why: x}\n"));
+  EXPECT_FALSE(parse_product("x", "images: [x]\nquiesce: {how: pause}\n"));
 }
 
 TEST(Products, EveryImageOfAFileLeadsToIt) {

@@ -14,7 +14,7 @@ if not shutil.which("restic"):
     skip("restic is not installed")
 if os.geteuid() != 0:
     skip("needs root, for volumes")
-S = backup_stack.Stack(DATAMANCY, rows=10, services=("app",))
+S = backup_stack.Stack(DATAMANCY, rows=10, services=("app", "db"))
 APP = f"volume:{S.name}_uploads"
 
 
@@ -75,11 +75,52 @@ def test_it_is_stopped_where_that_is_asked_for():
     that(child.returncode == 0 and state("Running") == "true" and state("StartedAt") != before, f"{child.returncode} {notes(out)} {err}")
 
 
+def test_a_product_that_needs_it_stands_still_without_a_label_and_coverage_says_why():
+    # What is known of a product goes by its image's name; no MongoDB runs in this one.
+    image = f"mongo:{S.name}"
+    docker("tag", "datamancy-lab/base:13", image)
+    path = S.project / "compose.yaml"
+    text = path.read_text()
+    changed = text.replace("datamancy-lab/base:13", image).replace("uploads:/srv/uploads", "uploads:/data/db").replace(", datamancy.backup.quiesce: stop", "")
+    try:
+        path.write_text(changed)
+        S.compose("up", "-d", "app")
+        out, err = still("Paused", "true").communicate()
+        that(state("Paused") == "false" and any("stood still" in n for n in notes(out)), f"{notes(out)} {err}")
+        def why():
+            return next(c["quiesce"] for c in S.json("backup", "coverage", status=1)["covered"] if c["subject"] == APP)
+        that(len(why()) == 1 and why()[0].startswith("app: pause, as MongoDB needs: "), why())
+        # The label has the last word.
+        path.write_text(changed.replace(f"labels: {{{backup_stack.KEY}: {backup_stack.VALUE}}}\n    image: {image}", f"labels: {{{backup_stack.KEY}: {backup_stack.VALUE}, datamancy.backup.quiesce: none}}\n    image: {image}"))
+        S.compose("up", "-d", "app")
+        that(not notes(S.dm("backup", "run", "--json", status=0)[1]) and not why(), "by its label it goes on")
+    finally:
+        path.write_text(text)
+        S.compose("up", "-d", "app")
+        docker("rmi", image)
+
+
+def test_files_are_saved_before_the_databases_where_that_is_asked_for_and_a_mistyped_wish_is_said():
+    label("stop")
+    path = S.project / "compose.yaml"
+    subjects = lambda out: [s["subject"] for s in __import__("json").loads(out)["saved"]]  # noqa: E731
+    order = subjects(S.dm("backup", "run", "--json", status=0)[1])
+    that(order.index("db") < order.index(APP), f"databases first: {order}")
+    path.write_text(path.read_text().replace("quiesce: stop", "quiesce: files-first"))
+    S.compose("up", "-d", "app")
+    order = subjects(S.dm("backup", "run", "--json", status=0)[1])
+    that(order.index(APP) < order.index("db"), f"files first: {order}")
+    path.write_text(path.read_text().replace("quiesce: files-first", "quiesce: puase"))
+    S.compose("up", "-d", "app")
+    out = S.dm("backup", "run", status=0)[1]
+    that("not covered" in out and "'puase', which is none of" in out, out)
+
+
 if __name__ == "__main__":
     if not engine.find()[1]:
         skip("no engine answers")
     try:
         S.__enter__()
-        run(globals(), needs=("base",))
+        run(globals(), needs=("base", "postgres"))
     finally:
         S.__exit__()
