@@ -18,11 +18,21 @@ Source once(SecretString text) {
   };
 }
 
+/// `password` reaches the program as its environment variable `variable` by the first line of its standard input: in the request it would pass through the
+/// engine, whose runtime writes the environment of a process into a file of the host for a moment.
 Result<engine::ExecResult> run(const Access& access, std::vector<std::string> argv, std::string_view variable, const SecretString* password, SecretString input, const Deadline& deadline,
                                std::string user = {}) {
   engine::Exec command;
   command.argv = std::move(argv);
-  if (password != nullptr) command.env.push_back(fmt::format("{}={}", variable, password->reveal()));
+  if (password != nullptr) {
+    if (password->reveal().find('\n') != std::string_view::npos) return fail(Errc::unsupported, "a password with a line end in it cannot be handed to the server's client");
+    const auto script = fmt::format("IFS= read -r {0} && export {0} && exec \"$@\"", variable);
+    command.argv.insert(command.argv.begin(), {"sh", "-c", script, "sh"});
+    SecretString first(password->reveal());
+    first.append('\n');
+    first.append(input.reveal());
+    input = std::move(first);
+  }
   if (!input.empty()) command.in = once(std::move(input));
   command.user = std::move(user);
   return access.engine.exec(access.container, command, deadline);

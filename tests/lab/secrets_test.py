@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "secrets"))
 import labtest
 from labtest import ENV, docker, eventually, run, tag, that
+from tracing import Trace, can_trace
 
 BINARY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.abspath("build/datamancy")
 PROJECT = f"secretslab{os.getpid()}"
@@ -36,7 +38,7 @@ services:
     image: {base}
     command: ["sleep", "infinity"]
     init: true
-    environment: {{DB: "${{PG_PASSWORD:?}}"}}
+    environment: {{DB: "${{PG_PASSWORD:?}}"}}  # in the request that makes it, and in no other
     labels: {{datamancy.test: secrets}}
   bystander:
     image: {base}
@@ -58,8 +60,9 @@ os.makedirs(home)
 env = {**{k: v for k, v in ENV.items() if not k.startswith("SOPS_")}, "HOME": home, "DATAMANCY_STATE": os.path.join(world.name, "state")}
 
 
-def dm(*words, data=None, status=0):
-    done = subprocess.run([BINARY, "secrets", *words], env=env, cwd=folder, input=data, capture_output=True, text=True)
+def dm(*words, data=None, status=0, trace=None):
+    argv = [BINARY, "secrets", *words]
+    done = subprocess.run(argv if trace is None else trace.argv(argv), env=env, cwd=folder, input=data, capture_output=True, text=True)
     if status is not None and done.returncode != status:
         raise labtest.Failed(f"secrets {' '.join(words)}: status {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout + done.stderr
@@ -117,8 +120,13 @@ def test_it_comes_back_after_a_restart():
 def test_each_server_is_rotated_with_its_clients_and_nobody_else():
     for service, name in (("db", "PG_PASSWORD"), ("cache", "VALKEY_PASSWORD"), ("ldap", "LDAP_ADMIN"), ("maria", "MARIA_ROOT")):
         before = {s: container(s) for s in ("client", "bystander")}
-        said = dm("rotate", name, "--yes")
+        trace = Trace() if can_trace() else None
+        said = dm("rotate", name, "--yes", trace=trace)
         new = sealed(name)
+        if trace is not None:  # no argument, no file and no request to the engine has the old or the new one
+            leaks = trace.leaks([FIRST[name], new], pipes=True, engine_stdin=True, made=[FIRST["PG_PASSWORD"], new] if service == "db" else ())
+            that(not leaks and trace.seen > 0, f"rotation of {name}, traced: {leaks[:3]}, {trace.seen} writes to memory seen")
+            trace.close()
         that(new != FIRST[name] and len(new) >= 40, f"{name} has a new value")
         that(new not in said and FIRST[name] not in said, "no password is said")
         eventually(f"{service} takes the new password", lambda: works(service, new), 60)

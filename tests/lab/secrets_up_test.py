@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "secrets"))
 import labtest
 from labtest import ENV, docker, eventually, run, tag, that
+from tracing import Trace, can_trace
 
 BINARY = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.abspath("build/datamancy")
 PROJECT = f"secretsup{os.getpid()}"
@@ -223,6 +225,37 @@ def test_a_traced_up_says_no_secret_to_argv_file_or_socket():
                 seen += 1
         os.remove(os.path.join(trace, name))
     that(seen >= 3, f"the trace sees writes to memory ({seen}), so it would see others")
+
+
+def test_no_verb_that_handles_secrets_says_one_to_argv_file_or_engine():
+    if not can_trace():
+        print("       strace may not trace here: not looked at")
+        return
+    key = os.path.join(world.name, "repository-key")
+    with open(key, "w") as file:
+        file.write("of the repository\n")
+    repository = ("--repository", os.path.join(world.name, "repository"), "--password-file", key)
+    quick = ("--progress", "plain", "--min-free", "100m", "--settle", "1s")
+    files = [VALUES["PG_PASSWORD"], VALUES["API_TOKEN"]]
+    seen = 0
+    for words in (("plan",), ("preflight", "--min-free", "100m"), ("up", *quick, "--recreate", "reader"), ("restart", "--progress", "plain", "--settle", "1s", "plain"), ("status",), ("check",),
+                  ("audit", "--live"), ("rollback", *quick), ("up", *quick), ("backup", "run", *repository), ("history",), ("logs", "--tail", "3", "db")):
+        trace = Trace()
+        done = subprocess.run(trace.argv([BINARY, *words]), env=env, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        that(done.returncode in (0, 1), f"{words[0]}: status {done.returncode}\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
+        said = done.stdout + done.stderr
+        that(not any(v in said for v in VALUES.values()), f"{words} says a secret")
+        # What goes by environment is in the request that makes its container, and nowhere else.
+        leaks = trace.leaks(VALUES.values(), pipes=True, made=[VALUES["ENV_ONLY"]])  # pipes: what Compose answers us; our own output is looked at above
+        that(not leaks, f"{words}: {leaks[:3]}")
+        seen += trace.seen
+        trace.close()
+    that(seen > 10, f"the traces see writes to memory ({seen}), so they would see others")
+    trace = Trace()  # and one that is planted is seen
+    subprocess.run(trace.argv(["docker", "exec", "-e", "PGPASSWORD=" + files[0], container("db"), "true"]), env=env, capture_output=True)
+    leaks = " ".join(trace.leaks(files, engine_stdin=True))
+    that("argv" in leaks and "socket" in leaks, f"a password in an argument and in a request is seen: {leaks[:200]}")
+    trace.close()
 
 
 def test_restart_puts_back_files_that_are_gone():

@@ -3,16 +3,16 @@
 
 What may see it: standard output of get, open, escrow print; the editor's file on tmpfs; files of `deliver` on tmpfs; memory files. Everything else that is
 written, and each argv and path, is searched for the values. A leak that is planted must be seen. What needs an engine (up, plan, restart, rollback, rotate,
-backup run) is traced in tests/lab/secrets_trace_test.py. Skips (77) without strace.
+backup run) is traced in tests/lab/secrets_up_test.py and secrets_test.py. Skips (77) without strace.
 """
-import os, pty, re, select, signal, subprocess, sys
+import os, pty, re, select, signal, sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from common import World, equal
-from tracing import Trace
+from tracing import Trace, can_trace
 
 w = World(sys.argv[1], need=("strace", "git"))
-if subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+if not can_trace():
     print("skipped: strace may not trace here")
     sys.exit(77)
 values = [b"Zebra7Quantum9Plaintext", b"Yonder4Marble2Plaintext", b"Xylo8Copper1Plaintext", b"Walrus3Indigo5Plaintext"]
