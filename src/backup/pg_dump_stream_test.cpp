@@ -164,7 +164,7 @@ TEST(PgDumpStream, refuses_what_is_no_dump) {
 }
 
 TEST(PgRename, sends_a_dump_to_another_database_and_touches_no_data) {
-  for (const std::size_t piece : {1, 7, 1000000}) {
+  for (const std::size_t piece : {1U, 7U, 1000000U}) {
     PgRename rename("shop", "shop copy");
     std::string out;
     for (std::size_t at = 0; at < kDump.size(); at += piece) out += rename.pass(std::string_view(kDump).substr(at, piece));

@@ -180,7 +180,7 @@ TEST(Records, one_of_another_kind_is_refused_and_inspect_knows_them) {
   EXPECT_FALSE(read<QdrantStream>(written("couchdb", kCouch)));
   for (const auto& [text, kind] : {std::pair{written("couchdb", kCouch), "CouchDB"}, {written("clickhouse", kHouse), "ClickHouse"}, {written("qdrant", kQdrant), "Qdrant"}}) {
     bool given = false;
-    const auto seen = inspect([&]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : text; });
+    const auto seen = inspect([&, &whole = text]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : whole; });
     ASSERT_TRUE(seen);
     EXPECT_THAT(seen->kind, HasSubstr(kind));
     EXPECT_EQ(seen->outcome, Outcome::verified) << seen->detail;

@@ -158,7 +158,7 @@ TEST(Fingerprint, keeps_names_that_are_no_text) {
 TEST(MysqlDumpStream, takes_any_beginning_of_a_line_for_what_it_is) {
   const std::string word = "DELIMITER ";
   for (std::size_t size = 1; size <= word.size(); ++size)
-    for (const std::size_t piece : {1, 3, 100}) EXPECT_FALSE(read<MysqlDumpStream>(word.substr(0, size) + "\n", piece)) << size;
+    for (const std::size_t piece : {1U, 3U, 100U}) EXPECT_FALSE(read<MysqlDumpStream>(word.substr(0, size) + "\n", piece)) << size;
 }
 
 TEST(LdifStream, minds_neither_wrapping_nor_order) {

@@ -201,7 +201,8 @@ Result<void> sealed_files_still_there(const Session& session, const std::vector<
   std::set<std::string, std::less<>> seen;
   for (const auto& container : containers) {
     if (container.one_off) continue;
-    for (const auto& [name, mark] : secrets::read_marks(container.secret_marks)) {
+    for (const auto& marked : secrets::read_marks(container.secret_marks)) {
+      const auto& name = marked.first;
       if (sealed.sealed(name) || !seen.insert(name).second) continue;
       if (std::ranges::any_of(files, [&](const auto& file) { return file.source == name || file.variable == name; })) continue;
       if (const auto cut = name.find(':'); cut != std::string::npos) {  // from an env file of the service

@@ -45,7 +45,7 @@ class Planned final : public sources::Files {
     auto names = sources::disk().list(path);
     for (auto& name : planned_.list(path)) names.push_back(std::move(name));
     std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
   }
   std::string canonical(const std::string& path) const override { return sources::disk().canonical(path); }

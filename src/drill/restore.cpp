@@ -76,8 +76,8 @@ Result<backup::Fingerprint> look_again(engine::Engine& engine, const backup::Dri
 
 class Rehearsal {
  public:
-  Rehearsal(engine::Engine& engine, backup::Repository& repository, const Objectives& objectives, const backup::OnProgress& progress, const Deadline& deadline)
-      : engine_(engine), repository_(repository), objectives_(objectives), progress_(progress), deadline_(deadline) {}
+  Rehearsal(engine::Engine& engine, backup::Repository& repository, const backup::OnProgress& progress, const Deadline& deadline)
+      : engine_(engine), repository_(repository), progress_(progress), deadline_(deadline) {}
 
   Result<void> server(const backup::Driver& driver, const std::vector<const Saved*>& saved, Report& report) {
     Stage stage(engine_);
@@ -239,7 +239,6 @@ class Rehearsal {
 
   engine::Engine& engine_;
   backup::Repository& repository_;
-  const Objectives& objectives_;
   const backup::OnProgress& progress_;
   const Deadline& deadline_;
 };
@@ -292,7 +291,7 @@ Report restore(engine::Engine& engine, backup::Repository& repository, const bac
     give(Outcome::failed, first.trouble.empty() ? "it was never saved" : first.trouble);
     return report;
   }
-  Rehearsal rehearsal(engine, repository, objectives, progress, deadline);
+  Rehearsal rehearsal(engine, repository, progress, deadline);
   const auto done = report.kind == "sealed" ? rehearsal.sealed(*driver, saved, report) : is_tree ? rehearsal.tree(saved, report) : rehearsal.server(*driver, saved, report);
   if (!done) {
     give(meaning(done.error()), done.error().describe());

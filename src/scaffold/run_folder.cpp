@@ -128,7 +128,7 @@ Result<std::vector<std::string>> write_run(const std::string& run, const Renderi
     changed.push_back(file.path);
   }
   for (const auto& [name, hash] : recorded) {
-    if (std::ranges::any_of(rendering.files, [&](const RunFile& file) { return file.path == name; }) || name.find("..") != std::string::npos) continue;
+    if (std::ranges::find(rendering.files, name, &RunFile::path) != rendering.files.end() || name.find("..") != std::string::npos) continue;
     if (::unlink((run + "/" + name).c_str()) == 0) changed.push_back(name);
   }
   return changed;
