@@ -67,6 +67,34 @@ std::string not_data(std::string_view source) {
   return {};
 }
 
+/// The higher of two; "" = nobody said.
+std::string higher(const std::string& one, const std::string& other) {
+  const auto rank = [](const std::string& tier) { return tier == kCritical ? 3 : tier == kStandard ? 2 : tier == kLow ? 1 : 0; };
+  return rank(one) >= rank(other) ? one : other;
+}
+
+/// Of what a service keeps at `target` ("" = all of it): its label, else what is known of its product.
+std::string tier_of(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
+  if (auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty()) return wish;
+  const auto* product = products.by_image(container.image);
+  if (product == nullptr || target.empty()) return {};
+  bool known = false;
+  for (const auto& data : product->data) {
+    if (!below(data.path, target) && !below(target, data.path)) continue;
+    if (data.essential) return {};
+    known = true;
+  }
+  return known ? std::string(kLow) : std::string();
+}
+
+/// The settings have the last word.
+void set_tier(Subject& subject, const Wishes& wishes, std::string tier) {
+  for (const auto& service : subject.services)
+    if (const auto found = wishes.tiers.find(service); found != wishes.tiers.end()) tier = found->second;
+  if (const auto found = wishes.tiers.find(subject.id); found != wishes.tiers.end()) tier = found->second;
+  if (tier == kCritical || tier == kLow) subject.target.facts["tier"] = tier;
+}
+
 struct Wish {
   std::string how, why, trouble;
 };
@@ -127,7 +155,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
   struct Tree {
     std::vector<std::string> services;
     std::vector<std::string> datastores;   // that keep their data in it
-    std::string path, volume;
+    std::string path, volume, tier;
     std::vector<Still> still;
     std::vector<std::string> quiesce;
     bool written = false, files_first = false;
@@ -170,9 +198,12 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         subject.config_hash = label(container.labels, "com.docker.compose.config-hash");
         subject.target = {.project = std::string(project), .service = service, .kind = kind, .container = container.id, .image = container.image,
                           .image_id = container.image_id, .data_path = path, .facts = {}, .identity = {}};
+        set_tier(subject, wishes, tier_of(products, container, {}));
         out.subjects.push_back(std::move(subject));
       }
     }
+    if (const auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty() && !again && wish != kCritical && wish != kStandard && wish != kLow)
+      out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("its label datamancy.backup.tier is '{}', which is none of critical, standard, low", wish)});
     for (const auto& mount : container.mounts) {
       if (mount.type != "volume" && mount.type != "bind") continue;
       const auto id = mount.type == "volume" ? "volume:" + mount.name : "folder:" + mount.source;
@@ -181,6 +212,9 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
       tree.path = mount.source;
       if (mount.type == "volume") tree.volume = mount.name;
       tree.written = tree.written || mount.writable;
+      // What one of them needs decides; who says nothing needs what is usual.
+      const auto wanted = tier_of(products, container, mount.target);
+      tree.tier = tree.tier.empty() ? (wanted.empty() ? std::string(kStandard) : wanted) : higher(tree.tier, wanted.empty() ? std::string(kStandard) : wanted);
       const auto wish = quiesce_of(products, container, mount.target);
       if (!wish.trouble.empty() && !again && std::ranges::none_of(out.skipped, [&](const Skipped& one) { return one.reason == wish.trouble; })) out.skipped.push_back({.id = service, .services = {service}, .reason = wish.trouble});
       if (mount.writable && !wish.how.empty()) {
@@ -228,6 +262,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     subject.target.facts = {{"path", tree.path}};
     if (is_volume) subject.target.facts["volume"] = tree.volume;
     subject.target.identity = id;
+    set_tier(subject, wishes, tree.tier);
     out.subjects.push_back(std::move(subject));
   }
   if (!out.folder.empty()) {
@@ -245,6 +280,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     for (const auto& path : wishes.exclude_paths)
       if (below(path, out.folder)) exclude += path + "\n";
     if (!exclude.empty()) subject.target.facts["exclude"] = exclude;
+    set_tier(subject, wishes, {});
     out.subjects.push_back(std::move(subject));
   }
   std::ranges::stable_partition(out.subjects, &Subject::files_first);

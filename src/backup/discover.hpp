@@ -1,7 +1,9 @@
 /// What a running project keeps, and who saves it.
 #pragma once
 
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backup/driver.hpp"
@@ -40,7 +42,11 @@ struct Inventory {
   const Subject* find(std::string_view id) const;
 };
 
+/// How much depends on a subject: it decides how often and how deeply its backup is proven. In a manifest it is the fact "tier".
+constexpr std::string_view kCritical = "critical", kStandard = "standard", kLow = "low";
+
 struct Wishes {
+  std::map<std::string, std::string> tiers{};  ///< of subjects or services, as the settings say
   std::vector<std::string> exclude{};     ///< ids of subjects, or services; each with its reason behind " # "
   std::vector<std::string> exclude_paths{};  ///< left out of trees: the repository itself
 };

@@ -119,6 +119,10 @@ Result<Settings> parse_settings(std::string_view yaml) {
       else if (key == "monthly") out.keep.monthly = *count;
       else if (key == "annual") out.keep.annual = *count;
       else return wrong(setting.key, "is not known (latest, hourly, daily, weekly, monthly, annual)");
+    } else if (key.starts_with("tiers.")) {
+      const auto tier = key.substr(6, key.find('.', 6) - 6);
+      if (tier != "critical" && tier != "standard" && tier != "low") return wrong(setting.key, "is no tier (critical, standard, low)");
+      out.tiers[value] = tier;
     } else if (key.starts_with("exclude.")) {
       out.exclude.push_back(value);
     } else if (key == "objective") {
@@ -129,7 +133,7 @@ Result<Settings> parse_settings(std::string_view yaml) {
       if (!clock && seconds_of(value) < 300) return wrong(setting.key, "is neither a time like 02:00 nor a duration like 6h of at least 5m");
       (key == "databases" ? out.databases : out.volumes) = value;
     } else {
-      return wrong(setting.key, "is not known (repositories, keep, exclude, objective, databases, volumes)");
+      return wrong(setting.key, "is not known (repositories, keep, exclude, tiers, objective, databases, volumes)");
     }
   }
   for (const auto& repository : out.repositories) {

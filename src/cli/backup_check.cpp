@@ -76,6 +76,7 @@ int backup_coverage(Args& args) {
   struct Row {
     std::string id, how, often, where, last, proven, finding;
     std::vector<std::string> quiesce;
+    std::string tier{backup::kStandard};
   };
   std::vector<Row> rows;
   const auto now = backup::unix_now();
@@ -86,6 +87,8 @@ int backup_coverage(Args& args) {
     const bool datastore = subject.what == backup::Subject::What::datastore;
     row.how = driver != nullptr ? std::string(driver->title()) : "no driver";
     row.quiesce = subject.quiesce;
+    if (const auto tier = subject.target.facts.find("tier"); tier != subject.target.facts.end()) row.tier = tier->second;
+    if (row.tier != backup::kStandard) row.how += ", " + row.tier;
     row.often = datastore ? session.settings.databases : session.settings.volumes;
     row.where = record ? record->repository : "-";
     row.last = "never";
@@ -122,7 +125,7 @@ int backup_coverage(Args& args) {
     JsonWriter json;
     json.begin_object().key("project").value(inventory->project).key("covered").begin_array();
     for (const auto& row : rows) {
-      json.begin_object().key("subject").value(row.id).key("how").value(row.how).key("schedule").value(row.often).key("repository").value(row.where);
+      json.begin_object().key("subject").value(row.id).key("how").value(row.how).key("tier").value(row.tier).key("schedule").value(row.often).key("repository").value(row.where);
       json.key("last_backup").value(row.last).key("last_proven").value(row.proven).key("finding").value(row.finding).key("quiesce").begin_array();
       for (const auto& line : row.quiesce) json.value(line);
       json.end().end();

@@ -248,13 +248,19 @@ int backup_schedule(Args& args) {
     std::string name, when, command, timer;
   };
   const auto in = fmt::format("--project-directory {} -p {}", folder, project);
-  const std::vector<Job> jobs{
+  const auto is_critical = [](const auto& one) { return one.second == backup::kCritical; };
+  bool critical = std::ranges::any_of(settings->tiers, is_critical);
+  if (loaded.usable)
+    for (const auto& service : loaded.project->services) critical = critical || std::ranges::any_of(service.labels, [](const auto& one) { return one.first == "datamancy.backup.tier" && one.second.value == backup::kCritical; });
+  std::vector<Job> jobs{
       {"backup", fmt::format("databases {} UTC, volumes {}", settings->databases, settings->volumes), "backup run --quiet", calendar(backup::seconds_of(settings->volumes) > 0 ? settings->volumes : settings->databases)},
-      {"verify", "Sunday 03:00 UTC", "backup verify --depth sample --quiet", "OnCalendar=Sun *-*-* 03:00:00 UTC"},
+      {"verify", "Sunday 03:00 UTC", critical ? "backup verify --depth everything --quiet" : "backup verify --depth sample --quiet", "OnCalendar=Sun *-*-* 03:00:00 UTC"},
       {"replicate", "Sunday 04:00 UTC", "backup replicate", "OnCalendar=Sun *-*-* 04:00:00 UTC"},
       {"drill-random", "Sunday 05:00 UTC", "drill restore --random --quiet", "OnCalendar=Sun *-*-* 05:00:00 UTC"},
       {"drill-all", "first Sunday of the month, 06:00 UTC", "drill restore --all --quiet", "OnCalendar=Sun *-*-1..7 06:00:00 UTC"},
   };
+  // What much depends on: all of its data is read, and all of it restored, every week.
+  if (critical) jobs.push_back({"drill-critical", "Sunday 05:30 UTC", "drill restore --tier critical --quiet", "OnCalendar=Sun *-*-* 05:30:00 UTC"});
   if (units) {
     for (const auto& job : jobs) {
       fmt::print("# /etc/systemd/system/datamancy-{0}-{1}.service\n[Unit]\nDescription=datamancy {2} ({0})\nAfter=docker.service\n\n[Service]\nType=oneshot\nNice=10\nIOSchedulingClass=idle\n"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <random>
 
 #include "base/json.hpp"
@@ -20,16 +21,21 @@ int restore_drill(Args& args) {
   BackupSession session;
   const bool all = args.has("--all");
   const bool random = args.has("--random");
-  std::string run_name;
+  std::string run_name, tier;
   args.option("--run", run_name);
+  args.option("--tier", tier);
+  if (!tier.empty() && tier != backup::kCritical && tier != backup::kStandard && tier != backup::kLow) {
+    fmt::print(stderr, "datamancy: --tier is critical, standard or low\n");
+    return kUsage;
+  }
   if (auto opened = open_backup(args, Needs::engine_and_repository, false, session); !opened) return complain(opened.error());
   for (const auto& word : args.words)
     if (word.starts_with('-')) {
       fmt::print(stderr, "datamancy: drill restore does not know '{}'\n", word);
       return kUsage;
     }
-  if (!all && !random && args.words.empty()) {
-    fmt::print(stderr, "datamancy: name what to restore, or --random, or --all; 'datamancy backup coverage' lists what there is\n");
+  if (!all && !random && tier.empty() && args.words.empty()) {
+    fmt::print(stderr, "datamancy: name what to restore, or --random, --tier TIER or --all; 'datamancy backup coverage' lists what there is\n");
     return kUsage;
   }
   const auto lock = state::lock_store(session.store, "drill restore", session.within(std::chrono::seconds(10)));
@@ -42,12 +48,24 @@ int restore_drill(Args& args) {
   if (found == nullptr) return complain({Errc::not_found, fmt::format("there is no run to restore in {}", session.repository->location().url), {}});
   const auto& run = *found;
   std::vector<std::string> subjects;
-  for (const auto& saved : run.saved)
+  std::map<std::string, std::string> tiers;
+  for (const auto& saved : run.saved) {
     if (std::ranges::find(subjects, saved.subject) == subjects.end()) subjects.push_back(saved.subject);
+    const auto fact = saved.target.facts.find("tier");
+    tiers[saved.subject] = fact == saved.target.facts.end() ? std::string(backup::kStandard) : fact->second;
+  }
+  if (!tier.empty() && !all && args.words.empty()) {
+    std::erase_if(subjects, [&](const std::string& subject) { return tiers[subject] != tier; });
+    if (subjects.empty()) return complain({Errc::not_found, fmt::format("nothing in run {} is of the tier {}", run.run, tier), {}});
+  }
   if (random && !subjects.empty()) {
+    // What little depends on is left to the drill of all, unless there is nothing else.
+    auto others = subjects;
+    std::erase_if(others, [&](const std::string& subject) { return tiers[subject] == backup::kLow; });
+    if (!others.empty()) subjects = std::move(others);
     std::random_device device;
     subjects = {subjects[device() % subjects.size()]};
-  } else if (!all) {
+  } else if (!all && tier.empty()) {
     for (const auto& word : args.words)
       if (std::ranges::find(subjects, word) == subjects.end()) return complain({Errc::not_found, fmt::format("'{}' is not in run {}; it has {}", word, run.run, fmt::join(subjects, ", ")), {}});
     subjects = args.words;
@@ -68,7 +86,7 @@ int restore_drill(Args& args) {
     if (report.outcome == state::Outcome::could_not_verify && worst == state::Outcome::verified) worst = report.outcome;
     const auto now = backup::unix_now();
     state::add(*session.db, state::Proof{.control = "drill.restore", .subject = subject, .result = report.outcome, .evidence = fmt::format("run {}: {}", run.run, report.detail), .made = now,
-                                         .expires = now + 35 * 86400, .binding = report.binding, .command = fmt::format("datamancy drill restore {}", subject)});
+                                         .expires = now + (tiers[subject] == backup::kCritical ? 8 : 35) * 86400, .binding = report.binding, .command = fmt::format("datamancy drill restore {}", subject)});
     if (session.json) {
       json.begin_object().key("subject").value(subject).key("kind").value(report.kind).key("outcome").value(state::to_string(report.outcome)).key("detail").value(report.detail);
       json.key("recovery_seconds").raw(fmt::format("{:.3f}", report.recovery_seconds)).key("age_seconds").value(report.age).key("check").value(report.check).key("items").begin_array();

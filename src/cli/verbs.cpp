@@ -92,7 +92,7 @@ constexpr std::array kVerbs{
          "upgrade SERVICE [--to TAG] [--dry-run] [--yes] [--quiet] [--repository NAME] [--password-file FILE]\n"
          "       a major version of PostgreSQL goes through dump and restore; the old data is kept aside (docs/upgrade.md)\n"
          "       exit status: 0 upgraded, 1 it failed and went back, 2 nothing was changed", upgrade},
-    Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--all [--run RUN] | stack [--run RUN] [--keep] (docs/drill.md)\n"
+    Verb{"drill", "prove that backups come back equal", "drill restore SUBJECT...|--random|--tier TIER|--all [--run RUN] | stack [--run RUN] [--keep] (docs/drill.md)\n"
          "       stack: the whole project out of the repository, in a second one beside it that nothing reaches (docs/recover.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify", drill},
 };

@@ -23,6 +23,18 @@ constexpr const char* kLabel = "datamancy.drill";
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
+/// The engine holds up everything that has to do with volumes while it removes one, with a million files for minutes: emptied first.
+Result<void> remove_volume(engine::Engine& engine, const std::string& name, const Deadline& deadline) {
+  if (const auto volume = engine.volume(name, deadline); volume && volume->driver == "local" && volume->options.empty()) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(volume->mountpoint, error), end; !error && at != end; at.increment(error)) {
+      std::error_code ignored;  // what cannot be removed is left to the engine
+      std::filesystem::remove_all(at->path(), ignored);
+    }
+  }
+  return engine.remove_volume(name, /*force=*/true, deadline);
+}
+
 /// What one drill made; removed also where it ends early.
 class Stage {
  public:
@@ -30,7 +42,7 @@ class Stage {
   ~Stage() {
     const auto deadline = Deadline::in(std::chrono::minutes(1));
     for (const auto& id : containers) (void)engine_.remove(id, /*force=*/true, /*volumes=*/true, deadline);
-    for (const auto& name : volumes) (void)engine_.remove_volume(name, /*force=*/true, deadline);
+    for (const auto& name : volumes) (void)remove_volume(engine_, name, Deadline::in(std::chrono::minutes(10)));
   }
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
@@ -255,7 +267,7 @@ Result<std::size_t> clean_up(engine::Engine& engine, const std::string& project,
   }
   DM_TRY(const auto volumes, engine.volumes({label}, deadline));
   for (const auto& volume : volumes) {
-    DM_CHECK(engine.remove_volume(volume.name, /*force=*/true, deadline));
+    DM_CHECK(remove_volume(engine, volume.name, deadline));
     ++count;
   }
   return count;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Containers whose label asks for it stand still while their volume is copied, go on afterwards, and also where the program was killed."""
+"""Containers whose label or product asks for it stand still while their volume is copied, go on afterwards, and also where the program was
+killed; tiers."""
 import os
 import pathlib
 import shutil
@@ -93,7 +94,7 @@ def test_a_product_that_needs_it_stands_still_without_a_label_and_coverage_says_
         # The label has the last word.
         path.write_text(changed.replace(f"labels: {{{backup_stack.KEY}: {backup_stack.VALUE}}}\n    image: {image}", f"labels: {{{backup_stack.KEY}: {backup_stack.VALUE}, datamancy.backup.quiesce: none}}\n    image: {image}"))
         S.compose("up", "-d", "app")
-        that(not notes(S.dm("backup", "run", "--json", status=0)[1]) and not why(), "by its label it goes on")
+        that(not any("stood still" in n for n in notes(S.dm("backup", "run", "--json", status=0)[1])) and not why(), "by its label it goes on")
     finally:
         path.write_text(text)
         S.compose("up", "-d", "app")
@@ -114,6 +115,22 @@ def test_files_are_saved_before_the_databases_where_that_is_asked_for_and_a_mist
     S.compose("up", "-d", "app")
     out = S.dm("backup", "run", status=0)[1]
     that("not covered" in out and "'puase', which is none of" in out, out)
+
+
+def test_tiers_decide_what_is_proven_how_often():
+    (S.project / ".datamancy.yml").write_text(f"backup:\n  tiers: {{critical: [db], low: ['{APP}']}}\n")
+    tiers = {c["subject"]: c["tier"] for c in S.json("backup", "coverage")["covered"]}
+    that((tiers["db"], tiers[APP], tiers["project"]) == ("critical", "low", "standard"), tiers)
+    S.dm("backup", "run", status=0)
+    drilled = [d["subject"] for d in S.json("drill", "restore", "--tier", "critical", status=0)["drills"]]
+    that(drilled == ["db"], drilled)
+    that(S.json("drill", "restore", "--random", status=0)["drills"][0]["subject"] != APP, "what little depends on is no random choice")
+    jobs = {j["job"]: j["command"] for j in S.json("backup", "schedule")}
+    that("--tier critical" in jobs["drill-critical"] and "--depth everything" in jobs["verify"], jobs)
+    (S.project / ".datamancy.yml").write_text("backup:\n  tiers: {urgent: [db]}\n")
+    status, _, err = S.dm("backup", "coverage")
+    that(status == 2 and "is no tier" in err, f"{status} {err}")
+    (S.project / ".datamancy.yml").unlink()
 
 
 if __name__ == "__main__":
