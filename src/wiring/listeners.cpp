@@ -25,21 +25,24 @@ bool says_port(std::string_view name) {
 void find_listeners(Wiring& wiring) {
   for (ServiceId id = 0; id < wiring.project->services.size(); ++id) {
     const Service& service = wiring.service(id);
+    // A database with one port, and nothing that moves it: what the file publishes besides is a mistake, not a port where it listens.
+    std::uint16_t only = 0;
     if (const auto* product = wiring.product_of[id]; product != nullptr) {
       const bool changed = service.command_node != nullptr || service.entrypoint_node != nullptr || service.build != nullptr || own_configuration(service);
       for (const auto& fact : product->ports) {
         const auto* moved = fact.changed_by.empty() ? nullptr : service.env(fact.changed_by);
         const auto port = moved != nullptr ? port_number(moved->value.value) : std::nullopt;
+        if (!changed && !product->datastore.empty() && product->ports.size() == 1 && moved == nullptr) only = fact.port;
         if (port) wiring.listeners.push_back({id, *port, fact.protocol, "environment " + fact.changed_by, !changed});
         else wiring.listeners.push_back({id, fact.port, fact.protocol, "product " + product->id, moved == nullptr && !changed});
       }
     }
     for (const auto& port : service.ports)
-      if (port.target > 0 && port.target <= 0xFFFF)
+      if (port.target > 0 && port.target <= 0xFFFF && (only == 0 || port.target == only))
         wiring.listeners.push_back({id, static_cast<std::uint16_t>(port.target), std::string(port.protocol), "ports", false});
     for (const auto& item : service.expose) {
       const auto slash = std::min(item.value.find('/'), item.value.size());
-      if (const auto port = port_number(item.value.substr(0, slash)))
+      if (const auto port = port_number(item.value.substr(0, slash)); port && (only == 0 || *port == only))
         wiring.listeners.push_back({id, *port, slash < item.value.size() ? std::string(item.value.substr(slash + 1)) : "tcp", "expose", false});
     }
     for (const auto& variable : service.environment)

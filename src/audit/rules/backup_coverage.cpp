@@ -32,6 +32,16 @@ bool covered(const std::set<std::string_view>& saved, std::string_view source) {
   return false;
 }
 
+/// An object store that a backup service is told of: it holds the backups.
+bool takes_backups(const Input& input, ServiceId id) {
+  const auto* product = input.wiring.product_of[id];
+  if (product == nullptr || product->kind != "object-store") return false;
+  return std::ranges::any_of(input.wiring.references, [&](const auto& one) {
+    const auto* from = one.to == id ? input.wiring.product_of[one.from] : nullptr;
+    return from != nullptr && from->kind == "backup";
+  });
+}
+
 }  // namespace
 
 extern constinit const Rule backup_coverage{
@@ -72,7 +82,14 @@ volumes: {pg: }
   cache:
     image: valkey/valkey:8
     volumes: ["cache:/data"]
-volumes: {cache: }
+  store:
+    image: minio/minio:RELEASE.2025-04-22T22-12-26Z
+    volumes: ["store:/data"]
+  saver:
+    image: offen/docker-volume-backup:v2.43.0
+    environment: {AWS_ENDPOINT: "store:9000", AWS_S3_BUCKET_NAME: backup}
+    depends_on: [store]
+volumes: {cache: , store: }
 )",
     .minutes = 30,
     .check =
@@ -95,7 +112,7 @@ volumes: {cache: }
           std::string what;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
-            if (product == nullptr || !product->datastore.empty() || product->kind == "backup" || product->kind == "proxy" || input.wiring.one_shot[id]) return;
+            if (product == nullptr || !product->datastore.empty() || product->kind == "backup" || product->kind == "proxy" || input.wiring.one_shot[id] || takes_backups(input, id)) return;
             for (const auto& data : product->data) {
               if (!data.essential) continue;
               const auto mount = std::ranges::find(service.mounts, std::string_view(data.path), &compose::Mount::target);

@@ -43,6 +43,13 @@ extern constinit const Rule port_mismatch{
     environment:
       DATABASE_URL: postgres://app:x@db:6432/app  # <- DM0204
       API_URL: http://api:3030/v1  # <- DM0204
+  web:
+    image: example/web:1.0
+    environment:
+      REDIS_URL: redis://cache:6739  # <- DM0204
+  cache:
+    image: redis:7.4
+    ports: ["6739:6739"]
   db:
     image: postgres:17
   api:

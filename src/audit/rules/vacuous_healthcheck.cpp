@@ -28,6 +28,7 @@ bool ends_well(std::string_view command) {
 bool says_nothing(std::string_view command) {
   for (const std::string_view whole : {"true", ":", "exit 0", "/bin/true", "sh -c true", "echo ok", "echo", "ls", "pwd", "date"})
     if (command == whole) return true;
+  if ((command.ends_with(" --version") || command.ends_with(" -version")) && command.find_first_of("|&;`$(") == std::string_view::npos) return true;
   return command.starts_with("echo ") && command.find_first_of("|&;`$(") == std::string_view::npos;
 }
 
@@ -48,6 +49,10 @@ extern constinit const Rule vacuous_healthcheck{
     image: example/app:1.0
     healthcheck:
       test: ["CMD", "true"]  # <- DM0301
+  panel:
+    image: portainer/portainer-ce:2.21.3
+    healthcheck:
+      test: ["CMD", "/portainer", "--version"]  # <- DM0301
   gate:
     image: example/gate:1.0
     healthcheck:
@@ -68,6 +73,10 @@ extern constinit const Rule vacuous_healthcheck{
     image: example/slow:1.0
     healthcheck:
       test: ["CMD-SHELL", "pgrep -x importer && exit 0 || curl -f http://localhost:8080/health"]
+  told:
+    image: example/told:1.0
+    healthcheck:
+      test: ["CMD-SHELL", "curl -f http://localhost:8080/ --version && curl -f http://localhost:8080/"]
   many:
     image: example/many:1.0
     healthcheck:

@@ -29,7 +29,11 @@ extern constinit const Rule wrong_data_path{
     image: postgres
     volumes:
       - newest:/var/lib/postgresql/data  # <- DM0402
-volumes: {db: , newest: }
+  queue:
+    image: redis:8
+    volumes:
+      - queue:/var/lib/redis/data  # <- DM0402
+volumes: {db: , newest: , queue: }
 )",
     .good = R"(services:
   db:
@@ -59,8 +63,14 @@ volumes: {db: , old: }
     .check =
         [](const Input& input, Report& report) {
           for (const auto& store : input.wiring.datastores) {
-            if (!store.wrong_path || !store.product->data.front().essential) continue;
+            if (!store.wrong_path) continue;
             const auto& service = input.wiring.service(store.service);
+            // A cache need not keep anything; a volume at a place for data shows that this one shall.
+            const bool essential = store.product->data.front().essential;
+            if (!essential && std::ranges::none_of(service.mounts, [](const auto& mount) {
+                  return mount.type == compose::Mount::Type::volume && !mount.source.empty() && (mount.target.starts_with("/var/lib/") || mount.target.ends_with("/data"));
+                }))
+              continue;
             const compose::Mount* meant = nullptr;  // the product's usual path says most, then a volume, then a folder of the host
             for (const auto& mount : service.mounts) {
               if (mount.read_only || mount.target.find("initdb") != std::string_view::npos) continue;
@@ -70,9 +80,10 @@ volumes: {db: , old: }
             }
             if (meant == nullptr) continue;
             const bool moved = store.kind == "postgres" && store.data_path.ends_with("/docker") && meant->target == store.product->data.front().path;
-            report.add(meant->where, store.service, fmt::format("'{}' mounts {}, but {} writes to {}", service.name, meant->target, store.product->name, store.data_path),
+            auto& finding = report.add(meant->where, store.service, fmt::format("'{}' mounts {}, but {} writes to {}", service.name, meant->target, store.product->name, store.data_path),
                        moved ? "the images from 18 on keep each major version in a folder of its own, and refuse to start on data at the old path" : "",
                        moved ? "mount the volume at /var/lib/postgresql; data of an older version must be moved or upgraded first" : "");
+            if (!essential) finding.severity = Severity::medium;
           }
         },
 };
