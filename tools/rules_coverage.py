@@ -9,7 +9,7 @@ ROWS = {
     1: "privileged container", 2: "no-new-privileges missing", 3: ("security_opt absent", "2 and 14 to 16 say what matters in it"),
     4: "capabilities not dropped", 5: "capabilities that equal root", 6: "strong capabilities", 7: "PERFMON, SYS_TIME",
     8: "SYS_NICE, IPC_LOCK, LEASE", 9: "SYSLOG", 10: "SYS_PTRACE, DAC_READ_SEARCH", 11: "user: root written out",
-    12: ("no user given", "the image decides, and the files do not show it; drills and the live audit can tell"),
+    12: "no user given",
     13: ("writable root filesystem", "would break most databases and many applications; never asked for without knowledge of the image"),
     14: "seccomp off", 15: "AppArmor off", 16: "SELinux off", 17: "host network", 18: "host PID", 19: "host IPC", 20: "host UTS",
     21: "host user namespace", 22: "own cgroup parent", 23: ("procMount", "Kubernetes; Compose has no such key"),
@@ -21,7 +21,7 @@ ROWS = {
     36: "everything on one network", 37: ("docker0 in use", "live"), 38: ("traffic on the default bridge", "daemon"),
     39: ("service without target", "Kubernetes; 105 and 107 for Compose"), 40: "latest or no tag", 41: "no digest",
     42: ("pull policy", "a pinned tag makes it idle; Compose has no such default"), 43: "build and image name collide",
-    44: ("image without HEALTHCHECK", "live; product data say which images bring one"), 45: ("image runs as root", "live"),
+    44: "image without HEALTHCHECK", 45: "image runs as root",
     46: ("content trust", "client setting of a retired service"), 47: "secrets and bases in Dockerfiles",
     48: ("running image is not the tag's", "live"), 49: "literal credentials, open databases", 50: "credentials in URLs",
     51: "env files with secrets in git", 52: ("configmap content", "Kubernetes; 136 for mounted files"), 53: "variable set twice",
@@ -34,6 +34,12 @@ ROWS = {
     73: "project name missing", 74: ("container names twice", "the loader refuses them; DM0202 for names on the network"),
     75: ("form of container names", "the schema's; DM0100"), 76: ("key order", "style"), 77: ("services sorted", "style"),
     78: ("depends_on sorted", "style"), 79: ("top-level order", "style"), 80: ("deprecated API", "Kubernetes"),
+    81: "a file system of the engine's own", 82: "users of the docker group", 83: "auditd watches the engine", 84: "engine maintained",
+    85: "rootless engine", 86: "firewall rules managed", 87: "registries without TLS", 88: "aufs", 89: "TLS on the network", 90: "user namespaces",
+    91: "control group of the engine's own choice", 92: "base device size", 93: "authorization plugin", 94: "live-restore", 95: "userland proxy",
+    96: "the engine's seccomp profile", 97: "experimental features", 98: "owners and modes of the engine's files", 99: "swarm",
+    100: "SSH server in a container", 101: ("docker exec with more rights", "an engine tells the user and the privileges of an exec only while it runs; afterwards only an audit log of the host has them"),
+    102: "open ports", 103: "unused images and containers",
     104: "profile and depends_on closure", 105: "reachability of what a service uses", 106: "DNS names that collide", 107: "hosts that do not resolve",
     108: "port that nobody listens on", 109: "healthcheck that tests nothing", 110: "healthcheck tool not in the image", 111: "healthcheck on a one-shot",
     112: "secret on a command line", 113: "health budget against the chain", 114: "start-up coupling", 115: "bind source missing or of the wrong type",
@@ -49,12 +55,12 @@ root = pathlib.Path(sys.argv[1])
 by_check = {}
 for path in sorted((root / "src/audit/rules").glob("*.cpp")):
     text = path.read_text()
-    found = re.search(r'\.id = "(DM\d{4})"', text)
-    if not found:
-        continue
-    name = re.search(r'\.name = "([^"]+)"', text)[1]
-    for check in re.search(r'\.checks = "([^"]*)"', text)[1].split():
-        by_check.setdefault(check, []).append(f"{found[1]} {name}")
+    for rule in re.split(r'(?=\.id = "DM\d{4}")', text)[1:]:  # most files hold one, the table of the engine's settings many
+        number = rule.split('"')[1]
+        name = re.search(r'\.name = "([^"]+)"', rule)[1]
+        for check in re.search(r'\.checks = "([^"]*)"', rule)[1].split():
+            by_check.setdefault(check, []).append(f"{number} {name}")
+by_check = {check: sorted(rules) for check, rules in by_check.items()}
 
 lines = ["# Rules by row of the table of checks", "",
          "Made by `tools/rules_coverage.py --update` from the rules' own `checks` fields; a test keeps it true. Rows 81 to 103 look at the",

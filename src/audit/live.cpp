@@ -4,15 +4,21 @@
 #include <iterator>
 #include <tuple>
 
+#include "audit/rules/daemon_settings.hpp"
 #include "audit/rules/live_rules.hpp"
 
 namespace dm::audit {
 
 std::span<const LiveRule* const> live_rules() {
+  static const auto rules = [] {
 #define DM_LIST_RULE(name) &rules::name,
-  static constexpr const LiveRule* kRules[] = {DM_LIVE_RULES(DM_LIST_RULE)};
+    std::vector<const LiveRule*> out{DM_LIVE_RULES(DM_LIST_RULE)};
 #undef DM_LIST_RULE
-  return kRules;
+    for (const auto& one : rules::daemon_settings()) out.push_back(&one);
+    std::ranges::sort(out, {}, [](const LiveRule* one) { return one->rule.id; });
+    return out;
+  }();
+  return rules;
 }
 
 void join(std::vector<Finding>& findings, std::vector<Finding> more) {

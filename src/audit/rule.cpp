@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "audit/rules/live_rules.hpp"
+#include "audit/live.hpp"
 #include "audit/rules/rules.hpp"
 
 namespace dm::audit {
@@ -42,12 +42,14 @@ Finding& Report::add_all(std::vector<Location> where, std::vector<ServiceId> ser
 }
 
 std::span<const Rule* const> all_rules() {
+  static const auto all = [] {
 #define DM_LIST_RULE(name) &rules::name,
-#define DM_LIST_LIVE_RULE(name) &rules::name.rule,
-  static constexpr const Rule* kRules[] = {DM_AUDIT_RULES(DM_LIST_RULE) DM_LIVE_RULES(DM_LIST_LIVE_RULE)};
-#undef DM_LIST_LIVE_RULE
+    std::vector<const Rule*> out{DM_AUDIT_RULES(DM_LIST_RULE)};
 #undef DM_LIST_RULE
-  return kRules;
+    for (const auto* live : live_rules()) out.push_back(&live->rule);
+    return out;
+  }();
+  return all;
 }
 
 const Rule* find_rule(std::string_view id_or_name) {

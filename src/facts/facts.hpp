@@ -103,6 +103,8 @@ struct Container {
   bool privileged = false;
   std::vector<Port> ports{};
   std::vector<std::string> networks{};
+  std::vector<std::string> programs{};        ///< that run in it, by name, each once; empty = not seen from here
+  std::optional<bool> root_only{};            ///< every process in it is root of the engine's machine
 };
 
 struct Image {

@@ -36,7 +36,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Port, inside, outside, address, 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Container, id, name, service, number, oneoff, config_hash, image, image_id, state, exit_code, restart_count, oom_killed, oom_kills,
                                                 created, started, finished, error, health, failing_streak, health_log, health_budget, memory_limit, nano_cpus, pids_limit,
                                                 memory_reservation, cgroup_memory_limit, memory_use, memory_peak, log_driver, log_options, log_bytes, user, restart_policy,
-                                                privileged, ports, networks)
+                                                privileged, ports, networks, programs, root_only)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Image, name, id, user, healthcheck)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Facts, observed, project, engine, daemon, host, containers, images, config_hashes, unknown)
 

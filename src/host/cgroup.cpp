@@ -102,6 +102,25 @@ Result<CgroupFolders> cgroup_folders(std::int64_t pid, const std::string& root) 
   return out;
 }
 
+std::vector<Process> processes(const CgroupFolders& folders, const std::string& root) {
+  std::ifstream group((folders.unified.empty() ? folders.memory : folders.unified) + "/cgroup.procs");
+  std::vector<Process> out;
+  for (std::int64_t pid = 0; group >> pid;) {
+    std::ifstream status(fmt::format("{}/proc/{}/status", root, pid));
+    Process one;
+    bool whole = false;
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("Name:\t")) one.program = line.substr(6);
+      if (!line.starts_with("Uid:\t")) continue;
+      std::istringstream ids(line.substr(5));  // real, effective, saved, of the file system
+      std::int64_t real = 0;
+      whole = static_cast<bool>(ids >> real >> one.user);
+    }
+    if (whole) out.push_back(std::move(one));
+  }
+  return out;
+}
+
 Cgroup read_cgroup(const CgroupFolders& folders) {
   if (!folders.unified.empty()) return read_unified(folders.unified);
   Cgroup out;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 
@@ -28,6 +29,13 @@ struct CgroupFolders {
 
 /// Reads /proc/PID/cgroup. Errors: `not_found` (no such process, or no group that we see).
 Result<CgroupFolders> cgroup_folders(std::int64_t pid, const std::string& root = "");
+/// A process of a group.
+struct Process {
+  std::string program{};                            ///< its name as the kernel has it, at most 15 bytes
+  std::int64_t user = 0;                            ///< effective user id, as this machine counts
+};
+/// Those of the group itself, not of groups below it. Empty where it cannot be read.
+std::vector<Process> processes(const CgroupFolders& folders, const std::string& root = "");
 /// Never fails: what cannot be read is nullopt.
 Cgroup read_cgroup(const CgroupFolders& folders);
 

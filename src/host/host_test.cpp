@@ -70,6 +70,15 @@ TEST_F(Tree, AGroupOfVersionTwoIsRead) {
   EXPECT_EQ(group.cpu_limit, 500'000'000U);
   EXPECT_EQ(group.pids_limit, 100U);
   EXPECT_FALSE(group.memory_peak);  // older kernels have none
+  add(folder + "/cgroup.procs", "7\n8\n9\n");  // 9 has ended meanwhile
+  add("/proc/7/status", "Name:\tdocker-init\nUmask:\t0022\nUid:\t0\t0\t0\t0\n");
+  add("/proc/8/status", "Name:\tsshd\nUid:\t0\t999\t999\t999\n");
+  const auto inside = processes(*folders, root);
+  ASSERT_EQ(inside.size(), 2U);
+  EXPECT_EQ(inside[0].program, "docker-init");
+  EXPECT_EQ(inside[0].user, 0);
+  EXPECT_EQ(inside[1].program, "sshd");
+  EXPECT_EQ(inside[1].user, 999);
   EXPECT_EQ(cgroup_version(root), 2U);
 }
 
@@ -82,8 +91,11 @@ TEST_F(Tree, AGroupOfVersionOneIsRead) {
   add("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "-1\n");
   add("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "100000\n");
   add("/sys/fs/cgroup/cpuacct/docker/abc/cpuacct.usage", "77\n");
+  add("/sys/fs/cgroup/memory/docker/abc/cgroup.procs", "7\n");
+  add("/proc/7/status", "Name:\tapp\nUid:\t1000\t1000\t1000\t1000\n");
   const auto folders = cgroup_folders(7, root);
   ASSERT_TRUE(folders);
+  EXPECT_EQ(processes(*folders, root).size(), 1U);
   const auto group = read_cgroup(*folders);
   EXPECT_EQ(group.memory_limit, 0U);
   EXPECT_EQ(group.working_set, 900U);

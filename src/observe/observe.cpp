@@ -99,6 +99,12 @@ void see_kernel_side(const engine::Container& container, facts::Container& out) 
   out.cgroup_memory_limit = signed_of(group.memory_limit);
   out.memory_use = signed_of(group.working_set);
   out.memory_peak = signed_of(group.memory_peak);
+  const auto inside = host::processes(*folders);
+  if (inside.empty()) return;
+  std::set<std::string> programs;
+  for (const auto& process : inside) programs.insert(process.program);
+  out.programs.assign(programs.begin(), programs.end());
+  out.root_only = std::ranges::all_of(inside, [](const host::Process& process) { return process.user == 0; });
 }
 
 /// Files whose owners and modes the CIS benchmark asks for.

@@ -253,7 +253,8 @@ def test_content_of_a_mounted_file_recreates_its_users_and_rollback_restores_it(
         same(done.returncode, 0, done.stdout + done.stderr)
         same(sh("docker", "exec", p.ids()["web"], "cat", "/etc/web.conf").stdout, "color = red\n", "content after the rollback")
         same(open(os.path.join(p.folder, "web.conf")).read(), "color = blue\n", "the user's file is not touched")
-        same(p.up().returncode, 0, "up from the files again")
+        done = p.up()
+        same(done.returncode, 0, "up from the files again: " + done.stdout + done.stderr)
         same(sh("docker", "exec", p.ids()["web"], "cat", "/etc/web.conf").stdout, "color = blue\n", "content after the next up")
     finally:
         p.gone()

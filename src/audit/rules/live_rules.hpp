@@ -1,4 +1,4 @@
-/// The catalogue of rules over facts; as rules.hpp, in id order after all of its rules.
+/// The catalogue of rules over facts that have a file of their own; as rules.hpp. Those about settings of the engine are rows of daemon_settings.cpp.
 #pragma once
 
 #include "audit/live.hpp"
@@ -18,25 +18,16 @@
   X(published_ports_differ) \
   X(memory_near_limit) \
   X(disk_low) \
+  X(image_check_missing) \
+  X(all_root) \
+  X(ssh_inside) \
   X(daemon_open_to_network) \
-  X(live_restore_off) \
-  X(userland_proxy_on) \
-  X(root_is_root) \
-  X(bridge_icc) \
-  X(insecure_registry) \
-  X(iptables_off) \
-  X(daemon_seccomp_off) \
-  X(engine_experimental) \
-  X(daemon_debug) \
   X(engine_disk_shared) \
   X(docker_group) \
   X(auditd_blind) \
   X(engine_files_open) \
   X(engine_old) \
-  X(swarm_on) \
   X(image_sprawl) \
-  X(storage_driver_obsolete) \
-  X(swap_limit_missing) \
   X(open_ports)
 
 namespace dm::audit::rules {
