@@ -1,19 +1,16 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <pwd.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
 #include <ctime>
 #include <iostream>
-#include <thread>
 
 #include "base/files.hpp"
 #include "cli/backup.hpp"
+#include "cli/interrupt.hpp"
 #include "cli/secrets.hpp"
 #include "compose/load.hpp"
 #include "engine/context.hpp"
@@ -21,20 +18,6 @@
 
 namespace dm::cli {
 namespace {
-
-/// The first signal asks to stop in good order, the second ends the process.
-int wake = -1;
-std::stop_source& stops() {
-  static std::stop_source source;
-  return source;
-}
-
-extern "C" void on_signal(int) {
-  static std::atomic<int> count{0};
-  if (count.fetch_add(1) > 0) ::_exit(kInterrupted);
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto wrote = ::write(wake, &one, sizeof one);
-}
 
 std::map<std::string, std::string> plain(const std::map<std::string, std::string, std::less<>>& environment) { return {environment.begin(), environment.end()}; }
 
@@ -57,21 +40,8 @@ std::vector<std::string> recipients_of(const std::string& folder, const secrets:
 }  // namespace
 
 std::stop_token watch_signals() {
-  static const bool once = [] {
-    wake = ::eventfd(0, EFD_CLOEXEC);
-    std::thread([] {
-      std::uint64_t value = 0;
-      while (::read(wake, &value, sizeof value) < 0) {
-      }
-      stops().request_stop();
-    }).detach();
-    struct sigaction action = {};
-    action.sa_handler = on_signal;
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(number, &action, nullptr);
-    return true;
-  }();
-  (void)once;
-  return stops().get_token();
+  static const Interrupt whole;
+  return whole.token();
 }
 
 std::string human_bytes(std::uint64_t bytes) {

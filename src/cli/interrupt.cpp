@@ -1,22 +1,31 @@
 #include "cli/interrupt.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <thread>
 
 namespace dm::cli {
 namespace {
 
-std::atomic<int> g_write{-1};
+std::atomic<int> g_wake{-1};
 std::atomic<int> g_count{0};
+std::mutex g_mutex;
+int g_alive = 0;
+
+std::stop_source& source() {
+  static auto* const one = new std::stop_source;  // never destroyed: the thread below outlives main
+  return *one;
+}
 
 void on_signal(int) {
   if (g_count.fetch_add(1) > 0) ::_exit(130);
-  const char byte = 1;
-  if (const int fd = g_write.load(); fd >= 0) (void)!::write(fd, &byte, 1);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto wrote = ::write(g_wake.load(), &one, sizeof one);
 }
 
 void handle(void (*handler)(int)) {
@@ -28,28 +37,28 @@ void handle(void (*handler)(int)) {
 }  // namespace
 
 Interrupt::Interrupt() {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return;
-  read_.reset(ends[0]);
-  g_write = ends[1];
-  g_count = 0;
-  handle(on_signal);
-  thread_ = std::jthread([this](const std::stop_token& stop) {
-    while (!stop.stop_requested()) {
-      pollfd ready{read_.get(), POLLIN, 0};
-      if (::poll(&ready, 1, 100) > 0) {
-        source_.request_stop();
-        return;
+  const std::lock_guard lock(g_mutex);
+  if (g_alive++ > 0) return;
+  if (g_wake.load() < 0) {
+    const int fd = ::eventfd(0, EFD_CLOEXEC);
+    if (fd < 0) return;  // then a signal ends the process, as it does without us
+    g_wake = fd;
+    // A stop may call back into much code, which a signal handler must not: a thread does it.
+    std::thread([fd] {
+      std::uint64_t value = 0;
+      while (::read(fd, &value, sizeof value) < 0) {
       }
-    }
-  });
+      source().request_stop();
+    }).detach();
+  }
+  handle(on_signal);
 }
 
 Interrupt::~Interrupt() {
-  handle(SIG_DFL);
-  thread_.request_stop();
-  if (thread_.joinable()) thread_.join();
-  if (const int fd = g_write.exchange(-1); fd >= 0) ::close(fd);
+  const std::lock_guard lock(g_mutex);
+  if (--g_alive == 0) handle(SIG_DFL);
 }
+
+std::stop_token Interrupt::token() const { return source().get_token(); }
 
 }  // namespace dm::cli

@@ -2,26 +2,19 @@
 #pragma once
 
 #include <stop_token>
-#include <thread>
-
-#include "base/io.hpp"
 
 namespace dm::cli {
 
-/// One at a time. SIGINT, SIGTERM and SIGHUP stop the token; a second one ends the process with status 130.
+/// While one lives, the first SIGINT, SIGTERM or SIGHUP stops the token and the second ends the process with status 130. There may be several, one inside the
+/// other (an upgrade brings services up): they share what happened, so an interruption stops whatever is at work and whatever would come next.
 class Interrupt {
  public:
   Interrupt();
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
-  std::stop_token token() const { return source_.get_token(); }
-  bool happened() const { return source_.stop_requested(); }
-
- private:
-  std::stop_source source_;
-  Fd read_;
-  std::jthread thread_;
+  std::stop_token token() const;
+  bool happened() const { return token().stop_requested(); }
 };
 
 }  // namespace dm::cli

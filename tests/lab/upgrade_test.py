@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,8 +136,8 @@ def test_a_new_version_that_does_not_start_goes_back_with_its_data():
     eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
 
 
-def killed_at(marker, also=lambda: True):
-    """Starts the upgrade to 17 and kills it once it says `marker` and `also()` holds."""
+def ended_at(marker, also=lambda: True, how=signal.SIGKILL):
+    """Starts the upgrade to 17 and ends it by `how` once it says `marker` and `also()` holds. Gives its exit status and the rest of what it said."""
     argv = [DATAMANCY, "upgrade", "db", "--to", "17", "--yes", "--repository", str(WORK / "repository"), "--password-file", str(WORK / "key"), "--quiet"]
     child = subprocess.Popen(argv, cwd=PROJECT, env=env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
     for line in child.stdout:
@@ -144,8 +145,25 @@ def killed_at(marker, also=lambda: True):
             break
     eventually("it is there", lambda: child.poll() is not None or also(), 60)
     that(child.poll() is None, f"it is still at work after '{marker}'")
-    child.kill()
-    child.wait()
+    child.send_signal(how)
+    rest = child.stdout.read()
+    return child.wait(), rest
+
+
+def test_interrupted_half_way_it_is_left_to_the_next_run_and_up_waits_for_it():
+    before, text = psql(SUM), (PROJECT / "compose.yaml").read_text()
+    status, said = ended_at("are kept in volume", how=signal.SIGINT)
+    that(status != 0 and "interrupted half-way: 'datamancy upgrade db' goes back first; 'up' waits for that" in said, f"it says what it leaves: {status} {said}")
+    shape = lambda: sorted(docker("ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.State}}", "--filter", f"label=com.docker.compose.project={NAME}").splitlines())  # noqa: E731
+    left = shape()
+    waits = dm("up", "--no-preflight", status=2)
+    that("was interrupted: 'datamancy upgrade db' goes back first" in waits.stderr and shape() == left, f"up touches nothing: {waits.stderr}")
+    done = upgrade("db", "--to", "16", "--yes", status=2)  # goes back, and finds no such tag then
+    that("runs " + f"{HUB}/club/postgres:15 again" in done.stdout, done.stdout + done.stderr)
+    that(version() == "15" and psql(SUM) == before and (PROJECT / "compose.yaml").read_text() == text, "as it was")
+    for volume in [v for v in docker("volume", "ls", "-q").split() if v.startswith(f"{NAME}_data.undone-")]:
+        docker("volume", "rm", volume)
+    dm("up", "--no-preflight", status=0)
 
 
 def test_killed_half_way_it_goes_back_first():
@@ -153,7 +171,7 @@ def test_killed_half_way_it_goes_back_first():
     files = lambda: subprocess.run([engine.docker(), "exec", f"{NAME}-db-1", "cat", "/var/lib/postgresql/data/PG_VERSION"], env=ENV, capture_output=True, text=True).stdout.strip()  # noqa: E731
     stages = (("no client reaches it any more", lambda: True), ("streams, verified and read back", lambda: True), ("are kept in volume", lambda: True), ("are kept in volume", lambda: files() == "17"))
     for marker, also in stages:
-        killed_at(marker, also)
+        ended_at(marker, also)
         that("interrupted" in upgrade("db", "--to", "17", "--dry-run", status=2).stderr, "the plan says it")
         that("interrupted" in upgrade("db", "--to", "17", status=2).stderr, "nobody agreed: nothing is touched")
         done = upgrade("db", "--to", "16", "--yes", status=2)  # goes back, and finds no such tag then
