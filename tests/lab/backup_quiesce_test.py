@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Containers whose label or product asks for it stand still while their volume is copied, go on afterwards, and also where the program was
 killed; tiers."""
+import json
 import os
 import pathlib
 import shutil
@@ -40,7 +41,6 @@ def still(path, value):
 
 
 def notes(out):
-    import json
     return [n for s in json.loads(out)["saved"] if s["subject"] == APP for n in s["notes"]]
 
 
@@ -78,6 +78,7 @@ def test_it_is_stopped_where_that_is_asked_for():
 
 def test_a_product_that_needs_it_stands_still_without_a_label_and_coverage_says_why():
     # What is known of a product goes by its image's name; no MongoDB runs in this one.
+    label("stop")
     image = f"mongo:{S.name}"
     docker("tag", "datamancy-lab/base:13", image)
     path = S.project / "compose.yaml"
@@ -104,7 +105,7 @@ def test_a_product_that_needs_it_stands_still_without_a_label_and_coverage_says_
 def test_files_are_saved_before_the_databases_where_that_is_asked_for_and_a_mistyped_wish_is_said():
     label("stop")
     path = S.project / "compose.yaml"
-    subjects = lambda out: [s["subject"] for s in __import__("json").loads(out)["saved"]]  # noqa: E731
+    subjects = lambda out: [s["subject"] for s in json.loads(out)["saved"]]  # noqa: E731
     order = subjects(S.dm("backup", "run", "--json", status=0)[1])
     that(order.index("db") < order.index(APP), f"databases first: {order}")
     path.write_text(path.read_text().replace("quiesce: stop", "quiesce: files-first"))
@@ -125,7 +126,8 @@ def test_tiers_decide_what_is_proven_how_often():
     drilled = [d["subject"] for d in S.json("drill", "restore", "--tier", "critical", status=0)["drills"]]
     that(drilled == ["db"], drilled)
     that(S.json("drill", "restore", "--random", status=0)["drills"][0]["subject"] != APP, "what little depends on is no random choice")
-    jobs = {j["job"]: j["command"] for j in S.json("backup", "schedule")}
+    out = subprocess.run([DATAMANCY, "backup", "schedule", "--json"], cwd=S.project, env=S.env(), capture_output=True, text=True, check=True).stdout
+    jobs = {j["job"]: j["command"] for j in json.loads(out)}
     that("--tier critical" in jobs["drill-critical"] and "--depth everything" in jobs["verify"], jobs)
     (S.project / ".datamancy.yml").write_text("backup:\n  tiers: {urgent: [db]}\n")
     status, _, err = S.dm("backup", "coverage")
