@@ -1,10 +1,8 @@
 /// upgrade SERVICE: a newer image, with a verified backup before and the way back behind.
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 
 #include "base/files.hpp"
@@ -109,8 +107,8 @@ class Upgrade {
       started_ = left.step == Step::changed;
       return go_back(started_);
     }
-    // The data lies where it was. Has the new version run on it?
-    const bool data = left.step == Step::changed && !left.run.empty();
+    // The data lies where it was, or is on its way there. Has the new version run on it?
+    const bool data = left.step == Step::returning || (left.step == Step::changed && !left.run.empty() && left.migrates.value_or(true));
     if (edited_) DM_CHECK(write_atomic(edit_.path, edit_.before));
     edited_ = false;
     if (data) {
@@ -118,12 +116,17 @@ class Upgrade {
       const auto* run = history.find(left.run);
       if (run == nullptr) return fail(Errc::not_found, fmt::format("the backup {} is not in repository '{}'", left.run, backup_.repository->location().name));
       run_ = *run;
+      if (left.migrates) {  // nothing of it need be there: a container may be gone half-way
+        judgement_.data = Data::migrates;
+        return go_back(true);
+      }
       auto loading = args_;
       int exit = kFailed;
       if (!open_session(loading, {name_}, session_, exit, false)) return fail(Errc::invalid_input, "the project cannot be loaded");
       to_ = left.image;
       DM_CHECK(plan());
       running_ = left.running;
+      DM_CHECK(list_changes());
       return go_back(true);
     }
     DM_CHECK(start(all(), {name_}));
@@ -297,6 +300,7 @@ class Upgrade {
       if (std::ranges::any_of(containers, [](const auto& container) { return container.state == "running"; })) running_.push_back(client);
     }
     left_ = {.service = name_, .from = from_, .image = image_, .path = edit_.path, .before = edit_.before, .after = edit_.after, .volume = {}, .kept = {}, .run = {}, .running = running_};
+    DM_CHECK(list_changes());
     if (judgement_.data != Data::stays) {
       DM_CHECK(note(upgrade::Unfinished::Step::stopping));
       touched_ = true;
@@ -396,22 +400,7 @@ class Upgrade {
       DM_CHECK(start(all()));
       return upgrade::forget_unfinished(backup_.store);
     }
-    if (data && judgement_.data == Data::migrates) {
-      DM_CHECK(remove(name_));
-      if (datastore_) {
-        DM_TRY(const auto place, find_volume());
-        const auto aside = fmt::format("{}.failed-{}", place, run_.run);
-        DM_TRY(const auto moved, recover::set_aside(*backup_.engine, place, aside, limit()));
-        say(fmt::format("{} entries that the new version wrote are in volume {}", moved, aside));
-        DM_CHECK(start({name_}));
-        DM_CHECK(restore_datastore(name_));
-      }
-      for (const auto& tree : trees_) DM_CHECK(restore_tree(tree));
-      for (const auto& needed : needed_) {
-        if (session_.wiring.dependents[session_.wiring.id_of(needed)].size() == 1) DM_CHECK(restore_datastore(needed));
-        else say(fmt::format("{} serves others too: 'datamancy backup restore {} DATABASE --in-place --run {}' gives the database of '{}' back", needed, needed, run_.run, name_));
-      }
-    }
+    if (data && judgement_.data == Data::migrates) DM_CHECK(undo_migration());
     DM_CHECK(start(all(), {name_}));  // a server without networks is made anew
     return upgrade::forget_unfinished(backup_.store);
   }
@@ -423,17 +412,71 @@ class Upgrade {
     return fail(Errc::unsupported, fmt::format("the data of '{}' is in no volume with a name", subject == nullptr ? name_ : subject->id));
   }
 
+  /// What the new version may change in place, into the note: the way back must not depend on what is there by then.
+  Result<void> list_changes() {
+    left_.migrates = judgement_.data == Data::migrates;
+    if (!*left_.migrates) return {};
+    left_.trees = trees_;
+    if (datastore_) {
+      DM_TRY(left_.data_volume, find_volume());
+    }
+    for (const auto& needed : needed_) (session_.wiring.dependents[session_.wiring.id_of(needed)].size() == 1 ? left_.needed : left_.shared).push_back(needed);
+    return {};
+  }
+
+  bool did(std::string_view what) const { return std::ranges::find(left_.done, what) != left_.done.end(); }
+  Result<void> note_done(std::string what) {
+    left_.done.push_back(std::move(what));
+    return note(upgrade::Unfinished::Step::returning);
+  }
+
+  /// The data of before in the place of what the new version made of it. Each step is noted once it is done, so that one that is killed
+  /// goes on there: nothing that is not known to be in the backup is ever removed.
+  Result<void> undo_migration() {
+    DM_CHECK(note(upgrade::Unfinished::Step::returning));
+    DM_CHECK(remove(name_));
+    auto& engine = *backup_.engine;
+    if (const auto& place = left_.data_volume; !place.empty() && !did("back data")) {
+      if (!did("aside data")) {
+        const auto aside = fmt::format("{}.failed-{}", place, run_.run);
+        DM_TRY(const auto moved, recover::set_aside_again(engine, place, aside, limit()));
+        DM_CHECK(note_done("aside data"));
+        say(fmt::format("{} entries that the new version wrote are in volume {}", moved, aside));
+      } else {
+        DM_TRY(const bool half, recover::holds_something(engine, place, limit()));
+        const auto aside = fmt::format("{}.undone-{}", place, backup::unix_now());
+        if (half) DM_CHECK(recover::set_aside(engine, place, aside, limit()));
+        if (half) say(fmt::format("what an interrupted restore had left is in volume {}; remove it when all is well", aside));
+      }
+      DM_CHECK(start({name_}));
+      DM_CHECK(restore_datastore(name_));
+      DM_CHECK(note_done("back data"));
+    }
+    for (const auto& tree : left_.trees) DM_CHECK(restore_tree(tree));
+    for (const auto& needed : left_.needed) {
+      if (did("back " + needed)) continue;
+      DM_CHECK(restore_datastore(needed));
+      DM_CHECK(note_done("back " + needed));
+    }
+    for (const auto& needed : left_.shared)
+      say(fmt::format("{} serves others too: 'datamancy backup restore {} DATABASE --in-place --run {}' gives the database of '{}' back", needed, needed, run_.run, name_));
+    return {};
+  }
+
   Result<void> restore_tree(const std::string& id) {
     const auto saved = saved_of(id);
-    if (saved.empty()) return {};
+    if (saved.empty() || did("back " + id)) return {};
     const auto found = saved.front()->target.facts.find("path");
     const auto path = found == saved.front()->target.facts.end() ? std::string() : found->second;
-    const auto aside = fmt::format("{}.failed-{}", path, run_.run);
-    if (::mkdir(aside.c_str(), 0700) != 0) return fail(errno_error("make " + aside, errno));
-    for (const auto& name : sources::disk().list(path))
-      if (::rename((path + "/" + name).c_str(), (aside + "/" + name).c_str()) != 0) return fail(errno_error("move " + path + "/" + name, errno));
+    if (path.empty()) return fail(Errc::corrupt, fmt::format("the backup of {} does not say where it lay", id));
+    const bool again = did("aside " + id);
+    const auto aside = again ? fmt::format("{}.undone-{}", path, backup::unix_now()) : fmt::format("{}.failed-{}", path, run_.run);
+    DM_TRY(const auto moved, recover::set_aside_folder(path, aside));
+    if (!again) DM_CHECK(note_done("aside " + id));
+    say(fmt::format("{}: {} entries that {} are in {}", id, moved, again ? "an interrupted restore had left" : "the new version wrote", aside));
     DM_TRY(const auto restored, recover::tree(*backup_.repository, *saved.front(), path, true, limit()));
-    say(fmt::format("{}: {}; what the new version wrote is in {}", id, restored.detail, aside));
+    DM_CHECK(note_done("back " + id));
+    say(fmt::format("{}: {}", id, restored.detail));
     return {};
   }
 

@@ -273,6 +273,18 @@ Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume,
   return move_all(from, to);
 }
 
+Result<std::size_t> set_aside_folder(const std::string& folder, const std::string& kept) {
+  DM_CHECK(make_folders(kept, 0700));
+  return move_all(folder, kept);
+}
+
+Result<std::size_t> set_aside_again(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
+  DM_CHECK(engine.create_volume(kept, {{"datamancy.kept", volume}}, deadline));  // one that is there is taken
+  DM_TRY(const auto from, mountpoint(engine, volume, deadline));
+  DM_TRY(const auto to, mountpoint(engine, kept, deadline));
+  return move_all(from, to);
+}
+
 Result<bool> holds_something(engine::Engine& engine, const std::string& volume, const Deadline& deadline) {
   DM_TRY(const auto place, mountpoint(engine, volume, deadline));
   std::error_code error;

@@ -37,6 +37,9 @@ Result<void> make_room(engine::Engine& engine, const std::string& volume, const 
 /// Moves what is in a local volume into a new volume `kept`, within one file system. Gives how many entries moved. Errors: `denied` where
 /// we may not write there, `unsupported` for volumes of other drivers.
 Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
+/// As `set_aside`, of a folder into `kept` beside it. Both go on where they were interrupted, as long as nothing else has been put there.
+Result<std::size_t> set_aside_folder(const std::string& folder, const std::string& kept);
+Result<std::size_t> set_aside_again(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline);
 /// Whether a volume has anything in it; an error where it does not exist or cannot be looked into.
 Result<bool> holds_something(engine::Engine& engine, const std::string& volume, const Deadline& deadline);
 /// Removes what a local volume holds.

@@ -39,6 +39,12 @@ Result<std::optional<Unfinished>> read_unfinished(const std::string& folder) {
                                                           {"after", &out.after}, {"volume", &out.volume}, {"kept", &out.kept}, {"run", &out.run}};
     for (const auto& [key, value] : texts) *value = tree.at(key).get<std::string>();
     out.running = tree.at("running").get<std::vector<std::string>>();
+    if (tree.contains("migrates")) {
+      out.migrates = tree["migrates"].get<bool>();
+      out.data_volume = tree.at("data_volume").get<std::string>();
+      const std::pair<const char*, std::vector<std::string>*> lists[] = {{"trees", &out.trees}, {"needed", &out.needed}, {"shared", &out.shared}, {"done", &out.done}};
+      for (const auto& [key, value] : lists) *value = tree.at(key).get<std::vector<std::string>>();
+    }
     return std::optional(std::move(out));
   } catch (const Json::exception&) {
     return broken();
@@ -46,8 +52,9 @@ Result<std::optional<Unfinished>> read_unfinished(const std::string& folder) {
 }
 
 Result<void> write_unfinished(const std::string& folder, const Unfinished& what) {
-  const Json tree{{"step", kSteps[static_cast<std::size_t>(what.step)]}, {"service", what.service}, {"from", what.from}, {"image", what.image}, {"path", what.path}, {"before", what.before},
+  Json tree{{"step", kSteps[static_cast<std::size_t>(what.step)]}, {"service", what.service}, {"from", what.from}, {"image", what.image}, {"path", what.path}, {"before", what.before},
                   {"after", what.after}, {"volume", what.volume}, {"kept", what.kept}, {"run", what.run}, {"running", what.running}};
+  if (what.migrates) tree.update({{"migrates", *what.migrates}, {"data_volume", what.data_volume}, {"trees", what.trees}, {"needed", what.needed}, {"shared", what.shared}, {"done", what.done}});
   DM_CHECK(make_folders(folder, 0700));
   return write_atomic(place(folder), tree.dump(1, ' ', false, Json::error_handler_t::replace) + "\n", 0600);
 }

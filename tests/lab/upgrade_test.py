@@ -186,6 +186,65 @@ def test_killed_half_way_it_goes_back_first():
         eventually("the application writes again", lambda: int(psql("select count(*) from ticks")) > ticks, 30)
 
 
+FORGE = f"""name: {NAME}-forge
+x-mark: &mark {{labels: {{{KEY}: {VALUE}}}}}
+services:
+  forge:
+    <<: *mark
+    image: {HUB}/forgejo/forgejo:11.0
+    init: true
+    volumes: [forge:/data]
+volumes: {{forge: *mark}}
+networks: {{default: *mark}}
+"""
+
+
+def test_a_way_back_that_is_killed_goes_on_where_it_was():
+    """A product that changes its files in place; the new version writes into them and ends. The way back is killed after each of its steps."""
+    docker("build", "-q", "-t", f"{HUB}/forgejo/forgejo:11.0", "--label", LABEL, "-", data="FROM datamancy-lab/base:13\nCMD [\"sleep\", \"infinity\"]\n")
+    docker("build", "-q", "-t", f"{HUB}/forgejo/forgejo:11.1", "--label", LABEL, "-", data="FROM datamancy-lab/base:13\nENTRYPOINT [\"sh\", \"-c\", \"rm -f /data/d1/f1; date >>/data/migrated; exit 1\"]\n")
+    for tag in ("11.0", "11.1"):
+        docker("push", f"{HUB}/forgejo/forgejo:{tag}")
+    project = WORK / "forge"
+    project.mkdir()
+    (project / "compose.yaml").write_text(FORGE)
+    compose = [str(engine.compose()), "-f", str(project / "compose.yaml")]
+    argv = [DATAMANCY, "upgrade", "forge", "--to", "11.1", "--yes", "--repository", str(WORK / "forge-repository"), "--password-file", str(WORK / "key"), "--quiet"]
+    try:
+        subprocess.run([*compose, "up", "-d"], env=env(), check=True, capture_output=True)
+        forge = f"{NAME}-forge-forge-1"
+        docker("exec", forge, "sh", "-c", "for d in $(seq 60); do mkdir /data/d$d; for f in $(seq 300); do echo $d $f >/data/d$d/f$f; done; done; chown -R 1000:1000 /data/d7")
+        tree = lambda: docker("exec", forge, "sh", "-c", "cd /data && find . -type f | sort | xargs cat | sha256sum; find . | sort | xargs stat -c '%n %u %a' | sha256sum")  # noqa: E731
+        before = tree()
+        place = pathlib.Path(docker("volume", "inspect", "-f", "{{.Mountpoint}}", f"{NAME}-forge_forge"))
+        markers = (("entries that the new version wrote", lambda: True), ("entries that the new version wrote", lambda: sum(1 for _ in place.glob("d*/*")) > 200))
+        for marker, also in markers:
+            child = subprocess.Popen(argv, cwd=project, env=env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+            said = []
+            for line in child.stdout:
+                said.append(line)
+                if marker in line:
+                    break
+            eventually("it is there", lambda: child.poll() is not None or also(), 60)
+            that(child.poll() is None, f"it is still at work after '{marker}': {said}")
+            child.kill()
+            child.wait()
+            # The next run is killed on its way, too: between two notes.
+            child = subprocess.Popen(argv, cwd=project, env=env(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
+            eventually("it goes on", lambda: child.poll() is not None or sum(1 for _ in place.glob("d*/*")) > 100, 60)
+            child.kill()
+            child.wait()
+            done = subprocess.run([*argv[:4], "11.7", *argv[5:]], cwd=project, env=env(), capture_output=True, text=True, stdin=subprocess.DEVNULL)  # no such tag
+            that(f"runs {HUB}/forgejo/forgejo:11.0 again, with the data of before" in done.stdout, f"{done.stdout}{done.stderr}")
+            that(tree() == before and (project / "compose.yaml").read_text() == FORGE, "as it was")
+            failed = [p for p in place.parent.glob("_data.failed-*")]
+            that(len(failed) == 1 and (failed[0] / "migrated").exists() and not (failed[0] / "d1/f1").exists(), f"what the new version wrote is kept, apart: {failed}")
+            for path in place.parent.glob("_data.*"):
+                shutil.rmtree(path)
+    finally:
+        subprocess.run([*compose, "down", "-v", "-t", "0"], env=env(), capture_output=True)
+
+
 def test_postgresql_15_becomes_17_with_all_its_data():
     before, roles = psql(SUM), psql("select string_agg(rolname, ',' order by rolname) from pg_roles where rolname !~ '^pg_'")
     done = upgrade("db", "--to", "17", "--yes")
