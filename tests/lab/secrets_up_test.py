@@ -363,6 +363,15 @@ def test_files_go_when_nobody_mounts_them():
     before = delivered()
     dm("-f", "other.yaml", "secrets", "deliver")
     that(set(delivered()) == {*before, "secret.one"}, f"a part of the project takes nothing from the rest: {sorted(delivered())}")
+    text = open(other).read()
+    with open(other, "w") as file:
+        file.write(text.replace("secrets: [one]", "secrets: [one], command: [sleep, infinity], init: true, labels: {datamancy.test: secrets}"))
+    docker("stop", "-t", "1", container("reader"))
+    dm("-f", "other.yaml", "up", "--progress", "plain", "--min-free", "100m", "--settle", "1s")  # it prunes, and knows nothing of the rest
+    that(set(delivered()) == {*before, "secret.one"}, f"what others mount stays, a stopped one's too: {sorted(delivered())}")
+    docker("start", container("reader"))
+    that(docker("exec", container("reader"), "cat", "/run/secrets/tok") == VALUES["API_TOKEN"], "and it starts again with its file")
+    docker("rm", "-f", container("only"))
     os.remove(other)
     up()
     that(set(delivered()) == set(before), f"an up removes what no container mounts: {sorted(delivered())}")
