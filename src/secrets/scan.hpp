@@ -51,7 +51,8 @@ bool scan_skips(std::string_view path);
 /// The parts, for tests.
 bool secret_variable(std::string_view name);
 enum class ValueKind { nothing, reference, hash, weak, literal };
-ValueKind value_kind(std::string_view value);
+/// `certain`: it is a variable's value, so that four words are a passphrase and no sentence.
+ValueKind value_kind(std::string_view value, bool certain = false);
 std::optional<std::pair<std::string_view, std::string_view>> known_shape(std::string_view text, std::size_t from);  ///< kind and text
 
 }  // namespace dm::secrets

@@ -90,7 +90,7 @@ bool secret_variable(std::string_view name) {
   return last.size() > 6 && std::ranges::any_of(kSecretEnds, [&](std::string_view end) { return std::string_view(last).ends_with(end); });
 }
 
-ValueKind value_kind(std::string_view value) {
+ValueKind value_kind(std::string_view value, bool certain) {
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t' || value.back() == '\r' || value.back() == ',')) value.remove_suffix(1);
   if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) value = value.substr(1, value.size() - 2);
@@ -112,7 +112,7 @@ ValueKind value_kind(std::string_view value) {
   if ((value.starts_with("/") || value.starts_with("./") || value.starts_with("../") || value.starts_with("~/")) && value.find('/', 1) != std::string_view::npos && value.find(' ') == std::string_view::npos && value.find("==") == std::string_view::npos && value.size() < 120)
     return ValueKind::reference;
   if (value.starts_with("http://") || value.starts_with("https://")) return ValueKind::reference;  // its password, if any, is the URL rule's
-  if (std::ranges::count(value, ' ') >= 3) return ValueKind::nothing;                               // a sentence
+  if (std::ranges::count(value, ' ') >= (certain ? 9 : 3)) return ValueKind::nothing;               // a sentence
   if (std::ranges::all_of(value, digit) && value.size() < 4) return ValueKind::nothing;
   const auto duration_end = value.find_first_not_of("0123456789");
   if (duration_end != 0 && duration_end != std::string_view::npos && value.size() - duration_end <= 2 && value.size() <= 6) return ValueKind::nothing;

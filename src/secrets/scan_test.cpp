@@ -96,6 +96,16 @@ TEST(Scan, ASealedValueIsFoundWhereverItStands) {
   EXPECT_EQ(leaks[0].line, 2U);
 }
 
+TEST(Scan, FourWordsAreAPassphraseWhereEveryLineIsAVariable) {
+  EXPECT_THAT(found(".env", "DB_PASSWORD=correct horse battery staple\n"), testing::SizeIs(1));
+  EXPECT_THAT(found("notes.txt", "DB_PASSWORD: ask whoever set it up\n"), testing::IsEmpty());
+  std::vector<std::pair<std::string, SecretString>> sealed;
+  sealed.emplace_back("TZ", SecretString("Europe/Vienna"));
+  sealed.emplace_back("DB_PASSWORD", SecretString("correct horse battery staple"));
+  sealed.emplace_back("SMTP_LOGIN", SecretString("x8Kd02mLq77Zt"));
+  EXPECT_THAT(scan_for("old.txt", "TZ Europe/Vienna\ncorrect horse battery staple\nx8Kd02mLq77Zt\n", sealed), testing::SizeIs(2));
+}
+
 TEST(Scan, NothingShownOrKeptIsTheSecret) {
   const auto leaks = scan_file(".env", "DB_PASSWORD=aG7kQ2mZ9xLongEnough\n");
   ASSERT_EQ(leaks.size(), 1U);
