@@ -2,7 +2,9 @@
 """docs/rules-hits.md: for each rule a hit on a project that its author did not write: rule_hits.py BINARY FOLDER... > docs/rules-hits.md
 
 FOLDER holds checkouts as OWNER__REPOSITORY. Nothing is read from the network. Hits that were looked for by hand are kept in
-docs/rules-hits-searched.tsv (rule, place, finding), what was judged in docs/rules-hits-judged.tsv; both are appended."""
+docs/rules-hits-searched.tsv (rule, place, finding), rules for which nothing was found in docs/rules-hits-none.tsv (rule, searched
+for, what came nearest), what was judged in docs/rules-hits-judged.tsv; all are appended. Rules about machines (DM1...) are left out:
+they have no file that could be published."""
 import json
 import os
 import pathlib
@@ -35,6 +37,8 @@ print(f"Made by `tools/rule_hits.py` over {count} compose files of public projec
       "copies hold few of the files that the projects mount, so rules about these (Caddyfiles, scripts, Dockerfiles, git) find little here.\n")
 print("| rule | hits | place | finding |\n|---|---|---|---|")
 for rule in rules:
+    if rule["id"].startswith("DM1"):
+        continue
     found = hits.get(rule["id"], [])
     if found:
         where, line, message = min(found, key=lambda hit: (len(hit[2]) > 160, len(hit[0])))
@@ -59,6 +63,12 @@ print("Public projects that have the defect, found by a search for it and read w
 print("| rule | place | finding |\n|---|---|---|")
 for rule, place, finding in sorted(rows("rules-hits-searched.tsv")):
     print(f"| {rule} {names[rule]} | {place} | {finding} |")
+print("\n## Searched for, and not found\n")
+print("Rules without a hit on a project of others: what was searched for on 2026-11-26, in public code and issues, and what came nearest.\n"
+      "Kept in [rules-hits-none.tsv](rules-hits-none.tsv).\n")
+print("| rule | searched for | what came nearest |\n|---|---|---|")
+for rule, what, nearest in sorted(rows("rules-hits-none.tsv")):
+    print(f"| {rule} {names[rule]} | {what} | {nearest} |")
 print("\n## Judged\n")
 print("The findings of severity critical or high on 47 compose files of 31 public projects (28 of the files are those that Go modules\n"
       "carry, the others were looked for), judged true or false by one reader: beside the files where there was doubt, else by the\n"
