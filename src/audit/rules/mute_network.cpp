@@ -26,7 +26,7 @@ constinit const Rule mute_network{
     .summary = "a service calls another by a network that lets no container reach another",
     .rationale = "Where two services share several networks, the engine's DNS answers with the address on the first of them: one that is not internal before "
                  "those that are, then by name. If that one has enable_icc=false, every packet between the two is dropped, whatever else they share.",
-    .fix = "Take one of the two off that network, or give it a way out of its own.",
+    .fix = "Give the two a network of their own without enable_icc=false, and take one of them off this one.",
     .checks = "105",
     .bad = R"(services:
   edge:
@@ -77,15 +77,18 @@ networks:
             const auto &from = input.wiring.service(reference.from), &to = input.wiring.service(reference.to);
             // Where the name is answered: the service's own name on all of its networks, an alias on its own only.
             const compose::Network* first = nullptr;
+            int shared = 0;
             for (const auto& use : to.networks) {
               const bool named = reference.host == to.name || reference.host == to.container_name.value || std::ranges::any_of(use.aliases, [&](const auto& alias) { return alias.value == reference.host; });
               const auto network = std::ranges::find(project.networks, use.network, &compose::Network::key);
               if (!named || network == project.networks.end() || std::ranges::find(from.networks, use.network, &compose::NetworkUse::network) == from.networks.end()) continue;
+              ++shared;
               if (first == nullptr || std::pair(network->internal, network->name) < std::pair(first->internal, first->name)) first = &*network;
             }
             if (first == nullptr || !mute(*first)) continue;
             report.add(reference.where, reference.from, fmt::format("'{}' calls '{}' ({}) by the network {}, which lets no container reach another", from.name, reference.host, reference.key, first->key),
-                       fmt::format("the name is answered on {} first, and it has enable_icc=false", first->key));
+                       shared == 1 ? fmt::format("{} is the only network that both are on, and it has enable_icc=false", first->key)
+                                   : fmt::format("the name is answered on {} first, and it has enable_icc=false", first->key));
           }
         },
 };

@@ -15,6 +15,16 @@ bool quoted(const compose::EnvVar& variable, std::string_view source) {
   return source.starts_with(variable.name) && source.substr(variable.name.size()).starts_with('=');
 }
 
+/// The name that `NAME-${NAME}`, `NAME:value` or `NAME value` as an item of a list means to set; "" where the item is sound.
+std::string_view without_equals(const compose::EnvVar& variable, std::string_view source) {
+  if (variable.value.node == nullptr || variable.value.node->kind != compose::Kind::null) return {};
+  if (source.starts_with('"') || source.starts_with('\'')) source = source.substr(1, source.size() - 2);
+  const auto end = std::ranges::find_if(source, [](char c) { return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_'; });
+  const auto name = source.substr(0, static_cast<std::size_t>(end - source.begin()));
+  if (name.empty() || name.size() == source.size() || source.find('=') != std::string_view::npos) return {};  // `NAME` takes it from the shell, `$ITEM` is an item as a whole
+  return source.find('$') != std::string_view::npos || source[name.size()] == ':' || source[name.size()] == ' ' ? name : std::string_view();
+}
+
 }  // namespace
 
 extern constinit const Rule quotes_in_value{
@@ -22,10 +32,12 @@ extern constinit const Rule quotes_in_value{
     .name = "quotes-in-value",
     .severity = Severity::medium,
     .area = Area::architecture,
-    .summary = "quotes in an environment list become part of the value",
+    .summary = "an item of an environment list is not read as it looks: quotes in it, or no '='",
     .rationale = "In `- NAME=\"value\"` the quotes are no syntax: neither YAML nor Compose takes them off, and the program gets them. A path, a password or a "
-                 "number with quotes around it is another one.",
-    .fix = "Leave the quotes out, put them around the whole item (`- \"NAME=value\"`), or write the map form `NAME: \"value\"`.",
+                 "number with quotes around it is another one. `- NAME-value` and `- NAME:value` set no NAME at all: without `=` the whole item is "
+                 "taken for the name of a variable of the shell.",
+    .fix = "Write `- NAME=value`, with `=` and without quotes inside; put quotes around the whole item (`- \"NAME=value\"`), or write the map form "
+           "`NAME: \"value\"`.",
     .checks = "O31",
     .bad = R"(services:
   app:
@@ -34,6 +46,11 @@ extern constinit const Rule quotes_in_value{
       - LOG="warn,app=debug"  # <- DM0117
       - TITLE=plain
       - 'OTHER="kept"'
+  api:
+    image: example/api:1
+    environment:
+      - KEY-${KEY:-none}  # <- DM0117
+      - "MODE:fast"  # <- DM0117
 )",
     .good = R"(services:
   app:
@@ -50,6 +67,9 @@ extern constinit const Rule quotes_in_value{
       - WORDS="one" "two"
       - HALF="open
       - JSON=["a","b"]
+      - FROM_THE_SHELL
+      - ${EXTRA_ITEM:-}
+      - odd.name-1
   map:
     image: example/map:1
     environment:
@@ -68,6 +88,11 @@ TITLE="taken off here"
               if (variable.from_env_file || !variable.where || !quoted(variable, input.project.texts.text(variable.where))) continue;
               if (where.size() < 6) names += fmt::format("{}{}", where.empty() ? "" : ", ", variable.name);
               where.push_back(variable.where);
+            }
+            for (const auto& variable : service.environment) {
+              if (variable.from_env_file || !variable.where) continue;
+              const auto name = without_equals(variable, input.project.texts.text(variable.where));
+              if (!name.empty()) report.add(variable.where, id, fmt::format("'{}' gets no {}: the item has no '='", service.name, name));
             }
             if (where.empty()) return;
             const bool one = where.size() == 1;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "audit/rules/helpers.hpp"
 
@@ -11,10 +12,11 @@ extern constinit const Rule secret_file_missing{
     .name = "secret-file-missing",
     .severity = Severity::low,
     .area = Area::architecture,
-    .summary = "a file that `secrets:` or `configs:` names is not here",
+    .summary = "a file that `secrets:`, `configs:` or a seccomp option names is not here",
     .rationale = "Compose mounts such a file and, other than for a folder of `volumes:`, makes none: `bind source path does not exist`, and the service is "
-                 "not created. A secret is rightly not in the repository, and has to be made before the first start; a configuration ought to be there.",
-    .fix = "Make the file before the start, or correct its path.",
+                 "not created. A secret is rightly not in the repository, and has to be made before the first start; a configuration ought to be there. "
+                 "The seccomp profile is a file too: only `unconfined` and `builtin` are names, `seccomp:default` asks for a file called default.",
+    .fix = "Make the file before the start, or correct its path. For Docker's own seccomp profile leave the option out.",
     .checks = "115 O31",
     .bad = R"(services:
   db:
@@ -23,6 +25,9 @@ extern constinit const Rule secret_file_missing{
     secrets: [pg]
     configs: [tuning]
     volumes: ["pg:/var/lib/postgresql/data"]
+    security_opt:
+      - no-new-privileges:true
+      - seccomp:default  # <- DM0118
 volumes: {pg: }
 secrets:
   pg:  # <- DM0118
@@ -50,12 +55,18 @@ sunflower
     environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
     secrets: [pg, token]
     volumes: ["pg:/var/lib/postgresql/data"]
+    security_opt: ["seccomp=profiles/db.json", "seccomp:unconfined", "seccomp:/etc/docker/db.json", "apparmor:docker-default"]
+  job:
+    image: example/job:1
+    security_opt: ["seccomp:builtin"]
 volumes: {pg: }
 secrets:
   pg: {file: /run/datamancy/shop/pg}
   token: {environment: TOKEN}
   unused: {file: ./unused.txt}
   elsewhere: {external: true}
+-- profiles/db.json
+{"defaultAction": "SCMP_ACT_ERRNO"}
 )",
     .minutes = 2,
     .check =
@@ -79,6 +90,17 @@ secrets:
           };
           look(input.project.secrets, "the secret", Severity::low, [](const compose::Service& service) -> const auto& { return service.secrets; });
           look(input.project.configs, "the config", Severity::high, [](const compose::Service& service) -> const auto& { return service.configs; });
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            for (const auto& option : service.security_opt) {
+              const std::string_view text = option.value;
+              if (!text.starts_with("seccomp:") && !text.starts_with("seccomp=")) continue;
+              const auto profile = text.substr(8);
+              if (profile.empty() || profile == "unconfined" || profile == "builtin" || profile.starts_with('/') || profile.starts_with('~')) continue;
+              if (input.files.stat((std::filesystem::path(input.project.folder) / profile).lexically_normal().string()).kind != sources::Kind::missing) continue;
+              report.add(option.where(), id, fmt::format("the seccomp profile of '{}' is read from the file {}, which is not here: the container will not be created", service.name, profile))
+                  .severity = Severity::high;
+            }
+          });
         },
 };
 
