@@ -252,7 +252,12 @@ Result<int> init_service(Args& args, const std::string& name) {
   int step = 0;
   if (!plan.secrets.secrets.empty()) fmt::print("  {}. sudo --preserve-env=HOME datamancy render {}    # secrets, in memory: {}; after each boot again\n", ++step, folder, site.run);
   fmt::print("  {}. cd {} && docker compose build && docker compose up -d\n", ++step, folder);
-  if (plan.routed) fmt::print("  {}. reload the edge (docker compose restart of its service); {} must point to this host\n", ++step, plan.route.substr(0, plan.route.find(' ')));
+  if (plan.routed) {
+    std::string hosts;  // a site starts at the margin
+    for (std::size_t at = 0; at < plan.route.size(); at = std::min(plan.route.find('\n', at), plan.route.size() - 1) + 1)
+      if (const auto end = plan.route.find(" {\n", at); plan.route[at] >= 'a' && plan.route[at] <= 'z' && end < plan.route.find('\n', at)) hosts += (hosts.empty() ? "" : " and ") + plan.route.substr(at, end - at);
+    fmt::print("  {}. reload the edge (docker compose restart of its service); {} must point to this host\n", ++step, hosts);
+  }
   for (const auto& note : plan.notes) fmt::print("  {}. {}\n", ++step, note);
   const bool edge = std::ranges::any_of(plan.files, [](const auto& file) { return file.path.ends_with("/Caddyfile"); }) && !plan.routed;
   if (edge) fmt::print("  {}. products that come after it put their sites there by themselves\n", ++step);

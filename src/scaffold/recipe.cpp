@@ -32,7 +32,7 @@ struct Network {
 };
 
 struct Recipe {
-  std::string about, database, key, port, host;
+  std::string about, database, initdb, key, port, host;
   std::vector<Taken> services;          ///< the product itself first
   bool out = false, guarded = false;
   Lines drops, drops_with, backup_environment, backup_secrets, backup_volumes, settings, secrets, notes;
@@ -89,6 +89,7 @@ Result<Recipe> parse(std::string_view name, std::string_view text) {
       out.host = name;
       out.guarded = true;
     }
+    else if (word == "initdb" && out.database == "postgres") out.initdb = " " + rest;
     else if (word == "out") out.out = true;
     else if (word == "drop") out.drops.push_back(rest);
     else if (word == "drop-with") out.drops_with.push_back(rest);
@@ -112,6 +113,7 @@ Lines borrowed(const Recipe& recipe, std::string_view name, std::string_view par
   Lines out;
   for (auto line : service_block(embedded(fmt::format("services/{}/compose.yaml", model)), fmt::format("{}-{}", model, part))) {
     line = replaced(line, fmt::format("{}_", model), recipe.key + "_");
+    line = replaced(line, "--auth-host=scram-sha-256", "--auth-host=scram-sha-256" + recipe.initdb);
     for (const auto* before : {"_USER: ", "_DB: ", "_DATABASE: ", "-U ", "-d "}) line = replaced(line, fmt::format("{}{}", before, model), before + recipe.key);
     out.push_back(replaced(line, model, name));
   }
