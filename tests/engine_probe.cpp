@@ -73,6 +73,12 @@ Result<int> run(engine::Engine& engine, const std::string& what, Words words, co
     DM_TRY(const auto one, engine.container(words.at(0), deadline));
     fmt::print("{} {} exit {} oom {} pid {} memory {} pids {} cpus {} log {} restarts {} health '{}' log entries {}\n", one.name, one.state, one.exit_code, one.oom_killed, one.pid,
                one.limits.memory, one.limits.pids, one.limits.nano_cpus, one.log_driver, one.restart_count, one.health.status, one.health.log.size());
+  } else if (what == "inspects") {  // each container with these labels
+    DM_TRY(const auto list, engine.containers({words, {}, {}, {}, true}, deadline));
+    for (const auto& one : list) {
+      DM_TRY(const auto whole, engine.container(one.id, deadline));
+      fmt::print("{} {} {}\n", whole.name, whole.state, whole.image_id);
+    }
   } else if (what == "exec") {
     return exec(engine, words, deadline);
   } else if (what == "logs") {

@@ -206,14 +206,13 @@ class Run {
 
   /// What the engine said of a container. Answers overtake each other: one that was asked for before the last one counts no more.
   void feed(const Container& container, Clock::time_point asked) {
-    auto& latest = asked_[container.id];
-    if (asked < latest) return;
-    latest = asked;
+    if (const auto latest = asked_.find(container.id); latest != asked_.end() && asked < latest->second) return;
     const auto step = steps_.find(container.service);
     if (step == steps_.end() || container.one_off || replaced_.contains(container.id)) return;
     // A container that Compose is about to put in the place of an old one has a temporary name; its rename is an event, too.
     const bool fresh = !known_.contains(container.id);
-    if (fresh && !gate_open_) return;
+    if (fresh && !gate_open_) return;  // and what was not taken in does not overrule what was asked before it
+    asked_[container.id] = asked;
     know(container);
     if (fresh && !first_made_) first_made_ = Clock::now();
     if (container.state.status == Snapshot::Status::created && container.state.error.empty()) return;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -232,6 +233,35 @@ TEST(BringUp, WhileComposeCreatesTheLongestChainStartsFirstHoweverLateItIsMade) 
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_TRUE(outcome->fine) << outcome_text(*outcome, "p");
   EXPECT_EQ(starts(fake), (std::vector<std::string>{"db", "side"}));
+}
+
+TEST(BringUp, ANewContainerThatAnEventSpokeOfWhileAllWereLookedAtIsTakenIn) {
+  engine::FakeEngine fake;
+  const auto old = container(fake, "p-web-1", "web");
+  fake.add_image("app:1");
+  const WaitingCompose compose;
+  std::atomic<bool> armed = false;
+  std::string fresh;
+  fake.on_list([&] {  // after Compose was through: an answer about the new container overtakes the one about all
+    if (!armed.exchange(false)) return;
+    const auto before = fake.asked("container");
+    fake.emit({.time = 0, .type = "container", .action = "rename", .id = fresh, .attributes = labels_of("web")});
+    await([&] { return fake.asked("container") > before; });
+    std::this_thread::sleep_for(300ms);  // and is taken in
+  });
+  std::jthread later([&] {
+    await([&] { return std::filesystem::exists(compose.asked()) && fake.asked("containers") == 2; });  // ours, and the one after subscribing
+    make(fake, "web");
+    fake.edit([&](engine::FakeState& state) {
+      state.containers.erase(old);
+      fresh = state.containers.begin()->first;
+    });
+    armed = true;
+    compose.let_go();
+  });
+  const auto outcome = go(fake, plan_of("web", Change::recreate), options_for(1h));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(outcome->fine) << outcome_text(*outcome, "p");
 }
 
 TEST(BringUp, AComposeThatTakesLongHoldsNobodyBackForEver) {

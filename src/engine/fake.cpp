@@ -92,6 +92,10 @@ void FakeEngine::fail_next(const std::string& method, Error error) {
   const std::lock_guard lock(mutex_);
   failures_[method].push_back(std::move(error));
 }
+void FakeEngine::on_list(std::function<void()> body) {
+  const std::lock_guard lock(mutex_);
+  on_list_ = std::move(body);
+}
 void FakeEngine::emit(Event event) {
   {
     const std::lock_guard lock(mutex_);
@@ -185,6 +189,12 @@ Result<Info> FakeEngine::info(const Deadline&) {
 }
 
 Result<std::vector<ContainerSummary>> FakeEngine::containers(const ContainerFilter& filter, const Deadline&) {
+  std::function<void()> before;
+  {
+    const Lock lock(mutex_);
+    before = on_list_;
+  }
+  if (before) before();
   const Lock lock(mutex_);
   DM_CHECK(enter("containers", "", true));
   std::vector<ContainerSummary> out;

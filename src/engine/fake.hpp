@@ -42,6 +42,8 @@ class FakeEngine final : public Engine {
   void on_exec(OnExec body);
   /// After a start: may set health, exit code ... and is followed by the event "start". Default: running, healthy where it has a check.
   void on_start(std::function<void(Container& container)> body);
+  /// Called at each `containers`, before it answers, without the lock.
+  void on_list(std::function<void()> body);
   /// The next call of that method ("start", "exec", ...) gives this error. Several queue up.
   void fail_next(const std::string& method, Error error);
   void emit(Event event);
@@ -109,6 +111,7 @@ class FakeEngine final : public Engine {
   FakeState state_;
   OnExec on_exec_;
   std::function<void(Container&)> on_start_;
+  std::function<void()> on_list_;
   std::map<std::string, std::deque<Error>> failures_;
   std::vector<std::string> calls_;
   std::map<std::string, std::size_t> asked_;
