@@ -283,7 +283,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     set_tier(subject, wishes, {});
     out.subjects.push_back(std::move(subject));
   }
-  std::ranges::stable_partition(out.subjects, &Subject::files_first);
+  std::stable_partition(out.subjects.begin(), out.subjects.end(), [](const Subject& subject) { return subject.files_first; });
   return out;
 }
 
