@@ -60,10 +60,7 @@ std::string clickhouse_plain(std::string_view create, std::string_view database)
   return out;
 }
 
-ClickhouseStream::ClickhouseStream() : parser_("clickhouse", [this](std::string_view tag, std::string_view bytes) { return record(tag, bytes); }) { print_.format = "clickhouse"; }
-
 Result<void> ClickhouseStream::record(std::string_view tag, std::string_view bytes) {
-  if (about_ == (tag == "about")) return fail(Errc::corrupt, "a dump of ClickHouse begins with what it is of, once");
   if (tag == "rows") {
     if (table_ == nullptr) return fail(Errc::corrupt, "it has rows of no table");
     return each_clickhouse_row(bytes, [&](std::string_view compared, std::string_view whole) -> Result<void> {
@@ -80,18 +77,11 @@ Result<void> ClickhouseStream::record(std::string_view tag, std::string_view byt
     return {};
   }
   if (table_ != nullptr) return fail(Errc::corrupt, "a table in it has no end");
-  if (tag == "about") {
-    about_ = true;
-    DM_TRY(const auto members, json_members(bytes));
-    for (const auto& [name, value] : members)
-      if (name == "server") print_.producer = fmt::format("ClickHouse {}", json_string(value));
-    return {};
-  }
   if (tag == "database") {
     print_.identity += hash128(bytes);
     return {};
   }
-  if (tag != "table") return fail(Errc::corrupt, "it has a record of a kind that is not known here");
+  if (tag != "table") return fail(unknown());
   DM_TRY(const auto members, json_members(bytes));
   std::string name, database;
   bool holds = false;
@@ -109,12 +99,10 @@ Result<void> ClickhouseStream::record(std::string_view tag, std::string_view byt
   return {};
 }
 
-Result<Fingerprint> ClickhouseStream::finish() {
-  DM_CHECK(parser_.finish());
-  if (!about_) return fail(Errc::corrupt, "it says not what it is of");
+Result<void> ClickhouseStream::end() {
   if (table_ != nullptr) return fail(Errc::corrupt, "a table in it has no end");
   print_.parts = parts_.take();
-  return print_;
+  return {};
 }
 
 }  // namespace dm::backup

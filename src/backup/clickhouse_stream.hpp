@@ -11,18 +11,14 @@ namespace dm::backup {
 /// columns), any number of "rows", "done" (their count). A row is 8 hexadecimal digits of its length, 8 of how much of it is compared,
 /// and its values in RowBinary: first those of plain columns, then states of aggregate functions, whose bytes are another order after
 /// every restore. Parts: the tables that hold rows.
-class ClickhouseStream final : public DumpReader {
+class ClickhouseStream final : public RecordReader {
  public:
-  ClickhouseStream();
-  Result<void> take(std::string_view bytes) override { return parser_.take(bytes); }
-  Result<Fingerprint> finish() override;
+  ClickhouseStream() : RecordReader("clickhouse", "ClickHouse") {}
 
  private:
-  Result<void> record(std::string_view tag, std::string_view bytes);
-  RecordParser parser_;
+  Result<void> record(std::string_view tag, std::string_view bytes) override;
+  Result<void> end() override;
   Parts parts_;
-  Fingerprint print_;
-  bool about_ = false;
   Part* table_ = nullptr;
   std::uint64_t rows_ = 0;
 };

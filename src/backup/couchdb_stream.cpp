@@ -8,30 +8,17 @@
 
 namespace dm::backup {
 
-CouchdbStream::CouchdbStream() : parser_("couchdb", [this](std::string_view tag, std::string_view bytes) { return record(tag, bytes); }) {}
+void CouchdbStream::about(const Members& members) {
+  for (const auto& [name, value] : members)
+    if (name == "partitioned" && value == "true") define("partitioned");
+}
 
 Result<void> CouchdbStream::record(std::string_view tag, std::string_view bytes) {
-  if (about_ == (tag == "about")) return fail(Errc::corrupt, "a dump of CouchDB begins with what it is of, once");
-  const auto add = [&](std::string_view text) {
-    schema_ += hash128(text);
-    ++statements_;
-  };
-  if (tag == "about") {
-    about_ = true;
-    DM_TRY(const auto members, json_members(bytes));
-    for (const auto& [name, value] : members) {
-      if (name == "server") producer_ = fmt::format("CouchDB {}", json_string(value));
-      if (name == "partitioned" && value == "true") add("partitioned");
-    }
-    return {};
-  }
-  if (tag == "security" || tag == "limit") {
-    DM_TRY(const auto text, json_canonical(bytes));
-    add(fmt::format("{} {}", tag, text));
-    return {};
-  }
   if (tag == "doc") return document(bytes);
-  return fail(Errc::corrupt, "it has a record of a kind that is not known here");
+  if (tag != "security" && tag != "limit") return fail(unknown());
+  DM_TRY(const auto text, json_canonical(bytes));
+  define(fmt::format("{} {}", tag, text));
+  return {};
 }
 
 Result<void> CouchdbStream::document(std::string_view text) {
@@ -74,8 +61,7 @@ Result<void> CouchdbStream::document(std::string_view text) {
   }
   if (id.empty()) return fail(Errc::corrupt, "a document has no name");
   if (id.starts_with("_design/")) {
-    schema_ += hash128(content);
-    ++statements_;
+    define(content);
   } else {
     documents_.rows += 1;
     documents_.bytes += text.size();
@@ -84,17 +70,10 @@ Result<void> CouchdbStream::document(std::string_view text) {
   return {};
 }
 
-Result<Fingerprint> CouchdbStream::finish() {
-  DM_CHECK(parser_.finish());
-  if (!about_) return fail(Errc::corrupt, "it says not what it is of");
-  Fingerprint out;
-  out.format = "couchdb";
-  out.producer = producer_;
-  out.schema = schema_;
-  out.statements = statements_;
+Result<void> CouchdbStream::end() {
   for (const auto& part : {attachments_, documents_})
-    if (part.rows > 0) out.parts.push_back(part);
-  return out;
+    if (part.rows > 0) print_.parts.push_back(part);
+  return {};
 }
 
 }  // namespace dm::backup

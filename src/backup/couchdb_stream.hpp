@@ -9,21 +9,16 @@ namespace dm::backup {
 /// the server writes it, with its attachments and the revisions before it); design documents come last. Parts: "documents" and
 /// "attachments", a row each; order, place and the form in which the server stores an attachment do not matter. Schema: design
 /// documents, who may do what, and whether it is partitioned.
-class CouchdbStream final : public DumpReader {
+class CouchdbStream final : public RecordReader {
  public:
-  CouchdbStream();
-  Result<void> take(std::string_view bytes) override { return parser_.take(bytes); }
-  Result<Fingerprint> finish() override;
+  CouchdbStream() : RecordReader("couchdb", "CouchDB") {}
 
  private:
-  Result<void> record(std::string_view tag, std::string_view bytes);
+  void about(const Members& members) override;
+  Result<void> record(std::string_view tag, std::string_view bytes) override;
+  Result<void> end() override;
   Result<void> document(std::string_view text);
-  RecordParser parser_;
-  bool about_ = false;
-  std::string producer_;
   Part documents_{.name = "documents"}, attachments_{.name = "attachments"};
-  Hash128 schema_{};
-  std::uint64_t statements_ = 0;
 };
 
 }  // namespace dm::backup

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "backup/json_text.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -103,6 +105,31 @@ Result<void> RecordParser::take(std::string_view bytes) {
 Result<void> RecordParser::finish() const {
   if (want_ != Want::nothing) return fail(Errc::corrupt, "it has no end mark: it is not whole");
   return {};
+}
+
+RecordReader::RecordReader(std::string_view kind, std::string_view title) : title_(title), parser_(kind, [this](std::string_view tag, std::string_view bytes) { return each(tag, bytes); }) { print_.format = kind; }
+
+Result<void> RecordReader::each(std::string_view tag, std::string_view bytes) {
+  if (about_ == (tag == "about")) return fail(Errc::corrupt, fmt::format("a dump of {} begins with what it is of, once", title_));
+  if (about_) return record(tag, bytes);
+  about_ = true;
+  DM_TRY(const auto members, json_members(bytes));
+  for (const auto& [name, value] : members)
+    if (name == "server") print_.producer = fmt::format("{} {}", title_, json_string(value));
+  about(members);
+  return {};
+}
+
+void RecordReader::define(std::string_view text) {
+  print_.schema += hash128(text);
+  ++print_.statements;
+}
+
+Result<Fingerprint> RecordReader::finish() {
+  DM_CHECK(parser_.finish());
+  if (!about_) return fail(Errc::corrupt, "it says not what it is of");
+  DM_CHECK(end());
+  return print_;
 }
 
 Result<void> each_record(std::string_view kind, const Source& in, const RecordParser::OnRecord& each) {

@@ -45,6 +45,34 @@ class RecordParser {
   std::uint64_t count_ = 0;
 };
 
+/// What the readers of such dumps share: the first record, "about" (JSON, with the server's version as "server"), comes once.
+class RecordReader : public DumpReader {
+ public:
+  Result<void> take(std::string_view bytes) final { return parser_.take(bytes); }
+  Result<Fingerprint> finish() final;
+
+ protected:
+  using Members = std::vector<std::pair<std::string, std::string_view>>;
+  /// `title` is the product's name, for messages and as the producer.
+  RecordReader(std::string_view kind, std::string_view title);
+  virtual void about(const Members&) {}
+  /// Any other record. Errors: `corrupt`.
+  virtual Result<void> record(std::string_view tag, std::string_view bytes) = 0;
+  /// After the last one: adds the parts to `print_`. Errors: `corrupt`.
+  virtual Result<void> end() = 0;
+  /// A statement of the schema.
+  void define(std::string_view text);
+  static Error unknown() { return {Errc::corrupt, "it has a record of a kind that is not known here", {}}; }
+
+  Fingerprint print_;
+
+ private:
+  Result<void> each(std::string_view tag, std::string_view bytes);
+  std::string title_;
+  RecordParser parser_;
+  bool about_ = false;
+};
+
 /// Feeds a restore: all records of `in`, and success only where the stream is whole.
 Result<void> each_record(std::string_view kind, const Source& in, const RecordParser::OnRecord& each);
 

@@ -115,6 +115,23 @@ def test_a_database_comes_back_in_place():
     that(S.house("select count() from shop.latest").strip() == "3", "what stood still for the comparison merges again")
 
 
+def test_what_has_other_replicas_is_not_replaced():
+    """Their rows would flow back beside the restored ones."""
+    compose = S.project / "compose.yaml"
+    text = compose.read_text()
+    compose.write_text(text.replace("CLICKHOUSE_USER: shop,", "CLICKHOUSE_USER: shop, DATAMANCY_LAB_REPLICATED: orders,"))
+    try:
+        S.compose("up", "-d", "house")
+        S.await_house()
+        status, out, err = S.dm("backup", "restore", "house", "shop", "--in-place", "--yes")
+        that(status != 0 and "other replicas" in out + err, f"{status} {out}{err}")
+        that(S.house("select count() from shop.orders").strip() == "3050", "nothing was dropped")
+    finally:
+        compose.write_text(text)
+        S.compose("up", "-d", "house")
+        S.await_house()
+
+
 def test_a_changed_value_is_a_difference():
     """The drill looks at the content: one value changed in the stand-in's copy must be seen. Staged on the dumps themselves."""
     S.json("backup", "run", status=0)

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """ClickHouse's HTTP interface as its documentation describes it, in front of the real engine as a library. One query at a time.
-DATAMANCY_LAB_BREAK=N ends every answer after N bytes as older servers do: with the text of an error, and properly."""
+DATAMANCY_LAB_BREAK=N ends every answer after N bytes as older servers do: with the text of an error, and properly.
+DATAMANCY_LAB_REPLICATED=TABLE says of this table that it has other replicas: the library has no keeper to have some by."""
 import base64
 import http.server
+import json
 import os
 import re
 import tempfile
@@ -15,6 +17,7 @@ ENGINE = session.Session("/var/lib/clickhouse/engine")
 LOCK = threading.Lock()
 NO_SETTINGS = {"query", "database", "default_format", "user", "password"}
 BREAK = int(os.environ.get("DATAMANCY_LAB_BREAK", "0"))
+REPLICATED = os.environ.get("DATAMANCY_LAB_REPLICATED", "")
 OPEN = os.environ.get("CLICKHOUSE_SKIP_USER_SETUP") == "1"
 USER = os.environ.get("CLICKHOUSE_USER") or "default"
 PASSWORD = os.environ.get("CLICKHOUSE_PASSWORD", "")
@@ -76,6 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not ok:
             return self.whole(403, f"Code: 516. DB::Exception: {user}: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)\n")
         query, data = (params["query"], body) if "query" in params else (body.decode(), b"")
+        if REPLICATED and "FROM system.replicas" in query:
+            return self.whole(200, json.dumps([REPLICATED]) + "\n")
         with LOCK:
             begun, changed = False, []
             try:
