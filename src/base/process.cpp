@@ -123,6 +123,8 @@ Result<Child> start(const Command& command, bool feed) {
   if (feed) {
     DM_TRY(Pipe made, make_pipe());
     in = std::move(made);
+    // A bulk stream through 64 KiB wakes both sides for every piece; where so much is not allowed, it stays as it is.
+    (void)::fcntl(in.write.get(), F_SETPIPE_SZ, 1 << 20);
   } else {
     in.read.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
