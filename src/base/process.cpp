@@ -197,6 +197,7 @@ void end(Child& child) {
 /// Bytes read and written, and ticks of CPU, of all processes of a group: what a program does for whose network nobody answers is next to nothing.
 struct Moved {
   std::uint64_t bytes = 0, ticks = 0;
+  bool blind = false;  ///< one of them does not show what it moves: a program with capabilities of its own, or of another user
 };
 
 Moved moved_by(pid_t group) {
@@ -219,7 +220,12 @@ Moved moved_by(pid_t group) {
     fields >> user >> system;
     if (!fields || process_group != group) continue;
     out.ticks += user + system;
-    std::ifstream io(at->path() / "io");
+    errno = 0;
+    const Fd counters(::open((at->path() / "io").c_str(), O_RDONLY | O_CLOEXEC));
+    char counted[512];
+    const auto size = counters ? ::read(counters.get(), counted, sizeof counted) : -1;
+    if (size < 0 && (errno == EACCES || errno == EPERM)) out.blind = true;
+    std::istringstream io(std::string(counted, static_cast<std::size_t>(std::max<ssize_t>(size, 0))));
     for (std::string key; io >> key;) {
       std::uint64_t value = 0;
       io >> value;
@@ -243,7 +249,7 @@ class Stall {
     const auto seconds = std::chrono::duration<double>(now - seen_).count();
     const double per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
     // Counters fall where a process of the group has gone.
-    if (is.bytes < last_.bytes || is.bytes - last_.bytes >= 65536 || is.ticks < ticks_ || static_cast<double>(is.ticks - ticks_) > 0.1 * seconds * per_second) {
+    if (is.blind || is.bytes < last_.bytes || is.bytes - last_.bytes >= 65536 || is.ticks < ticks_ || static_cast<double>(is.ticks - ticks_) > 0.1 * seconds * per_second) {
       last_ = is;
       since_ = now;
     }

@@ -19,7 +19,7 @@ struct Command {
   /// Descriptors that the child sees under the given number (>= 3), e.g. {{3, memfd}}: it reads /dev/fd/3.
   std::map<int, int> descriptors{};
   /// It is ended with `timeout` when for so long nothing moves: no stream of ours, and in its whole process group no 64 KiB read or written and hardly
-  /// any computing. While it waits for us nothing counts. 0 = it may wait for ever.
+  /// any computing. While it waits for us nothing counts, nor where one of its processes may not be looked at (/proc/PID/io). 0 = it may wait for ever.
   Clock::duration stall{};
 };
 

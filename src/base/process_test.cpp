@@ -1,6 +1,7 @@
 #include "base/process.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -135,6 +136,27 @@ TEST(Files, ALockNamesItsHolder) {
   }
   EXPECT_TRUE(lock_file(path, "drilling", Deadline::in(std::chrono::milliseconds(60))));
   ::unlink(path.c_str());
+}
+
+TEST(Process, WhoseCountersMayNotBeReadIsNotTakenForStalled) {
+  if (!find_program("python3")) GTEST_SKIP() << "no python3";
+  // As another user than root, and not to be looked at: as a program with file capabilities is.
+  constexpr const char* kHidden =
+      "import ctypes, os, time\n"
+      "if os.geteuid() == 0: os.setuid(65534)\n"
+      "ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
+      "time.sleep(3)\n";
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    if (::geteuid() == 0 && ::setuid(65534) != 0) ::_exit(9);
+    Command command{{"python3", "-c", kHidden}};
+    command.stall = std::chrono::seconds(1);
+    ::_exit(run_process(command) ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
 }
 
 }  // namespace
