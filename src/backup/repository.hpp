@@ -95,6 +95,8 @@ class Repository {
   /// Copies these snapshots (empty = all) into `target`, of the same kind, as far as it does not have them.
   virtual Result<void> copy(const std::vector<std::string>& ids, Repository& target, const Deadline& deadline) = 0;
   virtual Result<Usage> usage(const Deadline& deadline) = 0;
+  /// It was given up since it was opened, because nothing moved: asking again mostly means to wait once more.
+  virtual bool lost() const { return false; }
   /// Removes locks that nobody holds any more.
   virtual Result<void> unlock(const Deadline& deadline) = 0;
   /// The repository opens with `password` from now on and no longer with the old one. Nothing is uploaded again.

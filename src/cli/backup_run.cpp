@@ -80,6 +80,7 @@ int backup_run(Args& args) {
   if (!inventory) return complain(inventory.error());
   options.progress = progress_of(session);
   options.stack = session.record;
+  for (const auto& line : backup::standstills(*inventory, options)) fmt::print(stderr, "datamancy: services stand still {}\n", line);
   const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup run", .subject = session.project, .action = "save into " + session.repository->location().name});
   auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, limit);
   if (!run) {
@@ -90,7 +91,7 @@ int backup_run(Args& args) {
   state::add(*session.db, state::BackupRecord{run->run, session.repository->location().name, run->started, run->finished, run->outcome(), run->bytes(), run->added(), stored, run->json()});
   state::finish(*session.db, entry, state::to_string(run->outcome()));
   // A whole run that is verified may let older ones go; one of a part only says nothing about the rest. The first of a day is enough.
-  std::string kept;
+  std::string kept, unforgotten;
   if (keep && options.only.empty() && run->outcome() == state::Outcome::verified) {
     const auto* settings = session.settings.find(session.repository->location().name);
     if (settings != nullptr && settings->append_only) {
@@ -100,7 +101,9 @@ int backup_run(Args& args) {
     } else if (auto forgotten = backup::apply_retention(*session.repository, session.project, session.settings.keep, false, session.within(std::chrono::hours(1))); forgotten) {
       if (*forgotten > 0) kept = fmt::format("{} old snapshots forgotten", *forgotten);
     } else {
-      kept = "nothing was forgotten: " + forgotten.error().describe();
+      unforgotten = "the run is saved, but nothing was forgotten: " + forgotten.error().describe();
+      const auto note = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup forget", .subject = session.project, .action = "retention after " + run->run});
+      state::finish(*session.db, note, forgotten.error().message);
     }
   } else if (keep && run->outcome() != state::Outcome::verified) {
     kept = "nothing is forgotten after a run that is not verified";
@@ -112,7 +115,8 @@ int backup_run(Args& args) {
     if (!kept.empty()) fmt::print("{}\n", kept);
     if (run->outcome() == state::Outcome::verified) fmt::print("every stream was whole; that it can be restored is proven by 'datamancy drill restore --all'\n");
   }
-  return woken ? status_of(run->outcome()) : std::max(status_of(run->outcome()), static_cast<int>(kFindings));
+  if (!unforgotten.empty()) fmt::print(stderr, "datamancy: {}\n", unforgotten);
+  return woken && unforgotten.empty() ? status_of(run->outcome()) : std::max(status_of(run->outcome()), static_cast<int>(kFindings));
 }
 
 int backup_list(Args& args) {

@@ -191,9 +191,15 @@ def test_a_network_that_is_lost_half_way_and_comes_back():
         out, err = run_now.communicate(timeout=1200)
         print(f"       gave up after {time.monotonic() - begin:.0f} s with {run_now.returncode}: {err.strip()[-300:]}")
         that(run_now.returncode == 2 and "given up after 30 s in which nothing moved" in err, f"{run_now.returncode} {err}")
+        that(any((store / "locks").iterdir()), "a lock is left")
         child = start()
+        dm("backup", "verify", status=0)
         that(json.loads(dm("backup", "list", "--json", status=0))["runs"] == runs, "no run more than before")
         dm("backup", "run", status=0)
+        # What was killed has left its lock: nobody has to unlock by hand before all is checked, forgotten and freed.
+        dm("backup", "verify", status=0)
+        dm("backup", "forget", "--yes", "--prune", status=0)
+        dm("backup", "prune", status=0)
     finally:
         child.kill()
         child.wait()

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -182,6 +183,7 @@ class Kopia final : public Repository {
     return out;
   }
 
+  bool lost() const override { return stalled_; }
   Result<void> unlock(const Deadline&) override { return {}; }  // it has no locks
 
   Result<void> change_password(const std::string&, const Deadline&) override {
@@ -224,6 +226,7 @@ class Kopia final : public Repository {
     command.stall = std::chrono::seconds(location_.stall);
     auto done = run_process(command, streams, deadline);
     if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
+    stalled_ = true;
     return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }
 
@@ -247,6 +250,7 @@ class Kopia final : public Repository {
 
   std::string cache_;
   std::string version_;
+  mutable std::atomic<bool> stalled_{false};
 };
 
 }  // namespace

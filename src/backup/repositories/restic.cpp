@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backup/fingerprint.hpp"
 #include "backup/repository.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
@@ -20,7 +21,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kHeld = 16U << 20U;
 constexpr std::string_view kLeast = "0.17.1";
+constexpr int kLocked = 11;  // its exit status
 constexpr std::string_view kHow = "Debian 13 has one (apt-get install restic); on Debian 12 take the release of the project, or: go install github.com/restic/restic/cmd/restic@v0.19.1";
 
 /// Calls `each` for every line that is a JSON object.
@@ -133,9 +136,27 @@ class Restic final : public Repository {
     DM_CHECK(program(deadline));
     std::vector<std::string> words{"backup", "--quiet", "--stdin", "--stdin-filename", request.path, "--host", request.host};
     for (const auto& tag : request.tags) words.insert(words.end(), {"--tag", tag});
+    // A lock is met before anything is read, but some of it has then been put into the pipe already: kept until more has gone than fits there.
+    std::vector<std::string> begun;
+    std::size_t held = 0, at = 0;
+    bool whole = true;
     Streams streams;
-    streams.in = source;
-    auto finished = run(words, streams, deadline);
+    streams.in = [&]() -> Result<std::string> {
+      if (at < begun.size()) return begun[at++];
+      DM_TRY(auto piece, source());
+      if (whole && (held += piece.size()) > kHeld) {
+        whole = false;
+        begun.clear();
+      }
+      if (whole) {
+        begun.push_back(piece);
+        at = begun.size();
+      } else {
+        at = 0;
+      }
+      return piece;
+    };
+    auto finished = run(words, streams, deadline, [&] { at = 0; return whole; });
     if (!finished) {
       // It got SIGTERM before its input was closed, so it saves nothing. Seen, not believed:
       auto error = std::move(finished).error();
@@ -209,7 +230,12 @@ class Restic final : public Repository {
     command.descriptors[3] = secret.get();
     for (const auto& [name, value] : location_.env) command.env.emplace(name, value);
     command.stall = std::chrono::seconds(std::max(location_.stall, other.stall));
+    for (const auto* where : std::initializer_list<const Location*>{&location_, &other})
+      if (::access(mark_of_stall(*where).c_str(), F_OK) == 0) free_lock(*where, deadline);
     auto copied = run_process(command, {}, deadline);
+    if (copied && copied->status == kLocked && free_lock(location_, deadline) && free_lock(other, deadline)) copied = run_process(command, {}, deadline);
+    if (!copied && copied.error().code == Errc::timeout && !deadline.passed())
+      for (const auto* where : std::initializer_list<const Location*>{&location_, &other}) (void)write_atomic(mark_of_stall(*where), "", 0600);  // either may keep a lock of ours
     if (!copied && copied.error().code == Errc::timeout && !deadline.passed()) return fail(Errc::timeout, fmt::format("copying to repository '{}': {}", other.name, stalled(std::max(location_.stall, other.stall))));
     DM_TRY(const Finished finished, std::move(copied));
     if (!finished.fine()) return fail(error_of("copying to", finished, other.name));
@@ -228,6 +254,8 @@ class Restic final : public Repository {
     });
     return out;
   }
+
+  bool lost() const override { return stalled_; }
 
   Result<void> unlock(const Deadline& deadline) override {
     DM_CHECK(program(deadline));
@@ -254,6 +282,23 @@ class Restic final : public Repository {
     return fmt::format("{} {} {} {} {} {}.{:09}", *path, info.st_dev, info.st_ino, info.st_size, info.st_ctim.tv_sec, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
   }
 
+  /// A file that says that a program of ours was killed while it may have held a lock there.
+  std::string mark_of_stall(const Location& where) const {
+    Hasher hash;
+    hash.add(where.url);
+    return fmt::format("{}/restic-stalled-{}", cache_, hash.take().hex());
+  }
+
+  /// Removes stale locks; false where that is not to be had.
+  bool free_lock(const Location& where, const Deadline& deadline) const {
+    auto command = command_for({"unlock"}, where);
+    command.stall = std::chrono::seconds(where.stall);
+    const auto done = run_process(command, {}, deadline);
+    if (!done || !done->fine()) return false;
+    ::unlink(mark_of_stall(where).c_str());
+    return true;
+  }
+
   Command command_for(std::vector<std::string> words, const Location& where) const {
     Command command;
     command.argv = {"restic", "--json", "--cache-dir", cache_};
@@ -271,12 +316,17 @@ class Restic final : public Repository {
     return command;
   }
 
-  Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
+  /// `again` says whether the input can be given once more.
+  Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline, const std::function<bool()>& again = [] { return true; }) const {
     auto command = command_for(words, location_);
     command.stall = std::chrono::seconds(location_.stall);
+    if (words[0] != "unlock" && ::access(mark_of_stall(location_).c_str(), F_OK) == 0) free_lock(location_, deadline);
     auto done = run_process(command, streams, deadline);
+    // A lock whose holder was killed is in the way until it is removed; restic removes none that somebody holds.
+    if (done && done->status == kLocked && words[0] != "unlock" && again() && free_lock(location_, deadline)) done = run_process(command, streams, deadline);
     if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
     stalled_ = true;
+    (void)write_atomic(mark_of_stall(location_), "", 0600);  // without it, the lock is met and freed then
     return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }
 
@@ -290,7 +340,7 @@ class Restic final : public Repository {
     const auto where = fmt::format("{} repository '{}'", doing, name.empty() ? std::string_view(location_.name) : name);
     switch (finished.status) {
       case 10: return {Errc::not_found, fmt::format("{}: there is none at {}", where, location_.url), {}};
-      case 11: return {Errc::conflict, fmt::format("{}: it is locked; where nobody works on it, 'datamancy backup unlock' removes the lock", where), {}};
+      case kLocked: return {Errc::conflict, fmt::format("{}: it is locked; where nobody works on it, 'datamancy backup unlock' removes the lock", where), {}};
       case 12: return {Errc::denied, fmt::format("{}: wrong password", where), {}};
       default: return {Errc::failed, fmt::format("{}: restic ended with status {}: {}", where, finished.status, words_of(finished)), {}};
     }
