@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 
+#include "backup/settings.hpp"
+
 namespace dm::backup {
 namespace {
 
@@ -158,6 +160,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     std::string path, volume, tier;
     std::vector<Still> still;
     std::vector<std::string> quiesce;
+    std::int64_t still_limit = 0;  // the least of theirs
     bool written = false, files_first = false;
   };
   std::map<std::string, Tree> trees;
@@ -199,6 +202,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         subject.target = {.project = std::string(project), .service = service, .kind = kind, .container = container.id, .image = container.image,
                           .image_id = container.image_id, .data_path = path, .facts = {}, .identity = {}};
         set_tier(subject, wishes, tier_of(products, container, {}));
+        subject.unsaved_why = excluded(wishes, service + "/unsaved", {});
         out.subjects.push_back(std::move(subject));
       }
     }
@@ -222,6 +226,12 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         tree.files_first = tree.files_first || wish.how == "files-first";
         if (container.running && wish.how != "files-first" && std::ranges::find(tree.still, container.id, &Still::container) == tree.still.end())
           tree.still.push_back({.container = container.id, .stop = wish.how == "stop"});
+        constexpr std::string_view kLimit = "datamancy.backup.quiesce-limit";
+        const auto said = label(container.labels, kLimit.data());
+        const auto limit = said.empty() ? wishes.quiesce_limit : seconds_of(said);
+        if (limit == 0 && !again) out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("its label {} is '{}', which is no duration like 5m", kLimit, said)});
+        const auto most = limit == 0 ? wishes.quiesce_limit : limit;
+        tree.still_limit = tree.still_limit == 0 ? most : std::min(tree.still_limit, most);
       }
       const bool holds = !path.empty() && driver_of(kind) != nullptr && (below(path, mount.target) || (kind == "openldap" && (below(mount.target, "/etc/ldap") || below(mount.target, "/var/lib/ldap"))) ||
                                                                             (below(mount.target, path)));
@@ -254,6 +264,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
     subject.id = id;
     subject.services = tree.services;
     subject.still = tree.still;
+    if (tree.still_limit > 0) subject.still_limit = tree.still_limit;
     subject.files_first = tree.files_first;
     subject.quiesce = tree.quiesce;
     subject.target.project = project;

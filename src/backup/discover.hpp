@@ -20,8 +20,10 @@ struct Subject {
   Target target{};                        ///< of a datastore; for a tree `facts` has "path" on the engine's machine and "volume"
   std::vector<std::string> services{};    ///< that use it
   std::vector<Still> still{};             ///< of a tree: containers that stand still while it is copied
+  std::int64_t still_limit = 300;         ///< seconds: they go on after as long, even where the copy is not made
   bool files_first = false;               ///< of a tree: it is saved before the databases
   std::vector<std::string> quiesce{};     ///< why it is so, a line for each service: "app: pause, by its label"
+  std::string unsaved_why{};              ///< of a datastore: why its owner accepts that its server keeps more than is saved; "" = a finding
   std::string config_hash{};
   bool running = true;
 };
@@ -47,6 +49,7 @@ constexpr std::string_view kCritical = "critical", kStandard = "standard", kLow 
 
 struct Wishes {
   std::map<std::string, std::string> tiers{};  ///< of subjects or services, as the settings say
+  std::int64_t quiesce_limit = 300;       ///< seconds that services stand still at most; a label may say less or more
   std::vector<std::string> exclude{};     ///< ids of subjects, or services; each with its reason behind " # "
   std::vector<std::string> exclude_paths{};  ///< left out of trees: the repository itself
 };

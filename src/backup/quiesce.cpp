@@ -47,18 +47,46 @@ Result<void> Quiesce::begin(const Deadline& deadline) {
     DM_CHECK(write_atomic(record_, text, 0600));
   }
   begun_ = true;
-  for (const auto& still : stills_)
+  if (limit_.count() > 0) watch_ = std::thread([this] { watch(); });
+  for (const auto& still : stills_) {
+    const std::lock_guard lock(mutex_);
+    if (expired_) return fail(Errc::timeout, fmt::format("the limit of {} s passed before all that has to stand still did", limit_.count()));
     DM_CHECK(during("letting it stand still for its backup", still.stop ? engine_.stop(still.container, -1, deadline) : engine_.pause(still.container, deadline)));
+  }
   return {};
 }
 
+/// On a thread of its own: who copies may wait for a network for hours.
+void Quiesce::watch() {
+  std::unique_lock lock(mutex_);
+  if (over_.wait_for(lock, limit_, [&] { return ended_; })) return;
+  expired_ = true;
+  while (!ended_ && !all_go_on()) over_.wait_for(lock, std::chrono::seconds(5), [&] { return ended_; });  // an engine that is busy is asked again
+}
+
+bool Quiesce::expired() const {
+  const std::lock_guard lock(mutex_);
+  return expired_;
+}
+
 Result<void> Quiesce::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  over_.notify_all();
+  if (watch_.joinable()) watch_.join();
+  const std::lock_guard lock(mutex_);
+  return all_go_on();
+}
+
+Result<void> Quiesce::all_go_on() {
   if (!begun_) return {};
-  begun_ = false;
   Result<void> out;
   for (const auto& still : stills_)
     if (auto went = go_on(engine_, still); !went) out = during(fmt::format("letting container {} go on", still.container.substr(0, 12)), std::move(went));
   if (out) out = forget(record_);
+  begun_ = !out;
   return out;
 }
 

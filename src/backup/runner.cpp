@@ -7,7 +7,6 @@
 #include <deque>
 #include <future>
 #include <optional>
-#include <set>
 
 #include "backup/places.hpp"
 
@@ -92,14 +91,18 @@ class Run {
     auto items = driver->items(engine_, target, deadline);
     if (!items) return give_up(items.error());
     Quiesce quiesce(engine_, subject.still, options_.quiesced);
+    quiesce.limit(std::chrono::seconds(subject.still_limit));
     if (auto begun = quiesce.begin(deadline); !begun) {
       const auto went_on = quiesce.end();
       auto error = std::move(begun).error();
       if (!went_on) error.message += fmt::format("; and {}", went_on.error().describe());
       return give_up(error);
     }
-    for (const auto& item : *items)
-      for (const auto& what : item.unsaved) manifest_.uncovered.push_back(fmt::format("{}: {}", subject.id, what));
+    for (auto& item : *items)
+      for (const auto& what : item.unsaved) {
+        if (subject.unsaved_why.empty()) manifest_.uncovered.push_back(fmt::format("{}: {}", subject.id, what));
+        else item.notes.push_back(fmt::format("{} ({})", what, subject.unsaved_why));
+      }
     std::vector<std::string> files;  // that get snapshots of their own
     for (const auto& item : *items)
       if (!item.small) files.push_back(item.file);
@@ -129,8 +132,10 @@ class Run {
       if (!subject.still.empty()) {
         // The copy is made; what the repository still does with it they need not wait for.
         const auto stood = since(one.begin);
-        if (const auto went_on = quiesce.end(); !went_on) one.saved.notes.push_back(went_on.error().describe());
-        else one.saved.notes.push_back(fmt::format("{} of its containers stood still for {:.1f} s", subject.still.size(), stood));
+        const auto went_on = quiesce.end();
+        if (quiesce.expired()) one.torn = fmt::format("its services went on after {} s (quiesce_limit), before it was copied whole: it is not of one moment. Let them stand still for longer, or save it where uploading takes less", subject.still_limit);
+        if (!went_on) one.saved.notes.push_back(went_on.error().describe());
+        else if (one.torn.empty()) one.saved.notes.push_back(fmt::format("{} of its containers stood still for {:.1f} s", subject.still.size(), stood));
       }
       under_way_.push_back(std::move(one));
       if (deadline.stopped()) {
@@ -161,7 +166,8 @@ class Run {
       auto& saved = one.saved;
       saved.seconds = since(one.begin);
       if (stored && stored->bytes != saved.bytes) stored = fail(Errc::corrupt, fmt::format("{} bytes were sent, the repository says that it read {}", saved.bytes, stored->bytes));
-      saved.outcome = stored ? Outcome::verified : Outcome::failed;
+      saved.outcome = !stored ? Outcome::failed : one.torn.empty() ? Outcome::verified : Outcome::could_not_verify;
+      if (stored) saved.trouble = one.torn;
       if (stored) {
         saved.snapshot = stored->id;
         saved.added = stored->added;
@@ -183,6 +189,7 @@ class Run {
     const Driver* driver = nullptr;
     Item item{};
     Target live{};     ///< with its container
+    std::string torn{};  ///< why it is no copy of one moment
     Clock::time_point begin = Clock::now();
     bool fed = false;  ///< whole, as far as we can tell: what fails from here on is the repository
   };
@@ -257,16 +264,6 @@ class Run {
   std::deque<Under> under_way_;
 };
 
-Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline) {
-  std::string text;
-  DM_CHECK(repository.fetch(snapshot, [&](std::string_view piece) -> Result<void> {
-    text.append(piece);
-    if (text.size() > (256U << 20U)) return fail(Errc::invalid_input, "the manifest is too large");
-    return {};
-  }, deadline));
-  return text;
-}
-
 /// What a small stream holds, by the manifest that it is part of.
 Result<std::string> content_of(Repository& repository, const Saved& saved, const Deadline& deadline) {
   if (saved.content) return *saved.content;
@@ -288,6 +285,13 @@ bool chosen(const RunOptions& options, const Subject& subject) {
 }
 
 }  // namespace
+
+std::vector<std::string> standstills(const Inventory& inventory, const RunOptions& options) {
+  std::vector<std::string> out;
+  for (const auto& subject : inventory.subjects)
+    if (!subject.still.empty() && chosen(options, subject)) out.push_back(fmt::format("while {} is copied, for {} s at most ({})", subject.id, subject.still_limit, fmt::join(subject.quiesce, "; ")));
+  return out;
+}
 
 std::int64_t unix_now() { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
@@ -322,52 +326,11 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   DM_TRY(const Stored stored, during("writing the manifest, without which nothing of this run counts", last->stream([&](const Sink& out) { return out(text); }, [] { return Result<void>(); })));
   if (stored.bytes != text.size()) return fail(Errc::corrupt, "the manifest was not stored whole: nothing of this run counts");
   for (auto& saved : manifest.saved)
-    if (saved.inside) saved.snapshot = stored.id;
+    if (saved.inside) {
+      saved.snapshot = stored.id;
+      saved.content.reset();  // who reads it back reads what is stored
+    }
   return manifest;
-}
-
-Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline) {
-  DM_TRY(auto snapshots, repository.list(deadline));
-  History out;
-  std::vector<Snapshot> manifests;
-  std::set<std::string> finished;
-  const auto path = manifest_path(project);
-  const auto run_of = [](const Snapshot& snapshot) {
-    for (const auto& tag : snapshot.tags)
-      if (tag.starts_with("run=")) return tag.substr(4);
-    return std::string();
-  };
-  for (const auto& snapshot : snapshots) {
-    if (snapshot.host != project || snapshot.path != path) continue;
-    manifests.push_back(snapshot);
-    finished.insert(run_of(snapshot));
-  }
-  for (auto& snapshot : snapshots)
-    if (snapshot.host == project && snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(std::move(snapshot));
-  std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
-  for (const auto& snapshot : manifests) {
-    if (out.runs.size() >= limit) break;
-    const auto text = manifest_text(repository, snapshot, deadline);
-    if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
-    if (text && text->empty()) {  // its program was killed before it could say anything
-      out.orphans.push_back(snapshot);
-      continue;
-    }
-    auto parsed = text ? Manifest::parse(*text, snapshot.id) : Result<Manifest>(fail(text.error()));
-    if (!parsed) {
-      ++out.unreadable;
-      continue;
-    }
-    out.runs.push_back(*std::move(parsed));
-    out.manifest_ids.push_back(snapshot.id);
-  }
-  return out;
-}
-
-const Manifest* History::find(std::string_view run) const {
-  for (const auto& one : runs)
-    if (run.empty() ? !one.partial : one.run.starts_with(run)) return &one;
-  return run.empty() && !runs.empty() ? &runs.front() : nullptr;
 }
 
 Result<void> read_back(Repository& repository, const Saved& saved, const Sink& also, const Deadline& deadline) {
@@ -410,14 +373,20 @@ std::vector<Verdict> verify(Repository& repository, const Manifest& manifest, De
   } else {
     out.push_back({name, Outcome::verified, report->read_data ? "structure and all data" : depth == Depth::sample ? "structure and a part of the data" : "structure"});
   }
+  bool lost = !report && report.error().code == Errc::timeout;  // nobody answers who could be asked for the rest
   for (const auto& saved : manifest.saved) {
     const auto what = fmt::format("{}/{}", saved.subject, saved.item);
     if (saved.snapshot.empty()) {
       out.push_back({what, Outcome::failed, saved.trouble.empty() ? "it was not saved" : saved.trouble});
       continue;
     }
+    if (lost) {
+      out.push_back({what, Outcome::could_not_verify, "not tried: the repository has not answered before"});
+      continue;
+    }
     const auto begin = Clock::now();
     const auto back = read_back(repository, saved, {}, deadline);
+    lost = !back && back.error().code == Errc::timeout;
     if (progress) progress({what, saved.bytes, saved.bytes, since(begin), true});
     if (back) {
       out.push_back({what, saved.outcome, fmt::format("{} bytes read to the end, {} rows in {} parts as in the manifest", saved.bytes, saved.fingerprint.rows(), saved.fingerprint.parts.size())});
@@ -432,50 +401,6 @@ std::vector<Verdict> verify(Repository& repository, const Manifest& manifest, De
   else out.push_back({"age", Outcome::verified, fmt::format("{:.1f} h of {:.0f} h", hours, static_cast<double>(objective) / 3600)});
   for (const auto& uncovered : manifest.uncovered) out.push_back({"coverage", Outcome::failed, uncovered});
   return out;
-}
-
-Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline) {
-  DM_TRY(const auto newest, history(repository, project, 1, deadline));
-  if (newest.runs.empty()) return fail(Errc::conflict, "nothing is forgotten: there is no readable manifest");
-  if (newest.unreadable > 0) return fail(Errc::conflict, "nothing is forgotten: a manifest cannot be read");
-  const Manifest& run = newest.runs.front();
-  if (run.outcome() != Outcome::verified) return fail(Errc::conflict, fmt::format("nothing is forgotten: the newest run {} is '{}'", run.run, state::to_string(run.outcome())));
-  DM_TRY(auto snapshots, repository.list(deadline));
-  std::map<std::string, std::vector<Snapshot>> by_path;
-  for (auto& snapshot : snapshots)
-    if (snapshot.host == project) by_path[snapshot.path].push_back(snapshot);
-  std::set<std::string> orphans;
-  const auto now = unix_now();
-  for (const auto& orphan : newest.orphans)
-    if (orphan.time < now - 3600) orphans.insert(orphan.id);  // a run of another host may be under way
-  std::set<std::string> drop = orphans;
-  // A manifest stays as long as one of the snapshots of its run does, so that each of them can be judged.
-  std::set<std::string> kept_runs, with_streams;
-  const auto run_of = [](const Snapshot& snapshot) {
-    for (const auto& tag : snapshot.tags)
-      if (tag.starts_with("run=")) return tag.substr(4);
-    return std::string();
-  };
-  const auto path = manifest_path(project);
-  for (auto& [where, list] : by_path) {
-    if (where == path) continue;
-    std::erase_if(list, [&](const Snapshot& snapshot) { return orphans.contains(snapshot.id); });
-    const auto gone = to_forget(list, retention);
-    const std::set<std::string> ids(gone.begin(), gone.end());
-    for (const auto& snapshot : list) {
-      with_streams.insert(run_of(snapshot));
-      if (ids.contains(snapshot.id)) drop.insert(snapshot.id);
-      else kept_runs.insert(run_of(snapshot));
-    }
-  }
-  // One that has nothing but small streams, or nothing at all, goes by its own age.
-  const auto gone = to_forget(by_path[path], retention);
-  const std::set<std::string> old(gone.begin(), gone.end());
-  for (const auto& snapshot : by_path[path])
-    if (with_streams.contains(run_of(snapshot)) ? !kept_runs.contains(run_of(snapshot)) : old.contains(snapshot.id)) drop.insert(snapshot.id);
-  if (drop.empty()) return std::size_t{0};
-  DM_CHECK(repository.remove({drop.begin(), drop.end()}, prune, deadline));
-  return drop.size();
 }
 
 }  // namespace dm::backup

@@ -32,6 +32,9 @@ struct RunOptions {
   Places* places = nullptr;            ///< opened beforehand; null = they are opened as they are needed
 };
 
+/// Who will stand still while what is saved, and for how long at most: a line for each, to be said before it happens. Pure.
+std::vector<std::string> standstills(const Inventory& inventory, const RunOptions& options);
+
 /// Saves every subject and writes the manifest. A trouble with one item is in its `Saved`, and the others go on; what is returned as
 /// an error is trouble with the repository as a whole (its manifest could not be written: then nothing counts) or an interruption.
 Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, Repository& repository, const RunOptions& options, const Deadline& deadline);
@@ -42,10 +45,26 @@ struct History {
   std::vector<std::string> manifest_ids{};  ///< snapshot of each run's manifest
   std::vector<Snapshot> orphans{};          ///< snapshots of this project that no manifest names: interrupted runs
   std::size_t unreadable = 0;
+  struct Unread {
+    std::string run{};
+    std::int64_t time = 0;
+    std::size_t newer = 0;                  ///< how many of `runs` are newer
+    std::string why{};
+  };
+  std::vector<Unread> unread{};
   /// The run whose name begins so; "" = the newest of everything, or of a part where there is no other. Null = none.
   const Manifest* find(std::string_view run) const;
+  /// In words, which manifests newer than `chosen` (one of `runs`; null = all) cannot be read; "" = none. `counts` leaves some out by their time.
+  std::string passed_over(const Manifest* chosen, const std::function<bool(std::int64_t)>& counts = {}) const;
 };
+/// Errors: a repository that does not answer, is locked or does not open; damaged or newer manifests are no error.
 Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline);
+
+/// The text of a manifest.
+Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline);
+
+/// The run's manifest can be read in `target`, and each of its streams is there. Errors: `corrupt` with what is missing.
+Result<void> arrived(Repository& target, std::string_view project, const Manifest& run, const Deadline& deadline);
 
 /// Reads one stream from the repository to its end through its reader: bytes, checksum, fingerprint as in the manifest.
 /// Errors: `corrupt` with what differs.

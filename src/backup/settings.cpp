@@ -128,12 +128,15 @@ Result<Settings> parse_settings(std::string_view yaml) {
     } else if (key == "objective") {
       out.objective = seconds_of(value);
       if (out.objective == 0) return wrong(setting.key, "is no duration like 24h");
+    } else if (key == "quiesce_limit") {
+      out.quiesce_limit = seconds_of(value);
+      if (out.quiesce_limit == 0) return wrong(setting.key, "is no duration like 5m");
     } else if (key == "databases" || key == "volumes") {
       const bool clock = value.size() == 5 && value[2] == ':' && number(value.substr(0, 2)).value_or(24) < 24 && number(value.substr(3)).value_or(60) < 60;
       if (!clock && seconds_of(value) < 300) return wrong(setting.key, "is neither a time like 02:00 nor a duration like 6h of at least 5m");
       (key == "databases" ? out.databases : out.volumes) = value;
     } else {
-      return wrong(setting.key, "is not known (repositories, keep, exclude, tiers, objective, databases, volumes)");
+      return wrong(setting.key, "is not known (repositories, keep, exclude, tiers, quiesce_limit, objective, databases, volumes)");
     }
   }
   for (const auto& repository : out.repositories) {

@@ -26,6 +26,7 @@ struct Settings {
   Retention keep{};
   std::vector<std::string> exclude{};
   std::map<std::string, std::string> tiers{};  ///< "critical" or "low" by subject or service; others are standard
+  std::int64_t quiesce_limit = 300;      ///< seconds that services stand still at most
   std::int64_t objective = 24 * 3600;    ///< seconds: the recovery point
   std::string databases{"02:00"};        ///< UTC, or every "6h"
   std::string volumes{"6h"};

@@ -11,9 +11,12 @@ namespace dm::cli {
 namespace {
 
 /// The newest run, or the one that the word begins.
-Result<backup::Manifest> chosen_run(BackupSession& session, const std::string& word) {
+Result<backup::Manifest> chosen_run(BackupSession& session, const std::string& word, std::string& past) {
   DM_TRY(const auto history, backup::history(*session.repository, session.project, word.empty() ? 20 : 10000, session.within(std::chrono::minutes(10))));
-  if (const auto* found = history.find(word); found != nullptr) return *found;
+  if (const auto* found = history.find(word); found != nullptr) {
+    if (word.empty()) past = history.passed_over(found);
+    return *found;
+  }
   return fail(Errc::not_found, word.empty() ? fmt::format("there is no readable run of '{}' in {}", session.project, session.repository->location().url) : fmt::format("no run is called '{}'", word));
 }
 
@@ -33,10 +36,12 @@ int backup_verify(Args& args) {
     fmt::print(stderr, "datamancy: backup verify does not know '{}'\n", args.words.back());
     return kUsage;
   }
-  const auto run = chosen_run(session, args.words.empty() ? "" : args.words[0]);
+  std::string past;
+  const auto run = chosen_run(session, args.words.empty() ? "" : args.words[0], past);
   if (!run) return complain(run.error());
   const auto depth = depth_name == "everything" ? backup::Depth::everything : depth_name == "sample" ? backup::Depth::sample : backup::Depth::structure;
-  const auto verdicts = backup::verify(*session.repository, *run, depth, session.settings.objective, progress_of(session), session.within(std::chrono::hours(24)));
+  auto verdicts = backup::verify(*session.repository, *run, depth, session.settings.objective, progress_of(session), session.within(std::chrono::hours(24)));
+  if (!past.empty()) verdicts.push_back({"newer runs", state::Outcome::failed, past});
   auto worst = state::Outcome::verified;
   for (const auto& verdict : verdicts) {
     if (verdict.outcome == state::Outcome::failed) worst = state::Outcome::failed;

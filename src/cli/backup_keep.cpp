@@ -29,17 +29,6 @@ std::int64_t journal(BackupSession& session, std::string verb, std::string actio
   return state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = std::move(verb), .subject = session.project, .action = std::move(action)});
 }
 
-/// Seen at the target, not believed: the run's manifest can be read there, and each of its streams is a snapshot.
-Result<void> arrived(backup::Repository& target, BackupSession& session, const backup::Manifest& run) {
-  DM_TRY(const auto there, backup::history(target, session.project, 1, session.within(std::chrono::minutes(10))));
-  if (there.runs.empty() || there.runs.front().run != run.run) return fail(Errc::corrupt, "the newest run is not there after the copy");
-  DM_TRY(const auto snapshots, target.list(session.within(std::chrono::minutes(10))));
-  for (const auto& saved : run.saved)
-    if (std::ranges::none_of(snapshots, [&](const backup::Snapshot& snapshot) { return snapshot.id == saved.snapshot || snapshot.original == saved.snapshot; }))
-      return fail(Errc::corrupt, fmt::format("{}/{} is not there after the copy", saved.subject, saved.item));
-  return {};
-}
-
 }  // namespace
 
 int backup_forget(Args& args) {
@@ -91,6 +80,7 @@ int backup_replicate(Args& args) {
   // Only what is known to be good goes off-site: damage is not copied over what is whole there, and nothing is ever deleted there.
   const auto newest = backup::history(*session.repository, session.project, 1, session.within(std::chrono::minutes(10)));
   if (!newest) return complain(newest.error());
+  if (const auto past = newest->passed_over(newest->runs.data()); !past.empty()) return complain({Errc::conflict, "nothing is copied: " + past, {}});
   if (newest->runs.empty() || newest->runs.front().outcome() != state::Outcome::verified) return complain({Errc::conflict, "nothing is copied: the newest run is not verified", {}});
   const auto check = session.repository->check(backup::Depth::structure, session.within(std::chrono::hours(2)));
   if (!check) return complain(check.error());
@@ -114,7 +104,7 @@ int backup_replicate(Args& args) {
     auto copied = target ? session.repository->copy({}, **target, session.within(std::chrono::hours(48))) : Result<void>(fail(target.error()));
     std::string line = copied ? "" : copied.error().describe();
     if (copied) {
-      const auto there = arrived(**target, session, newest->runs.front());
+      const auto there = backup::arrived(**target, session.project, newest->runs.front(), session.within(std::chrono::minutes(20)));
       line = there ? fmt::format("run {} is there, {} streams", newest->runs.front().run, newest->runs.front().saved.size()) : there.error().describe();
       // A folder of this machine is a second copy, but not off-site.
       if (const auto now = backup::unix_now(); there && url.find(':') != std::string::npos && !url.starts_with("local:"))

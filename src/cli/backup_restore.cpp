@@ -82,8 +82,12 @@ Result<std::string> into_server(BackupSession& session, const backup::Inventory&
   backup::Item item;
   item.name = saved.item;
   item.file = saved.path.substr(saved.path.rfind('/') + 1);
-  DM_CHECK(backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
-                                  [&](const Source& in) { return driver->restore(*session.engine, target, item, in, {.name = plan.as, .replace = plan.replace}, deadline); }));
+  auto filled = backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
+                                       [&](const Source& in) { return driver->restore(*session.engine, target, item, in, {.name = plan.as, .replace = plan.replace}, deadline); });
+  if (!filled) {
+    if (!saved.item.starts_with('(')) (void)driver->compared(*session.engine, target, item, {.name = plan.as, .replace = plan.replace}, Deadline::in(std::chrono::minutes(5)));
+    return fail(std::move(filled).error());
+  }
   if (saved.item.starts_with('(')) return fmt::format("{} restored", saved.item);
   const auto same = compare(session, *driver, target, saved, name, deadline);
   const auto on = driver->compared(*session.engine, target, item, {.name = plan.as, .replace = plan.replace}, session.within(std::chrono::minutes(5)));
@@ -204,6 +208,15 @@ int backup_restore(Args& args) {
     return stamp.substr(0, at.size()) <= at;
   });
   if (found == history->runs.end()) return complain({Errc::not_found, "there is no such run", {}});
+  if (run_name.empty()) {
+    const auto counts = [&](std::int64_t time) {
+      auto stamp = human_time(time);
+      stamp[10] = 'T';
+      return at.empty() || stamp.substr(0, at.size()) <= at;
+    };
+    if (const auto past = history->passed_over(&*found, counts); !past.empty())
+      return complain({Errc::conflict, fmt::format("{}: what would come back is run {} of {}, which is older; --run {} says that this is meant", past, found->run, human_time(found->started), found->run), {}});
+  }
   std::vector<const Saved*> chosen;
   for (const auto& saved : found->saved) {
     if (!all && saved.subject != plan.subject) continue;
@@ -236,6 +249,7 @@ int backup_restore(Args& args) {
     for (const auto* saved : chosen)
       if (saved->target.kind != "tree" && std::ranges::find(options.only, saved->subject) == options.only.end()) options.only.push_back(saved->subject);
     options.progress = progress_of(session);
+    options.quiesced = session.store + "/quiesced";
     if (!options.only.empty()) {
       const auto safety = backup::run_backup(*session.engine, *inventory, *session.repository, options, session.within(std::chrono::hours(24)));
       if (!safety) return complain(safety.error());

@@ -112,6 +112,7 @@ Result<backup::Inventory> BackupSession::inventory() {
   backup::Wishes wishes;
   wishes.exclude = settings.exclude;
   wishes.tiers = settings.tiers;
+  wishes.quiesce_limit = settings.quiesce_limit;
   if (repository && repository->location().url.starts_with('/')) wishes.exclude_paths.push_back(repository->location().url);
   DM_TRY(auto out, backup::discover(*engine, products, project, wishes, within(std::chrono::minutes(2))));
   for (const auto& name : declared) {

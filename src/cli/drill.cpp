@@ -29,6 +29,10 @@ int restore_drill(Args& args) {
     return kUsage;
   }
   if (auto opened = open_backup(args, Needs::engine_and_repository, false, session); !opened) return complain(opened.error());
+  if (static_cast<int>(all) + static_cast<int>(random && tier.empty()) + static_cast<int>(!tier.empty()) + static_cast<int>(!args.words.empty()) > 1) {
+    fmt::print(stderr, "datamancy: names, --all, --tier and --random each say what to restore: give one of them (only --random goes with --tier)\n");
+    return kUsage;
+  }
   for (const auto& word : args.words)
     if (word.starts_with('-')) {
       fmt::print(stderr, "datamancy: drill restore does not know '{}'\n", word);
@@ -47,6 +51,8 @@ int restore_drill(Args& args) {
   const auto* found = history->find(run_name);
   if (found == nullptr) return complain({Errc::not_found, fmt::format("there is no run to restore in {}", session.repository->location().url), {}});
   const auto& run = *found;
+  const auto past = run_name.empty() ? history->passed_over(found) : std::string();
+  if (!past.empty()) fmt::print(stderr, "datamancy: {}; an older run is restored\n", past);
   std::vector<std::string> subjects;
   std::map<std::string, std::string> tiers;
   for (const auto& saved : run.saved) {
@@ -77,11 +83,17 @@ int restore_drill(Args& args) {
   JsonWriter json;
   json.begin_object().key("run").value(run.run).key("drills").begin_array();
   if (!session.json) fmt::print("run {}  {}\n", run.run, human_time(run.started));
+  bool lost = false;
   for (const auto& subject : subjects) {
+    if (lost) break;
     if (session.stop.stop_requested()) return kInterrupted;
     const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "drill restore", .subject = subject, .action = "restore into a stand-in"});
     const auto report = drill::restore(*session.engine, *session.repository, run, subject, objectives, progress_of(session), session.within(std::chrono::hours(6)));
     state::finish(*session.db, entry, state::to_string(report.outcome));
+    if (session.repository->lost() && report.outcome != state::Outcome::verified) {
+      if (!session.json) fmt::print("  the repository does not answer: the rest is not tried\n");
+      lost = true;
+    }
     if (report.outcome == state::Outcome::failed) worst = report.outcome;
     if (report.outcome == state::Outcome::could_not_verify && worst == state::Outcome::verified) worst = report.outcome;
     const auto now = backup::unix_now();
@@ -104,7 +116,7 @@ int restore_drill(Args& args) {
   const auto seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   if (session.json) fmt::print("{}\n", json.end().key("outcome").value(state::to_string(worst)).key("seconds").raw(fmt::format("{:.3f}", seconds)).end().take());
   else fmt::print("{} of {} subjects in {:.1f} s\n", state::to_string(worst), subjects.size(), seconds);
-  return status_of(worst);
+  return past.empty() ? status_of(worst) : std::max(status_of(worst), static_cast<int>(kFindings));
 }
 
 }  // namespace

@@ -102,6 +102,8 @@ int drill_stack(Args& args) {
   if (!history) return complain(history.error());
   const auto* run = history->find(run_name);
   if (run == nullptr || run->partial) return complain({Errc::not_found, fmt::format("there is no whole run to rebuild in {}", session.repository->location().url), {}});
+  const auto past = run_name.empty() ? history->passed_over(run) : std::string();
+  if (!past.empty()) fmt::print(stderr, "datamancy: {}; an older run is rebuilt\n", past);
   auto memory = "/dev/shm/" + memory_prefix + "XXXXXX";
   if (::mkdtemp(memory.data()) == nullptr) return complain(errno_error("make " + memory, errno));
   places.memory = memory;
@@ -135,6 +137,7 @@ int drill_stack(Args& args) {
   if (why.empty() && seconds > static_cast<double>(kHost)) why = fmt::format("it came back in {:.0f} s; the objective is {} s", seconds, kHost);
   if (why.empty() && age > session.settings.objective) why = fmt::format("it came back, {:.1f} h old; the objective is {:.0f} h", static_cast<double>(age) / 3600, static_cast<double>(session.settings.objective) / 3600);
   if (why.empty() && !rebuild.plan.gaps.empty()) why = rebuild.plan.gaps.front();
+  if (why.empty() && !past.empty()) why = "it came back, but " + past;
   if (!why.empty() && outcome == state::Outcome::verified) outcome = state::Outcome::failed;
   const auto services = up ? up->services.size() : std::size_t{0};
   const auto detail = why.empty() ? fmt::format("{} services up and stable, {} parts equal, back in {:.0f} s of {} s, {:.1f} h old", services, rebuild.done.size(), seconds, kHost, static_cast<double>(age) / 3600) : why;

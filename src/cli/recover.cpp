@@ -141,6 +141,15 @@ int run_recovery(Args& args, const Options& options, BackupSession& session) {
   if (!history) return complain(history.error());
   const auto* run = choose_run(*history, options);
   if (run == nullptr) return complain({Errc::not_found, fmt::format("{} has no such whole run of '{}'", options.repository, session.project), {}});
+  if (options.run.empty()) {
+    const auto counts = [&](std::int64_t time) {
+      auto stamp = human_time(time);
+      stamp[10] = 'T';
+      return options.before.empty() || stamp.substr(0, options.before.size()) <= options.before;
+    };
+    if (const auto past = history->passed_over(run, counts); !past.empty())
+      return complain({Errc::conflict, fmt::format("{}: what would come back is run {} of {}, which is older; --run {} says that this is meant", past, run->run, human_time(run->started), run->run), {}});
+  }
   const recover::Wanted wanted{.folder = options.into, .shelter = {}};
   auto around = look_around(session, *run, wanted);
   if (!around) return complain(around.error());

@@ -249,6 +249,8 @@ class Upgrade {
     options.only.insert(options.only.end(), needed_.begin(), needed_.end());
     if (options.only.empty()) return {};
     options.progress = progress_of(backup_);
+    options.quiesced = backup_.store + "/quiesced";
+    for (const auto& line : backup::standstills(inventory_, options)) say("services stand still " + line);
     DM_TRY(run_, backup::run_backup(*backup_.engine, inventory_, *backup_.repository, options, limit()));
     state::add(*backup_.db, state::BackupRecord{run_.run, backup_.repository->location().name, run_.started, run_.finished, run_.outcome(), run_.bytes(), run_.added(), 0, run_.json()});
     if (run_.outcome() != state::Outcome::verified) {

@@ -117,6 +117,12 @@ class Rehearsal {
       ItemResult result;
       result.item = one->item;
       result.bytes = one->bytes;
+      if (repository_.lost()) {  // it is not waited for once per stream
+        result.outcome = Outcome::could_not_verify;
+        result.detail = "not tried: the repository has not answered before";
+        report.items.push_back(std::move(result));
+        continue;
+      }
       const auto started = Clock::now();
       auto restored = bring_back(driver, target, *one);
       result.restore_seconds = since(started);

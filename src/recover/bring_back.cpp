@@ -239,7 +239,21 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
   DM_CHECK(during("waiting for the server", await_server(engine, *driver, target, deadline.at_most(std::chrono::minutes(15)))));
   std::uint64_t rows = 0, bytes = 0;
   std::size_t compared = 0;
+  // What a server was kept from doing until the comparison it does again, whichever way we leave.
+  struct Rest {
+    engine::Engine& engine;
+    const backup::Driver& driver;
+    const backup::Target& target;
+    std::vector<const Saved*> left;
+    Rest(engine::Engine& e, const backup::Driver& d, const backup::Target& t) : engine(e), driver(d), target(t) {}
+    Rest(const Rest&) = delete;
+    Rest& operator=(const Rest&) = delete;
+    ~Rest() {
+      for (const auto* one : left) (void)driver.compared(engine, target, item_of(*one), {.name = {}, .replace = true}, Deadline::in(std::chrono::minutes(5)));
+    }
+  } rest(engine, *driver, target);
   for (const auto* one : saved) {
+    if (!one->item.starts_with('(')) rest.left.push_back(one);
     const auto begin = Clock::now();
     const bool accounts = kind == "mariadb" && one->item.starts_with('(');
     DM_CHECK(during(fmt::format("restoring {}", one->item), accounts ? feed_users(engine, repository, *driver, target, *one, deadline) : feed(engine, repository, *driver, target, *one, deadline)));
@@ -249,6 +263,7 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
   for (const auto* one : saved) {
     if (one->item.starts_with('(')) continue;  // accounts: the image has made some of its own
     const auto count = compare(engine, *driver, target, *one, deadline);
+    std::erase(rest.left, one);
     const auto on = driver->compared(engine, target, item_of(*one), {.name = {}, .replace = true}, Deadline::in(std::chrono::minutes(5)));
     if (!count) return fail(count.error());
     DM_CHECK(on);

@@ -122,7 +122,16 @@ class Mariadb final : public Driver {
     // Last: grants name tables. MySQL's own program cannot write them.
     if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") != std::string::npos) out.push_back({.name = std::string(kUsers), .file = "users.sql", .small = true});
     else if (!out.empty()) {
-      DM_TRY(const auto users, query(engine, target, "select count(*) from mysql.user where user not in ('root', 'mysql.sys', 'mysql.session', 'mysql.infoschema')", deadline));
+      // The account of MYSQL_USER, which the image makes again, is none that would be lost, as long as it may only what the image lets it.
+      DM_TRY(const auto container, engine.container(target.container, deadline));
+      std::string made, its;
+      for (const std::string_view line : container.env) {
+        if (line.starts_with("MYSQL_USER=")) made = line.substr(11);
+        if (line.starts_with("MYSQL_DATABASE=")) its = line.substr(15);
+      }
+      const auto again = made.empty() ? std::string() : fmt::format(" and not (user = {0} and host = '%' and not exists (select 1 from mysql.db d where d.user = {0} and replace(d.db, '\\\\', '') <> {1}) "
+                                                                    "and not exists (select 1 from mysql.tables_priv t where t.user = {0}))", literal(made), literal(its));
+      DM_TRY(const auto users, query(engine, target, "select count(*) from mysql.user where user not in ('root', 'mysql.sys', 'mysql.session', 'mysql.infoschema')" + again, deadline));
       if (!users.empty() && users[0][0] != "0") out.front().unsaved.push_back(fmt::format("{} users of MySQL and their grants are not saved: mysqldump cannot write them", users[0][0]));
     }
     return out;

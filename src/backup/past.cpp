@@ -1,0 +1,157 @@
+/// What a repository holds of a project's runs, and which of it may go.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "backup/runner.hpp"
+
+namespace dm::backup {
+namespace {
+
+std::string run_of(const Snapshot& snapshot) {
+  for (const auto& tag : snapshot.tags)
+    if (tag.starts_with("run=")) return tag.substr(4);
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline) {
+  std::string text;
+  DM_CHECK(repository.fetch(snapshot, [&](std::string_view piece) -> Result<void> {
+    text.append(piece);
+    if (text.size() > (256U << 20U)) return fail(Errc::invalid_input, "the manifest is too large");
+    return {};
+  }, deadline));
+  return text;
+}
+
+Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline) {
+  DM_TRY(auto snapshots, repository.list(deadline));
+  History out;
+  std::vector<Snapshot> manifests;
+  std::set<std::string> finished;
+  const auto path = manifest_path(project);
+  for (const auto& snapshot : snapshots) {
+    if (snapshot.host != project || snapshot.path != path) continue;
+    manifests.push_back(snapshot);
+    finished.insert(run_of(snapshot));
+  }
+  for (auto& snapshot : snapshots)
+    if (snapshot.host == project && snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(std::move(snapshot));
+  std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
+  for (const auto& snapshot : manifests) {
+    if (out.runs.size() >= limit) break;
+    const auto text = manifest_text(repository, snapshot, deadline);
+    if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
+    if (text && text->empty()) {  // its program was killed before it could say anything
+      out.orphans.push_back(snapshot);
+      continue;
+    }
+    // Only what is there and makes no sense is passed over; a repository that does not answer has no history to tell.
+    if (!text && text.error().code != Errc::failed && text.error().code != Errc::corrupt && text.error().code != Errc::invalid_input) return during("reading the manifests", Result<History>(fail(text.error())));
+    auto parsed = text ? Manifest::parse(*text, snapshot.id) : Result<Manifest>(fail(text.error()));
+    if (!parsed) {
+      ++out.unreadable;
+      out.unread.push_back({run_of(snapshot), snapshot.time, out.runs.size(), parsed.error().message});
+      continue;
+    }
+    out.runs.push_back(*std::move(parsed));
+    out.manifest_ids.push_back(snapshot.id);
+  }
+  return out;
+}
+
+const Manifest* History::find(std::string_view run) const {
+  for (const auto& one : runs)
+    if (run.empty() ? !one.partial : one.run.starts_with(run)) return &one;
+  return run.empty() && !runs.empty() ? &runs.front() : nullptr;
+}
+
+std::string History::passed_over(const Manifest* chosen, const std::function<bool(std::int64_t)>& counts) const {
+  std::string out;
+  for (const auto& one : unread) {
+    if (chosen != nullptr && std::cmp_greater(one.newer, chosen - runs.data())) continue;
+    if (counts && !counts(one.time)) continue;
+    out += fmt::format("{}run {} cannot be read ({})", out.empty() ? "" : "; ", one.run, one.why);
+  }
+  return out;
+}
+
+/// Seen at the target, not believed.
+Result<void> arrived(Repository& target, std::string_view project, const Manifest& run, const Deadline& deadline) {
+  DM_TRY(const auto there, history(target, project, 1, deadline));
+  if (there.runs.empty() || there.runs.front().run != run.run) return fail(Errc::corrupt, "the newest run is not there after the copy");
+  DM_TRY(const auto snapshots, target.list(deadline));
+  for (const auto& saved : run.saved) {
+    if (saved.inside) continue;  // it came with the manifest, whose id in a copy of a copy is a third one
+    if (std::ranges::none_of(snapshots, [&](const Snapshot& snapshot) { return snapshot.id == saved.snapshot || snapshot.original == saved.snapshot; }))
+      return fail(Errc::corrupt, fmt::format("{}/{} is not there after the copy", saved.subject, saved.item));
+  }
+  return {};
+}
+
+Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline) {
+  DM_TRY(const auto newest, history(repository, project, 1, deadline));
+  if (newest.runs.empty()) return fail(Errc::conflict, "nothing is forgotten: there is no readable manifest");
+  if (newest.unreadable > 0) return fail(Errc::conflict, "nothing is forgotten: a manifest cannot be read");
+  const Manifest& run = newest.runs.front();
+  if (run.outcome() != Outcome::verified) return fail(Errc::conflict, fmt::format("nothing is forgotten: the newest run {} is '{}'", run.run, state::to_string(run.outcome())));
+  DM_TRY(auto snapshots, repository.list(deadline));
+  std::map<std::string, std::vector<Snapshot>> by_path;
+  for (auto& snapshot : snapshots)
+    if (snapshot.host == project) by_path[snapshot.path].push_back(snapshot);
+  std::set<std::string> orphans;
+  const auto now = unix_now();
+  for (const auto& orphan : newest.orphans)
+    if (orphan.time < now - 3600) orphans.insert(orphan.id);  // a run of another host may be under way
+  std::set<std::string> drop = orphans;
+  // A manifest stays as long as one of the snapshots of its run does, so that each of them can be judged.
+  std::set<std::string> kept_runs, with_streams;
+  const auto path = manifest_path(project);
+  // Paths that get no snapshots any more (what is kept in the manifest by now, what was removed) would keep their last ones, and with them their
+  // runs, for ever: they go with the data that they were saved with.
+  std::set<std::string> named;
+  DM_TRY(const auto past, run.partial ? history(repository, project, 200, deadline) : Result<History>(newest));
+  const auto* whole = past.find("");
+  if (whole != nullptr && !whole->partial)
+    for (const auto& saved : whole->saved)
+      if (!saved.inside) named.insert(saved.path);
+  std::vector<std::pair<Snapshot, bool>> others;  // of such paths, and whether their own age lets them go
+  for (auto& [where, list] : by_path) {
+    if (where == path) continue;
+    std::erase_if(list, [&](const Snapshot& snapshot) { return orphans.contains(snapshot.id); });
+    const auto gone = to_forget(list, retention);
+    const std::set<std::string> ids(gone.begin(), gone.end());
+    for (const auto& snapshot : list) {
+      if (!named.empty() && !named.contains(where)) {
+        others.emplace_back(snapshot, ids.contains(snapshot.id));
+        continue;
+      }
+      with_streams.insert(run_of(snapshot));
+      if (ids.contains(snapshot.id)) drop.insert(snapshot.id);
+      else kept_runs.insert(run_of(snapshot));
+    }
+  }
+  const auto with_named = with_streams;
+  const auto kept_by_named = kept_runs;
+  for (const auto& [snapshot, old] : others) {
+    const auto name = run_of(snapshot);
+    with_streams.insert(name);
+    if (with_named.contains(name) ? !kept_by_named.contains(name) : old) drop.insert(snapshot.id);
+    else kept_runs.insert(name);
+  }
+  // One that has nothing but small streams, or nothing at all, goes by its own age.
+  const auto gone = to_forget(by_path[path], retention);
+  const std::set<std::string> old(gone.begin(), gone.end());
+  for (const auto& snapshot : by_path[path])
+    if (with_streams.contains(run_of(snapshot)) ? !kept_runs.contains(run_of(snapshot)) : old.contains(snapshot.id)) drop.insert(snapshot.id);
+  if (drop.empty()) return std::size_t{0};
+  DM_CHECK(repository.remove({drop.begin(), drop.end()}, prune, deadline));
+  return drop.size();
+}
+
+}  // namespace dm::backup
