@@ -168,6 +168,16 @@ TEST(Run, WhatStandsStillIsAskedAgainWhereTheEngineDoesNotLetItGoOn) {
   EXPECT_FALSE(engine.container(container, {})->paused);
 }
 
+TEST(Verify, WhatIsKeptInTheManifestIsReadFromTheRepositoryAndNotFromWhatTheRunRemembers) {
+  Shelf shelf;
+  auto run = shelf.add_run("r", 0, {"!roles.sql"});
+  run.saved[0].content.reset();  // as after a run of ours
+  run.saved[0].target.kind = "postgres";
+  run.saved[0].target.project = "shop";
+  (void)read_back(shelf, run.saved[0], {}, {});
+  EXPECT_EQ(shelf.fetched.size(), 1U);
+}
+
 TEST(Retention, WhatIsKeptInTheManifestByNowGoesWithTheDataThatItWasSavedWith) {
   Shelf shelf;
   shelf.add_run("old1", 40, {"shop.sql", "roles.sql"});
