@@ -34,7 +34,9 @@ extern constinit const Rule image_latest_tag{
     .checks = "40",
     .bad = R"(services:
   app:
-    image: wordpress:fpm-alpine  # <- DM0701
+    image: example/app:latest  # <- DM0701
+  site:
+    image: wordpress:fpm-alpine
 )",
     .good = R"(services:
   app:

@@ -27,16 +27,37 @@ std::pair<std::size_t, std::size_t> pasted(std::string_view row) {
   return {};
 }
 
-/// What ends the heredoc that begins on this line, where its quotes keep the shell from filling anything in.
-std::string_view quoted_heredoc(std::string_view row) {
+/// The client itself reads it: what another program reads (`bash`, `envsubst`, `cat > file`) may still be filled in.
+bool read_by_client(std::string_view before) {
+  const auto all = commands(before);
+  bool client = false;
+  for (const auto& word : all.back().words) {
+    const std::string_view text = word.text;
+    const auto name = text.substr(text.rfind('/') + 1);  // npos + 1 is the begin
+    for (const std::string_view shell : {"sh", "bash", "dash", "ash", "eval"})
+      if (name == shell) return false;
+    client = client || name == "psql" || name == "mysql" || name == "mariadb";
+  }
+  return client;
+}
+
+/// What ends the heredoc that begins on a row, where its quotes keep the shell, and all others, from filling anything in.
+/// `before`: what continues on the row.
+std::string_view quoted_heredoc(std::string_view before, std::string_view row) {
   auto at = row.find("<<");
-  if (at == std::string_view::npos || row.find("envsubst") != std::string_view::npos) return {};
+  if (at == std::string_view::npos) return {};
+  const auto begin = at;
   at += 2;
   if (at < row.size() && row[at] == '-') ++at;
   while (at < row.size() && row[at] == ' ') ++at;
   if (at >= row.size() || (row[at] != '\'' && row[at] != '"')) return {};
   const auto close = row.find(row[at], at + 1);
-  return close == std::string_view::npos ? std::string_view() : row.substr(at + 1, close - at - 1);
+  if (close == std::string_view::npos) return {};
+  std::string command(before);
+  std::ranges::replace(command, '\\', ' ');
+  std::ranges::replace(command, '\n', ' ');
+  if (!read_by_client(command.append(row.substr(0, begin)))) return {};
+  return row.substr(at + 1, close - at - 1);
 }
 
 std::string_view trimmed(std::string_view row) {
@@ -116,11 +137,12 @@ EOSQL
             std::vector<Location> kept;
             std::string names, kept_names;
             std::string_view until;  // the end of a quoted heredoc
+            std::size_t command = 0;  // where the command of a row begins
             for (std::size_t line = 0; line < text.size();) {
               const auto end = std::min(text.find('\n', line), text.size());
               const auto row = text.substr(line, end - line);
               if (until.empty())
-                until = quoted_heredoc(row);
+                until = quoted_heredoc(text.substr(command, line - command), row);
               else if (trimmed(row) == until)
                 until = {};
               const auto [at, size] = pasted(row);
@@ -132,6 +154,7 @@ EOSQL
                 if (places.size() <= 6) list += fmt::format("{}{}", list.empty() ? "" : ", ", row.substr(at + 1, size - 2));
               }
               line = end + 1;
+              if (!row.ends_with('\\')) command = line;
             }
             if (!kept.empty())
               report.add_all(std::move(kept), {config.service},

@@ -22,7 +22,12 @@ bool stands_for_none(std::string_view name, std::string_view value) {
 /// `PASSWORD: unused`, and a key for a server of this project, called after it: what nobody checks.
 bool nobody_checks(const Input& input, std::string_view name, std::string_view value) {
   if (value == "unused" || value == "not-used" || value == "notused") return true;
-  if ((name.ends_with("API_KEY") || name.ends_with("TOKEN")) && value.starts_with("local-")) return true;
+  if ((name.ends_with("API_KEY") || name.ends_with("TOKEN")) && value.starts_with("local-")) {
+    // `local-whisper`; what more than names a program may be a real key.
+    const auto rest = value.substr(6);
+    if (input.project.service(rest) != nullptr) return true;
+    if (name.ends_with("API_KEY") && rest.size() < 20 && std::ranges::count(rest, '-') < 2 && std::ranges::all_of(rest, [](char c) { return (c >= 'a' && c <= 'z') || c == '-'; })) return true;
+  }
   return name.ends_with("API_KEY") && input.project.service(value) != nullptr;
 }
 
@@ -66,6 +71,10 @@ extern constinit const Rule literal_credential{
     environment:
       DB_PASSWORD: sunflower-42  # <- DM0510
       CACHE_PASSWORD: ${CACHE_PASSWORD:-moonflower-43}  # <- DM0510
+      VAULT_TOKEN: local-s3cr3tT0k3n  # <- DM0510
+      ROOT_TOKEN: local-moonflower  # <- DM0510
+      SEARCH_API_KEY: local-sun7flower  # <- DM0510
+      STORE_ACCESS_KEY: moonflower-44  # <- DM0510
 )",
     .good = R"(services:
   app:
@@ -87,10 +96,13 @@ extern constinit const Rule literal_credential{
       NEO4J_PASSWORD: unused
       SET_PASSWORD: ${SET_PASSWORD:-moonflower-43}
       MAIL_PASSWORD: ${MAIL_PASSWORD:-}
--- .env
-SET_PASSWORD=other-44
       S3_ACCESS_KEY: shop
       S3_SECRET_KEY: ${S3_SECRET_KEY:?}
+      MODELS_TOKEN: local-llama3
+  llama3:
+    image: example/llama:3
+-- .env
+SET_PASSWORD=other-44
 )",
     .minutes = 5,
     .check =

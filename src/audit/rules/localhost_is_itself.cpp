@@ -32,6 +32,21 @@ bool serves_itself(std::string_view text, std::uint16_t port) {
   return false;
 }
 
+/// Some file of the service makes it listen there, or may: a folder of its configuration that cannot be read.
+bool may_serve_itself(const Input& input, ServiceId id, std::uint16_t port) {
+  for (const auto& config : input.wiring.config_files)
+    if (config.service == id && config.file != sources::kNoFile && serves_itself(input.project.texts.at(config.file).content, port)) return true;
+  const auto inside = input.project.folder == "/" ? input.project.folder : input.project.folder + "/";
+  return std::ranges::any_of(input.wiring.service(id).mounts, [&](const compose::Mount& mount) {
+    if (!mount.target.starts_with("/etc/nginx") && !mount.target.starts_with("/etc/caddy") && mount.target.find("conf.d") == std::string_view::npos) return false;
+    for (const std::string_view other : {"cert", "ssl", "tls", "letsencrypt", "auth", "htpasswd", "dhparam", "html"})
+      if (mount.target.find(other) != std::string_view::npos) return false;
+    if (mount.type != compose::Mount::Type::bind || !mount.source.starts_with(inside)) return true;
+    const auto kind = input.files.stat(std::string(mount.source)).kind;
+    return kind != sources::Kind::regular && (kind != sources::Kind::directory || input.files.list(std::string(mount.source)).empty());
+  });
+}
+
 /// The datastore that a URL's scheme is for.
 std::string_view store_of(std::string_view scheme) {
   struct Scheme {
@@ -116,12 +131,29 @@ app.example.org {
   php:
     image: php:8.3-fpm
     network_mode: service:pod
+  two:
+    image: nginx:1.27
+    volumes: ["./two:/etc/nginx/conf.d:ro"]
+  apart:
+    image: nginx:1.27
+    volumes: ["./two/default.conf:/etc/nginx/conf.d/default.conf:ro", "sites:/etc/nginx/sites:ro"]
   own:
     image: example/nginx-and-app:1.0
     volumes: ["./pod.conf:/etc/nginx/conf.d/default.conf:ro"]
     environment:
       CACHE_URL: redis://localhost:6379
       PUBLIC_URL: http://localhost:3000
+volumes: {sites: }
+-- two/default.conf
+server {
+  listen 80;
+  location / { proxy_pass http://127.0.0.1:8080; }
+}
+-- two/other.conf
+server {
+  listen 8080;
+  location / { return 200; }
+}
 -- Caddyfile
 app.example.org {
 	reverse_proxy localhost:3000
@@ -151,7 +183,7 @@ server {
             std::string other;
             if (reference.via == wiring::Reference::Via::proxy_route) {
               if (product == nullptr || product->kind != "proxy" || from.build != nullptr || reference.where.file == sources::kNoFile) continue;
-              if (*reference.port == 2019 || serves_itself(input.project.texts.at(reference.where.file).content, *reference.port)) continue;
+              if (*reference.port == 2019 || may_serve_itself(input, reference.from, *reference.port)) continue;
               for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
                 if (id != reference.from && wiring.listens(id, *reference.port) == std::optional<bool>(true)) other = wiring.service(id).name;
             } else if (reference.via == wiring::Reference::Via::environment && reference.firm) {

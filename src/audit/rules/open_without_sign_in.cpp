@@ -35,13 +35,98 @@ bool insecure_api(const compose::Service& service) {
   return variable != nullptr && variable->value.value == "true";
 }
 
-/// A router of its labels leads to Traefik's API, and no middleware stands before it.
-Location open_dashboard(const compose::Service& service) {
+std::string small(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+/// Traefik's `--a.b=value` or `TRAEFIK_A_B=value`; "" where neither is there.
+std::string_view option(const compose::Service& service, std::string_view name) {
+  const auto flag = "--" + std::string(name) + "=";
+  for (const auto& word : service.command)
+    if (small(word.value).starts_with(flag)) return std::string_view(word.value).substr(flag.size());
+  auto variable = "traefik_" + std::string(name);
+  std::ranges::replace(variable, '.', '_');
+  for (const auto& one : service.environment)
+    if (small(one.name) == variable) return one.value.value;
+  return {};
+}
+
+/// Where the insecure API listens; 0 = for the container alone.
+std::uint32_t api_port(const compose::Service& service) {
+  const auto address = option(service, "entrypoints.traefik.address");
+  const auto colon = address.rfind(':');
+  if (colon == std::string_view::npos) return 8080;
+  if (address.starts_with("127.") || address.starts_with("localhost") || address.starts_with("[::1]")) return 0;
+  std::uint32_t port = 0;
+  for (const char c : address.substr(colon + 1)) {
+    if (c < '0' || c > '9') break;
+    port = port * 10 + static_cast<std::uint32_t>(c - '0');
+    if (port > 65535) return 0;
+  }
+  return port;
+}
+
+/// Some middleware of `list` asks who is there, or from where. What labels do not define may.
+bool guards(const Input& input, std::string_view list, int depth = 0) {
+  while (!list.empty()) {
+    const auto end = std::min(list.find(','), list.size());
+    auto name = small(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    std::erase(name, ' ');
+    if (name.empty()) continue;
+    const auto provider = name.find('@');
+    if (provider != std::string::npos && name.substr(provider) != "@docker") return true;
+    const auto start = "traefik.http.middlewares." + name.substr(0, provider) + ".";
+    bool known = false;
+    for (const auto& service : input.project.services)
+      for (const auto& [label, value] : service.labels) {
+        const auto lower = small(label);
+        if (!lower.starts_with(start)) continue;
+        known = true;
+        const auto kind = std::string_view(lower).substr(start.size());
+        for (const std::string_view asks : {"basicauth", "digestauth", "forwardauth", "ipallowlist", "ipwhitelist", "plugin", "passtlsclientcert"})
+          if (kind.starts_with(asks)) return true;
+        if (kind == "chain.middlewares" && (depth > 4 || guards(input, value.value, depth + 1))) return true;
+      }
+    if (!known) return true;
+  }
+  return false;
+}
+
+/// An entrypoint asks before any of its routers does: one that the router names, or any where it names none.
+bool guarded_entrance(const Input& input, const compose::Service& service, std::string_view router_entrypoints) {
+  const auto named = [&](std::string_view entrypoint) {
+    if (router_entrypoints.empty()) return true;
+    auto list = "," + small(router_entrypoints) + ",";
+    std::erase(list, ' ');
+    return list.find("," + std::string(entrypoint) + ",") != std::string::npos;
+  };
+  const auto asks = [&](std::string_view key, std::string_view value, std::string_view start, std::string_view end) {
+    if (!key.starts_with(start) || !key.ends_with(end) || key.size() <= start.size() + end.size()) return false;
+    return named(key.substr(start.size(), key.size() - start.size() - end.size())) && guards(input, value);
+  };
+  for (const auto& word : service.command) {
+    const auto cut = word.value.find('=');
+    if (cut == std::string_view::npos) continue;
+    if (asks(small(word.value.substr(0, cut)), word.value.substr(cut + 1), "--entrypoints.", ".http.middlewares")) return true;
+  }
+  return std::ranges::any_of(service.environment, [&](const auto& variable) { return asks(small(variable.name), variable.value.value, "traefik_entrypoints_", "_http_middlewares"); });
+}
+
+/// A router of its labels leads to Traefik's API, and no middleware that asks stands before it.
+Location open_dashboard(const Input& input, const compose::Service& service) {
   constexpr std::string_view kStart = "traefik.http.routers.", kEnd = ".service";
   for (const auto& [name, value] : service.labels) {
     if (value.value != "api@internal" || !name.starts_with(kStart) || !name.ends_with(kEnd)) continue;
-    const auto guard = std::string(name.substr(0, name.size() - kEnd.size())) + ".middlewares";
-    if (std::ranges::none_of(service.labels, [&](const auto& label) { return label.first == guard; })) return value.where();
+    const auto router = std::string(name.substr(0, name.size() - kEnd.size()));
+    std::string_view middlewares, entrypoints;
+    for (const auto& [label, list] : service.labels) {
+      if (label == router + ".middlewares") middlewares = list.value;
+      if (small(label) == small(router + ".entrypoints")) entrypoints = list.value;
+    }
+    if (!guards(input, middlewares) && !guarded_entrance(input, service, entrypoints)) return value.where();
   }
   return {};
 }
@@ -82,6 +167,17 @@ extern constinit const Rule open_without_sign_in{
     labels:
       - traefik.http.routers.dash.rule=Host(`traefik.example.org`)
       - traefik.http.routers.dash.service=api@internal  # <- DM0904
+  moved:
+    image: traefik:v3.1
+    command: [--api.insecure=true, --entryPoints.traefik.address=:9000]
+    ports:
+      - "8081:8080"
+      - "9000:9000"  # <- DM0904
+    labels:
+      - traefik.http.routers.moved.service=api@internal  # <- DM0904
+      - traefik.http.routers.moved.middlewares=small
+      - traefik.http.middlewares.small.chain.middlewares=squeeze
+      - traefik.http.middlewares.squeeze.compress=true
 -- Caddyfile
 metrics.example.org {
 	basic_auth /secret/* {
@@ -123,7 +219,16 @@ metrics.example.org {
     ports: ["127.0.0.1:8080:8080"]
     labels:
       - traefik.http.routers.dash.service=api@internal
-      - traefik.http.routers.dash.middlewares=auth
+      - traefik.http.routers.dash.middlewares=squeeze,auth
+      - traefik.http.middlewares.squeeze.compress=true
+      - traefik.http.middlewares.auth.basicAuth.usersfile=/users
+  entrance:
+    image: traefik:v3.1
+    command: [--entrypoints.websecure.http.middlewares=auth@file, --api.insecure=true, "--entrypoints.traefik.address=127.0.0.1:9000"]
+    ports: ["9000:9000"]
+    labels:
+      - traefik.http.routers.inner.service=api@internal
+      - traefik.http.routers.inner.entrypoints=websecure
   panels:
     image: grafana/grafana:11.4.0
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true"}
@@ -150,13 +255,14 @@ alerts.example.org {
             constexpr std::string_view kShows = "it shows every route, service and certificate";
             if (insecure_api(service)) {
               OpenPorts open;
+              const auto inside = api_port(service);
               for (const auto& port : service.ports)
-                if (every_interface(port) && port.target == 8080) open.add(port, "a random port");
+                if (every_interface(port) && port.target == inside) open.add(port, "a random port");
               if (!open.where.empty())
                 report.add_all(std::move(open.where), {id}, fmt::format("the API and the dashboard of '{}' are open at port {} and ask nobody who he is", service.name, open.list), std::string(kShows),
                                "take `--api.insecure` out, and route `api@internal` with a middleware that asks");
             }
-            if (const auto where = open_dashboard(service); where)
+            if (const auto where = open_dashboard(input, service); where)
               report.add(where, id, fmt::format("'{}' routes its dashboard without a sign-in", service.name), std::string(kShows), "give the router a `basicauth` or `forwardauth` middleware");
           });
           for (const auto& file : caddyfiles(input)) {
