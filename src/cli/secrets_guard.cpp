@@ -236,11 +236,15 @@ Result<int> deliver(Args& args) {
   // What runs after a reboot may be of any profile: where none is chosen, the files of all are written.
   auto everything = args.project;
   if (everything.profiles.empty() && !show) everything.profiles = {"*"};
-  DM_TRY(auto loaded, handover->load(everything, product::Catalogue()));
-  if (!loaded.ok && everything.profiles != args.project.profiles) {
-    DM_TRY(loaded, handover->load(args.project, product::Catalogue()));
+  auto loaded = handover->load(everything, product::Catalogue());
+  if ((!loaded || !loaded->ok) && everything.profiles != args.project.profiles) {
+    // A sealed env_file that only a service of another profile reads may be for other hosts' keys.
+    const auto why = loaded ? std::string("the project does not load with every profile") : loaded.error().describe();
+    loaded = handover->load(args.project, product::Catalogue());
+    if (loaded && loaded->ok && !quiet) fmt::print(stderr, "only services of the chosen profiles: {}\n", why.substr(0, why.find('\n')));
   }
-  if (!loaded.ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
+  if (!loaded) return fail(loaded.error());
+  if (!loaded->ok) return fail(Errc::invalid_input, "the project cannot be loaded; 'datamancy config' says why");
   const auto& plan = handover->delivery();
   if (withdraw) {
     for (const auto& file : plan.files) ::unlink(file.path.c_str());

@@ -266,6 +266,38 @@ services:
 w.check("a sealed env_file of a service: config, audit, override, compose; each service its own values, exactly the users of a change", sealed_env_files_of_services)
 
 
+def delivers_what_this_host_opens():
+    folder = os.path.join(w.folder, "keys")
+    os.makedirs(folder)
+    w.dm("set", "DB_PW", input="of this host 5", cwd=folder)
+    w.write("keys/compose.yaml", """name: dmsecretskeys
+services:
+  db: {image: "postgres:17", environment: {POSTGRES_PASSWORD: "${DB_PW:?}"}}
+  ops: {image: "postgres:17", env_file: ops/pw.enc.env, profiles: [ops]}
+""")
+    other = {"SOPS_AGE_KEY_FILE": "", "HOME": os.path.join(w.temporary.name, "other")}
+    os.makedirs(other["HOME"])
+    there = os.path.join(w.temporary.name, "there")
+    os.makedirs(there)
+    w.dm("init", cwd=there, env=other)
+    w.dm("seal", "-", "-o", "pw.enc.env", "--type", "dotenv", input="POSTGRES_PASSWORD=of another host\n", cwd=there, env=other)
+    os.makedirs(os.path.join(folder, "ops"))
+    shutil.copy(os.path.join(there, "pw.enc.env"), os.path.join(folder, "ops"))
+    try:
+        done = w.dm("deliver", cwd=folder)
+        where = done.stdout.decode().split(" in ")[1].split(",")[0]
+        equal((os.listdir(where), b"ops/pw.enc.env" in done.stderr), (["db.POSTGRES_PASSWORD"], True))
+        equal(w.run([w.binary, "--profile", "ops", "secrets", "deliver"], cwd=folder, status=None).returncode, 11)  # asked for: refused
+        w.dm("deliver", "--withdraw", cwd=folder)
+        equal(os.path.exists(where), False)
+    finally:
+        w.dm("deliver", "--withdraw", cwd=folder, status=None)
+        shutil.rmtree(folder)  # the drill opens everything
+
+
+w.check("deliver: a sealed env_file of another profile, for keys of another host, holds nothing up", delivers_what_this_host_opens)
+
+
 def finds_the_project():
     folder = os.path.join(w.folder, "up")
     os.makedirs(os.path.join(folder, "sub/deep"))
