@@ -274,6 +274,48 @@ class Scan {
   std::set<std::pair<std::size_t, std::string>> seen_;
 };
 
+bool letter(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+bool number(char c) { return c >= '0' && c <= '9'; }
+
+/// "production", "Vienna", "POSTGRES", "db2": letters in one case but for the first, at most two digits behind.
+bool plain_word(std::string_view text) {
+  for (int i = 0; i < 2 && !text.empty() && number(text.back()); ++i) text.remove_suffix(1);
+  if (text.empty() || !std::ranges::all_of(text, letter)) return false;
+  const auto upper = std::ranges::count_if(text, [](char c) { return c <= 'Z'; });
+  return upper == 0 || (upper == 1 && text[0] <= 'Z') || static_cast<std::size_t>(upper) == text.size();
+}
+
+/// "db.example.org", "db.example.org:5432"; an address of a mailbox there is none, either.
+bool host_name(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon != std::string_view::npos && std::ranges::all_of(text.substr(colon + 1), number)) text = text.substr(0, colon);
+  const auto dot = text.rfind('.');
+  if (dot == std::string_view::npos || dot == 0 || text.size() - dot < 3 || !std::ranges::all_of(text.substr(dot + 1), letter)) return false;
+  return std::ranges::all_of(text, [](char c) { return (c >= 'a' && c <= 'z') || number(c) || c == '.' || c == '-'; });
+}
+
+/// What stands in many files without being a secret: a time zone, a locale, a host or an address there, numbers, a word or two, an image.
+bool harmless(std::string_view value) {
+  if (std::ranges::all_of(value, [](char c) { return number(c) || std::string_view(".,:-/ ").find(c) != std::string_view::npos; })) return true;
+  for (const std::string_view region : {"Africa/", "America/", "Antarctica/", "Arctic/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/", "Etc/"})
+    if (value.starts_with(region) && value.find_first_of(" :@=") == std::string_view::npos) return true;
+  if (value.size() >= 5 && value[2] == '_' && letter(value[0]) && letter(value[1]) && plain_word(value.substr(3, 2)) && (value.size() == 5 || value[5] == '.')) return true;
+  const auto sign = value.find('@');
+  if (host_name(sign == std::string_view::npos ? value : value.substr(sign + 1)) && (sign == std::string_view::npos || value.find_first_of(":/ ") == std::string_view::npos)) return true;
+  // An image: registry and folders in small letters, a tag that begins like a version.
+  if (const auto tag = value.rfind(':'); tag != std::string_view::npos && tag + 1 < value.size() && (number(value[tag + 1]) || value[tag + 1] == 'v' || value.substr(tag + 1) == "latest")) {
+    const auto name = value.substr(0, tag);
+    if (value.find("//") == std::string_view::npos && value.find_first_of(" @") == std::string_view::npos &&
+        std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || number(c) || std::string_view("./_-").find(c) != std::string_view::npos; }) && value.size() - tag <= 24)
+      return true;
+  }
+  const auto cut = value.find_first_of("-_. ");
+  if (cut == std::string_view::npos) return value.size() < 12 && plain_word(value);
+  if (value.size() < 16 && plain_word(value.substr(0, cut)) && plain_word(value.substr(cut + 1))) return true;
+  // The name of a site: three words. A passphrase has more.
+  return value.size() < 28 && std::ranges::count(value, ' ') == 2 && std::ranges::all_of(value, [](char c) { return letter(c) || c == ' '; });
+}
+
 bool unreadable(std::string_view text) { return text.size() > kMaxText || text.substr(0, 8192).find('\0') != std::string_view::npos; }
 
 }  // namespace
@@ -306,8 +348,7 @@ std::vector<Leak> scan_for(std::string_view path, std::string_view text, const s
   for (const auto& [name, value] : sealed) {
     if (value.size() < 8 || value_kind(value.reveal(), true) != ValueKind::literal) continue;
     // A whole .env was sealed: of TZ=Europe/Vienna nobody needs to hear where else it stands.
-    const bool made = value.size() >= 12 && value.reveal().find(' ') == std::string_view::npos && value.reveal().find_first_of("0123456789") != std::string_view::npos;
-    if (!secret_variable(name) && !made && value.reveal().find("://") == std::string_view::npos) continue;
+    if (!secret_variable(name) && harmless(value.reveal())) continue;
     for (auto at = text.find(value.reveal()); at != std::string_view::npos; at = text.find(value.reveal(), at + value.size())) {
       const auto inside = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
       if ((at > 0 && inside(text[at - 1]) && inside(value.reveal().front())) || (at + value.size() < text.size() && inside(text[at + value.size()]) && inside(value.reveal().back()))) continue;

@@ -106,6 +106,24 @@ TEST(Scan, FourWordsAreAPassphraseWhereEveryLineIsAVariable) {
   EXPECT_THAT(scan_for("old.txt", "TZ Europe/Vienna\ncorrect horse battery staple\nx8Kd02mLq77Zt\n", sealed), testing::SizeIs(2));
 }
 
+/// Whether a sealed value under a name that says nothing is looked for.
+bool looked_for(std::string_view value) {
+  SealedValues sealed;
+  sealed.emplace_back("UNSEAL_CODE", SecretString(value));
+  return !scan_for("old.txt", "at " + std::string(value) + " end\n", sealed).empty();
+}
+
+TEST(Scan, WhatWasSealedIsLookedForWhateverItsName) {
+  for (const std::string_view secret : {"zebra-lantern-quiet-orbit", "correct horse battery staple", "x8Kd02mLq77Zt", "x8Kd02mL", "xKfQpLmZ", "amqp://u:aG7kQ2mZ@mq/", "lantern2orbit", "aG7kQ2mZ@9.x"})
+    EXPECT_TRUE(looked_for(secret)) << secret;
+}
+
+TEST(Scan, WhatIsNoSecretAnywhereIsNotLookedForWhenItWasSealedWithTheRest) {
+  for (const std::string_view plain : {"Europe/Vienna", "America/Argentina/Ushuaia", "en_US.UTF-8", "db.example.org", "db.example.org:5432", "shop@example.org", "production", "postgres", "shop-production", "10.20.30.40",
+                                       "10.0.0.0/16", "2026-01-31", "1234567890", "Datamancy Shop", "My Little Shop", "ghcr.io/example/app:1.20.3", "nginx:1.27-alpine", "postgres17"})
+    EXPECT_FALSE(looked_for(plain)) << plain;
+}
+
 TEST(Scan, NothingShownOrKeptIsTheSecret) {
   const auto leaks = scan_file(".env", "DB_PASSWORD=aG7kQ2mZ9xLongEnough\n");
   ASSERT_EQ(leaks.size(), 1U);
