@@ -151,7 +151,8 @@ TEST(BringUp, WhatEndsAfterTheEngineCameBackHasAReasonOfItsOwn) {
     const auto before = fake.asked("containers");
     fake.lose_events();
     await([&] { return fake.asked("events") == 2 && fake.asked("containers") > before; });  // the look at everything after the gap
-    std::this_thread::sleep_for(300ms);                                                     // and its answer is taken in
+    // The next look at everything is begun only when the answer of one before it has been taken in: the second from here says it for both.
+    for (const auto seen = fake.asked("containers"); fake.asked("containers") < seen + 2;) await([&, now = fake.asked("containers")] { return fake.asked("containers") > now; });
     ends(fake, id, 3, true);
   });
   const auto outcome = go(fake, plan_of("web", Change::start), options_for(1h));
@@ -220,7 +221,16 @@ TEST(BringUp, WhileComposeCreatesTheLongestChainStartsFirstHoweverLateItIsMade) 
     await([&] { return std::filesystem::exists(compose.asked()) && fake.asked("events") == 1; });
     make(fake, "side");
     await([&] { return fake.asked("container") >= 1; });
-    std::this_thread::sleep_for(300ms);  // long enough to start side, where nothing held it back
+    // A look is begun when the one before it was taken in; two later, side would be among the starters before db, where nothing held it back.
+    std::string side;
+    fake.edit([&](engine::FakeState& state) {
+      for (const auto& [id, one] : state.containers) side = id;
+    });
+    for (int i = 0; i < 4; ++i) {
+      const auto seen = fake.asked("container");
+      fake.emit({.time = 0, .type = "container", .action = "update", .id = side, .attributes = labels_of("side")});
+      await([&] { return fake.asked("container") > seen; });
+    }
     EXPECT_TRUE(starts(fake).empty());
     make(fake, "db");
     await([&] { return starts(fake).size() == 2; });  // both while Compose is still at it
