@@ -178,6 +178,12 @@ extern constinit const Rule open_without_sign_in{
       - traefik.http.routers.moved.middlewares=small
       - traefik.http.middlewares.small.chain.middlewares=squeeze
       - traefik.http.middlewares.squeeze.compress=true
+  entrance:
+    image: traefik:v3.1
+    command: [--entrypoints.websecure.http.middlewares=auth@file]
+    labels:
+      - traefik.http.routers.plain.service=api@internal  # <- DM0904
+      - traefik.http.routers.plain.entrypoints=web
 -- Caddyfile
 metrics.example.org {
 	basic_auth /secret/* {
@@ -229,6 +235,9 @@ metrics.example.org {
     labels:
       - traefik.http.routers.inner.service=api@internal
       - traefik.http.routers.inner.entrypoints=websecure
+      - traefik.http.routers.elsewhere.service=api@internal
+      - traefik.http.routers.elsewhere.entrypoints=web
+      - traefik.http.routers.elsewhere.middlewares=defined-in-no-label
   panels:
     image: grafana/grafana:11.4.0
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true"}
