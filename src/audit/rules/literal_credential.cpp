@@ -13,7 +13,7 @@ namespace {
 /// A client that insists on a key for a server that asks for none is given such a word.
 bool stands_for_none(std::string_view name, std::string_view value) {
   if (!name.ends_with("KEY") && !name.ends_with("TOKEN")) return false;
-  static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a"};
+  static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a", "invalid"};
   std::string lower(value);
   std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == '_' ? '-' : c; });
   return std::ranges::find(kWords, lower) != kWords.end();
@@ -91,6 +91,7 @@ extern constinit const Rule literal_credential{
       OAUTH_TOKEN_URL: https://id.example.org/token
       PASSWORD: ""
       OPENAI_API_KEY: none
+      MAIL_API_KEY: ${MAIL_API_KEY:-invalid}
       RAG_OPENAI_API_KEY: app
       WHISPER_API_KEY: ${WHISPER_API_KEY:-local-whisper}
       NEO4J_PASSWORD: unused
