@@ -26,6 +26,16 @@ bool job_command(const Service& service) {
   return std::ranges::any_of(service.command, [](const auto& word) { return word.value == "migrate" || word.value == "db:migrate"; });
 }
 
+/// `restart: "no"` in so many words, before a script that is called by its name ("python scripts/check.py"): it ends by itself.
+bool one_script(const Service& service) {
+  const auto& words = service.command.empty() ? service.entrypoint : service.command;
+  if (service.restart.value != "no" || words.empty() || words.size() > 8 || service.healthcheck) return false;
+  return std::ranges::any_of(words, [](const auto& word) {
+    const auto text = word.value;
+    return text.find(' ') == std::string_view::npos && (text.starts_with("scripts/") || text.starts_with("./scripts/") || text.find("/scripts/") != std::string_view::npos);
+  });
+}
+
 /// A client that somebody opens a shell in: "ksqldb-cli", or a bare shell with a terminal.
 bool by_hand(const Service& service) {
   if (service.name == "cli" || service.name.ends_with("-cli") || service.name.ends_with("_cli")) return true;
@@ -54,7 +64,7 @@ void find_one_shots(Wiring& wiring) {
     if (service.restart.value == "no" && !service.profiles.empty() && service.ports.empty() && !service.healthcheck) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() && by_hand(service)) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() &&
-        (job_name(service.name) || job_command(service) || (product != nullptr && product->kind == "one-shot")))
+        (job_name(service.name) || job_command(service) || one_script(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;
   }
 }

@@ -64,7 +64,7 @@ extern constinit const Rule admin_port_public{
             const bool socket = product != nullptr && product->kind == "socket-proxy";
             const bool admin = product != nullptr && product->kind == "admin";
             if (!socket && !admin && !is_admin_image(service.image.value)) return;
-            auto open = published_to_all(service, "(random)");
+            auto open = published_to_all(input, service);
             if (open.where.empty()) return;
             const auto size = open.where.size();
             auto& finding = report.add_all(std::move(open.where), {id}, fmt::format("'{}' manages others and is open on every interface at port{} {}",

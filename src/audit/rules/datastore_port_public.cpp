@@ -22,6 +22,11 @@ extern constinit const Rule datastore_port_public{
     tmpfs: [/var/lib/postgresql/data]
     ports:
       - "5432:5432"  # <- DM0901
+  next:
+    image: postgres:17
+    tmpfs: [/var/lib/postgresql/data]
+    ports:
+      - "${NEXT_PORT}:5432"  # <- DM0901
 )",
     .good = R"(services:
   db:
@@ -42,7 +47,7 @@ extern constinit const Rule datastore_port_public{
         [](const Input& input, Report& report) {
           for (const auto& store : input.wiring.datastores) {
             const auto& service = input.wiring.service(store.service);
-            auto open = published_to_all(service, "(random)");
+            auto open = published_to_all(input, service);
             if (open.where.empty()) continue;
             const auto size = open.where.size();
             report.add_all(std::move(open.where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", open.list));

@@ -69,6 +69,20 @@ OpenPorts published_to_all(const compose::Service& service, std::string_view ran
   return out;
 }
 
+OpenPorts published_to_all(const Input& input, const compose::Service& service) {
+  const auto unset = [&](const compose::Port& port) -> std::string {
+    for (const auto& use : input.project.variables)
+      if (!use.defined && use.form == compose::VariableUse::Form::plain && use.where.file == port.where.file && use.where.span.begin >= port.where.span.begin &&
+          use.where.span.end <= port.where.span.end)
+        return fmt::format("${{{}}} (not set)", use.name);
+    return "(random)";
+  };
+  OpenPorts out;
+  for (const auto& port : service.ports)
+    if (every_interface(port)) out.add(port, port.published.empty() ? unset(port) : std::string());
+  return out;
+}
+
 std::string quoted_names(const Input& input, const std::vector<ServiceId>& services) {
   constexpr std::size_t kMost = 3;
   std::string out;

@@ -28,6 +28,8 @@ struct OpenPorts {
 };
 /// Those that are published on all of the host's addresses.
 OpenPorts published_to_all(const compose::Service& service, std::string_view random);
+/// The same, where a port that the engine chooses is "(random)", or "${DB_PORT} (not set)" if a variable was to give it.
+OpenPorts published_to_all(const Input& input, const compose::Service& service);
 /// An env file that Compose refuses to start without, and who names it where.
 struct MissingEnvFile {
   std::string path;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/near_miss.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -23,6 +24,13 @@ bool near_miss(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+const wiring::VariableInfo* meant_by(const Input& input, const wiring::VariableInfo& variable) {
+  if (variable.defined || variable.documented || variable.uses.empty() || variable.name.size() < 6) return nullptr;
+  for (const auto& other : input.wiring.variables)
+    if (other.uses.empty() && !other.definitions.empty() && other.name.size() >= 6 && near_miss(variable.name, other.name)) return &other;
+  return nullptr;
+}
 
 extern constinit const Rule near_miss_variable{
     .id = "DM0112",
@@ -64,17 +72,13 @@ SMTP_HOST3=z
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
-          std::vector<const wiring::VariableInfo*> unused;
-          for (const auto& variable : input.wiring.variables)
-            if (variable.uses.empty() && !variable.definitions.empty() && variable.name.size() >= 6) unused.push_back(&variable);
           for (const auto& variable : input.wiring.variables) {
-            if (variable.defined || variable.documented || variable.uses.empty() || variable.name.size() < 6) continue;
-            const auto meant = std::ranges::find_if(unused, [&](const auto* other) { return near_miss(variable.name, other->name); });
-            if (meant == unused.end()) continue;
+            const auto* meant = meant_by(input, variable);
+            if (meant == nullptr) continue;
             const auto* use = variable.uses.front();
             report.add(use->where, input.wiring.id_of(use->service),
-                       fmt::format("variable {} is defined nowhere; {} is defined and used nowhere", variable.name, (*meant)->name),
-                       "defined at " + input.project.texts.describe((*meant)->definitions.front(), input.project.folder));
+                       fmt::format("variable {} is defined nowhere; {} is defined and used nowhere", variable.name, meant->name),
+                       "defined at " + input.project.texts.describe(meant->definitions.front(), input.project.folder));
           }
         },
 };

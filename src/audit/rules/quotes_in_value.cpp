@@ -21,7 +21,8 @@ std::string_view without_equals(const compose::EnvVar& variable, std::string_vie
   if (source.starts_with('"') || source.starts_with('\'')) source = source.substr(1, source.size() - 2);
   const auto end = std::ranges::find_if(source, [](char c) { return (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_'; });
   const auto name = source.substr(0, static_cast<std::size_t>(end - source.begin()));
-  if (name.empty() || name.size() == source.size() || source.find('=') != std::string_view::npos) return {};  // `NAME` takes it from the shell, `$ITEM` is an item as a whole
+  // `NAME` takes it from the shell, `$ITEM` is an item as a whole
+  if (name.empty() || name.size() == source.size() || source.find('=') != std::string_view::npos) return {};
   return source.find('$') != std::string_view::npos || source[name.size()] == ':' || source[name.size()] == ' ' ? name : std::string_view();
 }
 

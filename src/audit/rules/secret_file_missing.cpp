@@ -97,8 +97,8 @@ secrets:
               const auto profile = text.substr(8);
               if (profile.empty() || profile == "unconfined" || profile == "builtin" || profile.starts_with('/') || profile.starts_with('~')) continue;
               if (input.files.stat((std::filesystem::path(input.project.folder) / profile).lexically_normal().string()).kind != sources::Kind::missing) continue;
-              report.add(option.where(), id, fmt::format("the seccomp profile of '{}' is read from the file {}, which is not here: the container will not be created", service.name, profile))
-                  .severity = Severity::high;
+              auto message = fmt::format("the seccomp profile of '{}' is read from the file {}, which is not here: the container will not be created", service.name, profile);
+              report.add(option.where(), id, std::move(message)).severity = Severity::high;
             }
           });
         },

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/near_miss.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -89,8 +90,10 @@ extern constinit const Rule variable_undefined{
       DB_NAME: ${APP_DB_NAME}
       DB_USER: ${APP_DB_USER}
       ADMIN_URL: ${ADMIN_DOMAIN:+https://${ADMIN_DOMAIN}}
+      MAIL_TOKEN: ${MAIL_TOEKN}
 -- .env.example
 APP_DB_NAME=
+MAIL_TOKEN=
 -- configure.sh 0755
 #!/bin/sh
 cat > .env <<EOF
@@ -110,7 +113,7 @@ EOF
               guarded = guarded || use->form == compose::VariableUse::Form::required;
               if (first == nullptr && use->form == compose::VariableUse::Form::plain && !within(off, use->where)) first = use;
             }
-            if (first == nullptr || guarded) continue;
+            if (first == nullptr || guarded || meant_by(input, variable) != nullptr) continue;  // a slip of the pen is DM0112's
             (matters(variable.name, first->path) ? needed : optional).push_back({&variable, first});
           }
           const auto say = [&](const std::vector<Blank>& blanks, Severity severity) {
