@@ -127,6 +127,27 @@ TEST(Catalogue, IdsAndNamesAreUniqueAndInOrder) {
   for (const Rule* rule : rules) EXPECT_TRUE(names.insert(rule->name).second) << rule->name;
 }
 
+/// A catcher of test mails on the host's network is a small matter only where it listens to the machine itself.
+TEST(HostNetwork, OfAMailCatcherOnLoopbackIsLow) {
+  const auto severity = [](std::string_view listen) {
+    sources::MemoryFiles files;
+    files.add("/project/compose.yaml", fmt::format("services:\n  mail:\n    image: axllent/mailpit:v1.30\n    network_mode: host\n"
+                                                   "    command: [--listen, \"{}\", --smtp, \"127.0.0.1:1025\"]\n", listen));
+    compose::Options options;
+    options.working_directory = "/project";
+    auto loaded = compose::load(options, files);
+    const product::Catalogue products;
+    const auto wiring = wiring::wire(*loaded.project, products);
+    std::vector<Finding> findings;
+    const auto* rule = find_rule("host-network");
+    Report report(*rule, findings);
+    rule->check(Input{*loaded.project, wiring, loaded.diagnostics, files, *loaded.project}, report);
+    return findings.size() == 1 ? findings.front().severity : Severity::info;
+  };
+  EXPECT_EQ(severity("127.0.0.1:8025"), Severity::low);
+  EXPECT_EQ(severity("0.0.0.0:8025"), Severity::high);
+}
+
 TEST(Catalogue, EveryRuleFileIsListed) {
   std::set<std::string> listed{"helpers.cpp", "daemon_settings.cpp"};
 #define DM_NAME_RULE(name) listed.insert(#name ".cpp");

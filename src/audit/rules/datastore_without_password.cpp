@@ -5,6 +5,43 @@
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+bool trusts(std::string_view type) { return type == "trust" || type == "any"; }
+
+/// `auth_type = trust` of a mounted pgbouncer.ini.
+Location trusting_setting(const Input& input, ServiceId id) {
+  for (const auto& config : input.wiring.config_files) {
+    if (config.service != id || config.file == sources::kNoFile || !config.path.ends_with(".ini")) continue;
+    const std::string_view text = input.project.texts.at(config.file).content;
+    for (auto at = text.find("auth_type"); at != std::string_view::npos; at = text.find("auth_type", at + 1)) {
+      if (at > 0 && text[at - 1] != '\n') continue;
+      const auto line = text.substr(at, text.find('\n', at) - at);
+      const auto equals = line.find('=');
+      const auto begin = equals == std::string_view::npos ? equals : line.find_first_not_of(" \t", equals + 1);
+      if (begin == std::string_view::npos) continue;
+      const auto value = line.substr(begin, line.find_first_of(" \t\r;#", begin) - begin);
+      if (trusts(value)) return {config.file, {static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(at + begin + value.size())}};
+    }
+  }
+  return {};
+}
+
+/// Redis or Valkey on the host's network without a password: the images switch the protected mode off, in which the server answers to its own
+/// machine only (https://github.com/redis/docker-library-redis).
+bool open_cache(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  const auto* product = input.wiring.product_of[id];
+  if (product == nullptr || (product->id != "redis" && product->id != "valkey") || service.network_mode.value != "host") return false;
+  if (service.build != nullptr || service.entrypoint_node != nullptr) return false;
+  if (product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return false;
+  for (const auto& word : service.command)
+    for (const std::string_view part : {"requirepass", ".conf", "aclfile", "--bind", "protected-mode", "--user", "--port 0"})
+      if (word.value.find(part) != std::string_view::npos) return false;
+  return std::ranges::none_of(service.mounts, [](const auto& mount) { return mount.target.ends_with(".conf"); });
+}
+
+}  // namespace
 
 extern constinit const Rule datastore_without_password{
     .id = "DM0512",
@@ -24,7 +61,21 @@ extern constinit const Rule datastore_without_password{
       POSTGRES_HOST_AUTH_METHOD: trust  # <- DM0512
     volumes: ["pg:/var/lib/postgresql/data"]
   web: {image: "example/web:1"}
+  pooler:
+    image: edoburu/pgbouncer:1.23.1
+    environment: {DB_HOST: db, AUTH_TYPE: any}  # <- DM0512
+  other:
+    image: edoburu/pgbouncer:1.23.1
+    volumes: ["./pgbouncer.ini:/etc/pgbouncer/pgbouncer.ini:ro"]
+  cache:
+    image: redis:7.4-alpine
+    network_mode: host  # <- DM0512
+    command: redis-server --appendonly yes
 volumes: {pg: }
+-- pgbouncer.ini
+[pgbouncer]
+;auth_type = any
+auth_type = trust  # <- DM0512
 )",
     .good = R"(services:
   db:
@@ -51,6 +102,17 @@ x
     environment: {POSTGRES_HOST_AUTH_METHOD: trust}
     network_mode: none
     volumes: ["pg:/var/lib/postgresql/data"]
+  pooler:
+    image: edoburu/pgbouncer:1.23.1
+    environment: {DB_HOST: db, AUTH_TYPE: scram-sha-256}
+  cache:
+    image: redis:7.4-alpine
+    network_mode: host
+    command: ["redis-server", "--bind", "127.0.0.1"]
+  queue:
+    image: redis:7.4-alpine
+    network_mode: host
+    command: ["sh", "-c", "exec redis-server --requirepass $$REDIS_PASSWORD"]
 volumes: {db: , pg: }
 )",
     .minutes = 10,
@@ -70,14 +132,30 @@ volumes: {db: , pg: }
               if ((name == "xpack.security.enabled" || name == "plugins.security.disabled" || name == "DISABLE_SECURITY_PLUGIN") && (name.front() == 'x' ? value == "false" : on())) open = &variable;
               if (name == "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED" && on()) open = &variable;
             }
-            if (open == nullptr) return;
+            const auto* product = input.wiring.product_of[id];
+            Location where;
+            std::string setting;
+            if (product != nullptr && product->id == "pgbouncer") {
+              for (const auto name : {"AUTH_TYPE", "PGBOUNCER_AUTH_TYPE"})
+                if (const auto* variable = service.env(name); variable != nullptr && trusts(variable->value.value)) open = variable;
+              if (open == nullptr) where = trusting_setting(input, id);
+              if (where) setting = "auth_type";
+            }
+            const bool on_host = open == nullptr && !where && open_cache(input, id);
+            if (on_host) where = service.network_mode.where(), setting = "no requirepass";
+            if (open != nullptr) where = open->value.where() ? open->value.where() : open->where, setting = open->name;
+            if (setting.empty()) return;
             std::vector<ServiceId> others;
             for (ServiceId other = 0; other < input.project.services.size(); ++other)
               if (other != id && input.wiring.reachable(other, id)) others.push_back(other);
             const bool published = std::ranges::any_of(service.ports, every_interface);
-            auto& finding = report.add(open->value.where() ? open->value.where() : open->where, id, fmt::format("'{}' lets everybody in without a password ({})", service.name, open->name),
+            auto& finding = report.add(where, id, fmt::format("'{}' lets everybody in without a password ({})", service.name, setting),
                                        others.empty() ? "" : fmt::format("it is reached by {}", join_names(input, others)));
             if (published) finding.evidence = "its port is open on every interface";
+            if (on_host) {
+              finding.evidence = "it listens on every address of the host, and its image switches Redis' protected mode off";
+              return;
+            }
             // Internal, and with its clients only: a break-in there still has it all, but no other service has.
             const bool closed = !published && std::ranges::all_of(service.networks, [&](const auto& use) {
               const auto* network = input.project.network(use.network);

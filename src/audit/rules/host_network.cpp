@@ -14,12 +14,15 @@ bool needs_host_network(const compose::Service& service) {
 bool mail_catcher_at_home(const compose::Service& service) {
   const auto repository = product::split_image(service.image.value).repository;
   if (!repository.ends_with("axllent/mailpit") && !repository.ends_with("mailhog/mailhog")) return false;
-  const auto at_home = [&](std::string_view name) {
-    const auto* variable = service.env(name);
-    return variable != nullptr && (variable->value.value.starts_with("127.") || variable->value.value.starts_with("localhost:"));
+  const auto loopback = [](std::string_view address) { return address.starts_with("127.") || address.starts_with("localhost:"); };
+  const auto at_home = [&](std::string_view variable, std::string_view option) {
+    if (const auto* found = service.env(variable); found != nullptr) return loopback(found->value.value);
+    for (std::size_t i = 0; i + 1 < service.command.size(); ++i)
+      if (service.command[i].value == option) return loopback(service.command[i + 1].value);
+    return false;
   };
-  if (repository.ends_with("mailpit")) return at_home("MP_UI_BIND_ADDR") && at_home("MP_SMTP_BIND_ADDR");
-  return at_home("MH_UI_BIND_ADDR") && at_home("MH_API_BIND_ADDR") && at_home("MH_SMTP_BIND_ADDR");
+  if (repository.ends_with("mailpit")) return at_home("MP_UI_BIND_ADDR", "--listen") && at_home("MP_SMTP_BIND_ADDR", "--smtp");
+  return at_home("MH_UI_BIND_ADDR", "-ui-bind-addr") && at_home("MH_API_BIND_ADDR", "-api-bind-addr") && at_home("MH_SMTP_BIND_ADDR", "-smtp-bind-addr");
 }
 
 }  // namespace

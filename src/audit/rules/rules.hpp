@@ -27,6 +27,9 @@
   X(secret_file_missing) \
   X(variable_twice) \
   X(project_name_missing) \
+  X(mount_target_twice) \
+  X(command_dropped) \
+  X(database_user_foreign) \
   X(variable_in_dollar_quote) \
   X(database_never_made) \
   X(unreachable_dependency) \
@@ -115,7 +118,8 @@
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \
   X(self_signed_edge) \
-  X(traefik_network_random)
+  X(traefik_network_random) \
+  X(development_mode)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;

@@ -155,8 +155,9 @@ DO $$ BEGIN PERFORM :'nobody_runs_this'; END $$;
             if (script.shell && script.text.find("psql") == std::string_view::npos) continue;
             for (const auto& span : variables_in_blocks(script.text, script.shell, false))
               report.add({config.file, span}, config.service,
-                         fmt::format("{} uses {} inside $$...$$, where psql replaces nothing: the init script of '{}' aborts", sources::relative_to(config.path, input.project.folder),
-                                     script.text.substr(span.begin, span.size()), input.wiring.service(config.service).name));
+                         fmt::format("{} uses {} inside $$...$$, where psql replaces nothing: the init script of '{}' aborts",
+                                     sources::relative_to(config.path, input.project.folder), script.text.substr(span.begin, span.size()),
+                                     input.wiring.service(config.service).name));
           }
           // What scripts of the project run by hand: a heredoc for psql, and the files that they give it.
           const bool here = std::ranges::any_of(input.wiring.datastores, [](const auto& store) { return store.kind == "postgres"; });
@@ -166,8 +167,8 @@ DO $$ BEGIN PERFORM :'nobody_runs_this'; END $$;
             const std::string_view text = input.project.texts.at(file).content;
             for (const auto& span : variables_in_blocks(text, shell, true))
               report.add({file, span}, wiring::kNone,
-                         fmt::format("{} uses {} inside $$...$$, where psql replaces nothing: the statement is a syntax error", sources::relative_to(input.project.texts.at(file).path, input.project.folder),
-                                     text.substr(span.begin, span.size())),
+                         fmt::format("{} uses {} inside $$...$$, where psql replaces nothing: the statement is a syntax error",
+                                     sources::relative_to(input.project.texts.at(file).path, input.project.folder), text.substr(span.begin, span.size())),
                          shell ? "" : fmt::format("{} gives it to psql", sources::relative_to(caller, input.project.folder)));
           };
           for (const auto& line : script_lines(input)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/queue_data.hpp"
 
 namespace dm::audit::rules {
 
@@ -33,7 +34,12 @@ extern constinit const Rule wrong_data_path{
     image: redis:8
     volumes:
       - queue:/var/lib/redis/data  # <- DM0402
-volumes: {db: , newest: , queue: }
+  events:
+    image: apache/kafka:3.9.0
+    environment: {KAFKA_NODE_ID: 1, KAFKA_PROCESS_ROLES: "broker,controller"}
+    volumes:
+      - events:/var/lib/kafka/data  # <- DM0402
+volumes: {db: , newest: , queue: , events: }
 )",
     .good = R"(services:
   db:
@@ -85,6 +91,15 @@ volumes: {db: , old: }
                        moved ? "mount the volume at /var/lib/postgresql; data of an older version must be moved or upgraded first" : "");
             if (!essential) finding.severity = Severity::medium;
           }
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto data = queue_without_volume(input, id);
+            if (!data || data->elsewhere == nullptr) return;
+            const auto* product = input.wiring.product_of[id];
+            auto message = fmt::format("'{}' mounts {}, but {} writes to {}", service.name, data->elsewhere->target, product->name, data->paths.front());
+            const auto* variable = product->id == "bitnami-kafka" ? "KAFKA_CFG_LOG_DIRS" : "KAFKA_LOG_DIRS";
+            auto hint = data->why.empty() ? std::string() : fmt::format("set {}: {}", variable, data->elsewhere->target);
+            report.add(data->elsewhere->where, id, std::move(message), data->why, std::move(hint)).severity = Severity::high;
+          });
         },
 };
 
