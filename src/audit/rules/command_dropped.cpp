@@ -61,6 +61,7 @@ extern constinit const Rule command_dropped{
     .severity = Severity::critical,
     .area = Area::architecture,
     .summary = "an entrypoint waits for a command that Compose has dropped",
+    // docker/compose issue 3140, and the reference of `entrypoint`
     .rationale = "Where `entrypoint:` is set, Compose ignores the image's CMD: an entrypoint that runs what it is given has "
                  "nothing to run, and the container ends at once (with status 0, or restarts for ever).",
     .fix = "Write the image's CMD as `command:` beside the `entrypoint:`.",

@@ -12,6 +12,7 @@ extern constinit const Rule database_user_foreign{
     .severity = Severity::high,
     .area = Area::architecture,
     .summary = "PostgreSQL runs as the user that the other variant of its image has",
+    // docker-library/postgres: 17/alpine3.22/Dockerfile; issue 1270 shows the end of initdb
     .rationale = "The user `postgres` has the number 70 in the Alpine images, 999 in those on Debian. A new volume belongs to the "
                  "image's own: another user may not change its mode, and the first start ends in `initdb: could not change "
                  "permissions of directory`.",

@@ -63,7 +63,12 @@ volumes: {db: }
     image: postgres:alpine3.19
     volumes:
       - old:/var/lib/postgresql/data
-volumes: {db: , old: }
+  events:
+    image: apache/kafka:3.9.0
+    environment: {KAFKA_LOG_DIRS: /var/lib/kafka/data}
+    volumes:
+      - events:/var/lib/kafka/data
+volumes: {db: , old: , events: }
 )",
     .minutes = 5,
     .check =
