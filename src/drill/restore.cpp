@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -86,6 +87,17 @@ Result<backup::Fingerprint> look_again(engine::Engine& engine, const backup::Dri
   return reader->finish();
 }
 
+/// Of a log's last lines those that say why, else the last two: standard output and error come mixed, and the reason is seldom last.
+std::vector<std::string> telling(std::vector<std::string> lines) {
+  constexpr std::array<std::string_view, 5> kWords{"FATAL", "ERROR", "error:", "No space", "could not"};
+  constexpr std::size_t kMost = 2;
+  auto out = lines;
+  std::erase_if(out, [&](const std::string& line) { return std::ranges::none_of(kWords, [&](std::string_view word) { return line.find(word) != std::string::npos; }); });
+  if (out.empty()) out = std::move(lines);
+  if (out.size() > kMost) out.erase(out.begin(), out.end() - kMost);
+  return out;
+}
+
 class Rehearsal {
  public:
   Rehearsal(engine::Engine& engine, backup::Repository& repository, const backup::OnProgress& progress, const Deadline& deadline)
@@ -104,7 +116,7 @@ class Rehearsal {
     target.container = id;
     if (auto ready = driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10))); !ready) {
       auto error = std::move(ready).error();
-      if (const auto lines = deploy::log_tail(engine_, id, 2, Deadline::in(std::chrono::seconds(20))); !lines.empty()) error.message += fmt::format("; its log ends with: {}", fmt::join(lines, " / "));
+      if (const auto lines = telling(deploy::log_tail(engine_, id, 20, Deadline::in(std::chrono::seconds(20)))); !lines.empty()) error.message += fmt::format("; its log ends with: {}", fmt::join(lines, " / "));
       return means(during("waiting for the stand-in", Result<void>(fail(std::move(error)))));
     }
     const auto then = target;
