@@ -18,6 +18,9 @@ measure() { # NAME COMMAND...: median of user + system seconds, peak kB
   done | sort -n | awk -v name="$name" '{cpu[NR] = $1; if ($2 > peak) peak = $2} END {printf "%-34s %8.4f s CPU  %7d kB\n", name, cpu[int((NR + 1) / 2)], peak}'
 }
 
+# A peer that is not there fails fast, and would look fast.
+# shellcheck disable=SC2086
+$compose version >/dev/null 2>&1 || { echo "bench/audit.sh: '$compose' does not run; COMPOSE names one" >&2; exit 10; }
 measure "datamancy --version" "$datamancy" --version
 for services in 55 500 5000; do
   "$here/bench/synth.py" "$services" >"$work/compose.yaml"
