@@ -25,11 +25,17 @@ bool near_miss(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-const wiring::VariableInfo* meant_by(const Input& input, const wiring::VariableInfo& variable) {
+std::vector<const wiring::VariableInfo*> never_used(const Input& input) {
+  std::vector<const wiring::VariableInfo*> out;
+  for (const auto& variable : input.wiring.variables)
+    if (variable.uses.empty() && !variable.definitions.empty() && variable.name.size() >= 6) out.push_back(&variable);
+  return out;
+}
+
+const wiring::VariableInfo* meant_by(const std::vector<const wiring::VariableInfo*>& unused, const wiring::VariableInfo& variable) {
   if (variable.defined || variable.documented || variable.uses.empty() || variable.name.size() < 6) return nullptr;
-  for (const auto& other : input.wiring.variables)
-    if (other.uses.empty() && !other.definitions.empty() && other.name.size() >= 6 && near_miss(variable.name, other.name)) return &other;
-  return nullptr;
+  const auto meant = std::ranges::find_if(unused, [&](const auto* other) { return near_miss(variable.name, other->name); });
+  return meant == unused.end() ? nullptr : *meant;
 }
 
 extern constinit const Rule near_miss_variable{
@@ -72,8 +78,9 @@ SMTP_HOST3=z
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          const auto unused = never_used(input);
           for (const auto& variable : input.wiring.variables) {
-            const auto* meant = meant_by(input, variable);
+            const auto* meant = meant_by(unused, variable);
             if (meant == nullptr) continue;
             const auto* use = variable.uses.front();
             report.add(use->where, input.wiring.id_of(use->service),

@@ -105,6 +105,7 @@ EOF
         [](const Input& input, Report& report) {
           std::vector<Blank> needed, optional;
           const auto off = switched_off(input);
+          const auto unused = never_used(input);
           for (const auto& variable : input.wiring.variables) {
             if (variable.defined || variable.documented || variable.uses.empty()) continue;
             const compose::VariableUse* first = nullptr;
@@ -113,7 +114,7 @@ EOF
               guarded = guarded || use->form == compose::VariableUse::Form::required;
               if (first == nullptr && use->form == compose::VariableUse::Form::plain && !within(off, use->where)) first = use;
             }
-            if (first == nullptr || guarded || meant_by(input, variable) != nullptr) continue;  // a slip of the pen is DM0112's
+            if (first == nullptr || guarded || meant_by(unused, variable) != nullptr) continue;  // a slip of the pen is DM0112's
             (matters(variable.name, first->path) ? needed : optional).push_back({&variable, first});
           }
           const auto say = [&](const std::vector<Blank>& blanks, Severity severity) {
