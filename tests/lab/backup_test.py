@@ -207,7 +207,8 @@ def test_a_damaged_repository_is_found():
     broken = S.work / "broken"
     shutil.copytree(S.repository, broken)
     # What a killed run left belongs to no index, and a check passes it over: it is taken away, so that the damage hits what counts.
-    subprocess.run(["restic", "prune"], env={**os.environ, "RESTIC_REPOSITORY": str(broken), "RESTIC_PASSWORD": "repository password"}, check=True, capture_output=True)
+    for verb in ("unlock", "prune"):
+        subprocess.run(["restic", verb], env={**os.environ, "RESTIC_REPOSITORY": str(broken), "RESTIC_PASSWORD": "repository password"}, check=True, capture_output=True)
     packs = sorted((p for p in (broken / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
     with open(packs[-1], "r+b") as file:
         at = packs[-1].stat().st_size // 2
