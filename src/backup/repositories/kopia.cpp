@@ -218,8 +218,10 @@ class Kopia final : public Repository {
     command.argv.insert(command.argv.end(), words.begin(), words.end());
     command.env = location_.env;
     command.env["KOPIA_PASSWORD"] = location_.password;
-    command.env["KOPIA_CONFIG_PATH"] = fmt::format("{}/kopia-{}.config", cache_, std::hash<std::string>()(location_.url));
-    command.env["KOPIA_CACHE_DIRECTORY"] = cache_ + "/kopia";
+    // One of each per repository: Kopia keeps the repository's format, the keys with it, in its cache.
+    const auto own = fmt::format("{}/kopia-{}", cache_, std::hash<std::string>()(location_.url));
+    command.env["KOPIA_CONFIG_PATH"] = own + ".config";
+    command.env["KOPIA_CACHE_DIRECTORY"] = own;
     command.env["KOPIA_LOG_DIR"] = cache_ + "/kopia-log";
     command.env["KOPIA_CHECK_FOR_UPDATES"] = "false";
     command.env["KOPIA_PERSIST_CREDENTIALS_ON_CONNECT"] = "false";
