@@ -76,7 +76,7 @@ std::string higher(const std::string& one, const std::string& other) {
 }
 
 /// Of what a service keeps at `target` ("" = all of it): its label, else what is known of its product.
-std::string tier_of(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
+std::string wanted_tier(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
   if (auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty()) return wish;
   const auto* product = products.by_image(container.image);
   if (product == nullptr || target.empty()) return {};
@@ -146,6 +146,11 @@ std::string kind_of(const product::Catalogue& products, std::string_view image, 
   return {};
 }
 
+std::string tier_of(const Target& target) {
+  const auto fact = target.facts.find("tier");
+  return fact == target.facts.end() ? std::string(kStandard) : fact->second;
+}
+
 Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& products, std::string_view project, const Wishes& wishes, const Deadline& deadline) {
   Inventory out;
   out.project = project;
@@ -201,12 +206,12 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         subject.config_hash = label(container.labels, "com.docker.compose.config-hash");
         subject.target = {.project = std::string(project), .service = service, .kind = kind, .container = container.id, .image = container.image,
                           .image_id = container.image_id, .data_path = path, .facts = {}, .identity = {}};
-        set_tier(subject, wishes, tier_of(products, container, {}));
+        set_tier(subject, wishes, wanted_tier(products, container, {}));
         subject.unsaved_why = excluded(wishes, service + "/unsaved", {});
         out.subjects.push_back(std::move(subject));
       }
     }
-    if (const auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty() && !again && wish != kCritical && wish != kStandard && wish != kLow)
+    if (const auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty() && !again && !is_tier(wish))
       out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("its label datamancy.backup.tier is '{}', which is none of critical, standard, low", wish)});
     for (const auto& mount : container.mounts) {
       if (mount.type != "volume" && mount.type != "bind") continue;
@@ -217,7 +222,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
       if (mount.type == "volume") tree.volume = mount.name;
       tree.written = tree.written || mount.writable;
       // What one of them needs decides; who says nothing needs what is usual.
-      const auto wanted = tier_of(products, container, mount.target);
+      const auto wanted = wanted_tier(products, container, mount.target);
       tree.tier = tree.tier.empty() ? (wanted.empty() ? std::string(kStandard) : wanted) : higher(tree.tier, wanted.empty() ? std::string(kStandard) : wanted);
       const auto wish = quiesce_of(products, container, mount.target);
       if (!wish.trouble.empty() && !again && std::ranges::none_of(out.skipped, [&](const Skipped& one) { return one.reason == wish.trouble; })) out.skipped.push_back({.id = service, .services = {service}, .reason = wish.trouble});

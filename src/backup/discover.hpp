@@ -46,6 +46,9 @@ struct Inventory {
 
 /// How much depends on a subject: it decides how often and how deeply its backup is proven. In a manifest it is the fact "tier".
 constexpr std::string_view kCritical = "critical", kStandard = "standard", kLow = "low";
+constexpr bool is_tier(std::string_view text) { return text == kCritical || text == kStandard || text == kLow; }
+/// Of what was saved, or is to be.
+std::string tier_of(const Target& target);
 
 struct Wishes {
   std::map<std::string, std::string> tiers{};  ///< of subjects or services, as the settings say

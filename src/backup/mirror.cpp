@@ -26,7 +26,7 @@ Result<std::string> mirror(const Location& repository, const std::string& target
   question.insert(question.end(), {"--dry-run", "--out-format=%n", "--", repository.url + "/", target + "/"});
   const auto run = [&](std::string_view doing, const std::vector<std::string>& argv) -> Result<Finished> {
     auto done = run_fine({.argv = argv, .stall = std::chrono::seconds(repository.stall)}, {}, deadline);
-    if (done || done.error().code != Errc::timeout || deadline.passed()) return during(std::string(doing), std::move(done));
+    if (!stood_still(done, deadline)) return during(std::string(doing), std::move(done));
     return fail(Errc::timeout, fmt::format("{}: {}", doing, stalled(repository.stall)));
   };
   DM_CHECK(run("mirroring", first));

@@ -30,18 +30,20 @@ Result<std::string> manifest_text(Repository& repository, const Snapshot& snapsh
 }
 
 Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline) {
-  DM_TRY(auto snapshots, repository.list(deadline));
+  DM_TRY(auto listed, repository.list(deadline));
   History out;
+  for (auto& snapshot : listed)
+    if (snapshot.host == project) out.snapshots.push_back(std::move(snapshot));
   std::vector<Snapshot> manifests;
   std::set<std::string> finished;
   const auto path = manifest_path(project);
-  for (const auto& snapshot : snapshots) {
-    if (snapshot.host != project || snapshot.path != path) continue;
+  for (const auto& snapshot : out.snapshots) {
+    if (snapshot.path != path) continue;
     manifests.push_back(snapshot);
     finished.insert(run_of(snapshot));
   }
-  for (auto& snapshot : snapshots)
-    if (snapshot.host == project && snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(std::move(snapshot));
+  for (const auto& snapshot : out.snapshots)
+    if (snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(snapshot);
   std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
   for (const auto& snapshot : manifests) {
     if (out.runs.size() >= limit) break;
@@ -55,7 +57,6 @@ Result<History> history(Repository& repository, std::string_view project, std::s
     if (!text && text.error().code != Errc::failed && text.error().code != Errc::corrupt && text.error().code != Errc::invalid_input) return during("reading the manifests", Result<History>(fail(text.error())));
     auto parsed = text ? Manifest::parse(*text, snapshot.id) : Result<Manifest>(fail(text.error()));
     if (!parsed) {
-      ++out.unreadable;
       out.unread.push_back({run_of(snapshot), snapshot.time, out.runs.size(), parsed.error().message});
       continue;
     }
@@ -85,10 +86,9 @@ std::string History::passed_over(const Manifest* chosen, const std::function<boo
 Result<void> arrived(Repository& target, std::string_view project, const Manifest& run, const Deadline& deadline) {
   DM_TRY(const auto there, history(target, project, 1, deadline));
   if (there.runs.empty() || there.runs.front().run != run.run) return fail(Errc::corrupt, "the newest run is not there after the copy");
-  DM_TRY(const auto snapshots, target.list(deadline));
   for (const auto& saved : run.saved) {
     if (saved.inside) continue;  // it came with the manifest, whose id in a copy of a copy is a third one
-    if (std::ranges::none_of(snapshots, [&](const Snapshot& snapshot) { return snapshot.id == saved.snapshot || snapshot.original == saved.snapshot; }))
+    if (std::ranges::none_of(there.snapshots, [&](const Snapshot& snapshot) { return snapshot.id == saved.snapshot || snapshot.original == saved.snapshot; }))
       return fail(Errc::corrupt, fmt::format("{}/{} is not there after the copy", saved.subject, saved.item));
   }
   return {};
@@ -97,13 +97,11 @@ Result<void> arrived(Repository& target, std::string_view project, const Manifes
 Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline) {
   DM_TRY(const auto newest, history(repository, project, 1, deadline));
   if (newest.runs.empty()) return fail(Errc::conflict, "nothing is forgotten: there is no readable manifest");
-  if (newest.unreadable > 0) return fail(Errc::conflict, "nothing is forgotten: a manifest cannot be read");
+  if (!newest.unread.empty()) return fail(Errc::conflict, "nothing is forgotten: a manifest cannot be read");
   const Manifest& run = newest.runs.front();
   if (run.outcome() != Outcome::verified) return fail(Errc::conflict, fmt::format("nothing is forgotten: the newest run {} is '{}'", run.run, state::to_string(run.outcome())));
-  DM_TRY(auto snapshots, repository.list(deadline));
   std::map<std::string, std::vector<Snapshot>> by_path;
-  for (auto& snapshot : snapshots)
-    if (snapshot.host == project) by_path[snapshot.path].push_back(snapshot);
+  for (const auto& snapshot : newest.snapshots) by_path[snapshot.path].push_back(snapshot);
   std::set<std::string> orphans;
   const auto now = unix_now();
   for (const auto& orphan : newest.orphans)

@@ -39,12 +39,12 @@ std::vector<std::string> standstills(const Inventory& inventory, const RunOption
 /// an error is trouble with the repository as a whole (its manifest could not be written: then nothing counts) or an interruption.
 Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, Repository& repository, const RunOptions& options, const Deadline& deadline);
 
-/// Newest first. Those that cannot be read are left out of the list and counted in `unreadable`.
+/// Newest first. Those that cannot be read are left out of the list and stand in `unread`.
 struct History {
   std::vector<Manifest> runs{};
   std::vector<std::string> manifest_ids{};  ///< snapshot of each run's manifest
+  std::vector<Snapshot> snapshots{};        ///< all of the project's
   std::vector<Snapshot> orphans{};          ///< snapshots of this project that no manifest names: interrupted runs
-  std::size_t unreadable = 0;
   struct Unread {
     std::string run{};
     std::int64_t time = 0;

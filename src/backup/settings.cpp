@@ -10,6 +10,7 @@
 #include <charconv>
 #include <optional>
 
+#include "backup/discover.hpp"
 #include "base/files.hpp"
 #include "base/process.hpp"
 #include "formats/settings.hpp"
@@ -121,7 +122,7 @@ Result<Settings> parse_settings(std::string_view yaml) {
       else return wrong(setting.key, "is not known (latest, hourly, daily, weekly, monthly, annual)");
     } else if (key.starts_with("tiers.")) {
       const auto tier = key.substr(6, key.find('.', 6) - 6);
-      if (tier != "critical" && tier != "standard" && tier != "low") return wrong(setting.key, "is no tier (critical, standard, low)");
+      if (!is_tier(tier)) return wrong(setting.key, "is no tier (critical, standard, low)");
       out.tiers[value] = tier;
     } else if (key.starts_with("exclude.")) {
       out.exclude.push_back(value);

@@ -43,6 +43,8 @@ struct Finished {
 /// stays bounded. Errors: `not_found` (no such program), `denied`, `timeout`, `conflict` (interrupted), and those of the stream
 /// functions. A non-zero exit is not an error here: see `run_fine`. May be called from any thread that lives as long as the child.
 Result<Finished> run_process(const Command& command, const Streams& streams = {}, const Deadline& deadline = {});
+/// It was ended because nothing moved for `Command::stall`, not by the deadline.
+inline bool stood_still(const Result<Finished>& done, const Deadline& deadline) { return !done && done.error().code == Errc::timeout && !deadline.passed(); }
 
 /// The same, where only exit 0 will do: `failed` with the program's name, its status and the last lines of its stderr otherwise.
 Result<Finished> run_fine(const Command& command, const Streams& streams = {}, const Deadline& deadline = {});

@@ -42,6 +42,8 @@ struct BackupSession {
 
   Deadline within(Clock::duration span) const { return Deadline::in(span, stop); }
   Result<void> open_state();
+  /// Notes in the journal what begins now (`subject`: "" = the project); `state::finish` ends it. Gives its number.
+  std::int64_t begin(std::string verb, std::string action, std::string subject = {});
   Result<backup::Inventory> inventory();
   /// Opens the repository called `name` ("" = the one that takes the backups). `create` makes what is missing.
   Result<std::unique_ptr<backup::Repository>> open(const std::string& name, bool create);
@@ -62,6 +64,10 @@ backup::OnProgress progress_of(const BackupSession& session);
 
 std::string human_bytes(std::uint64_t bytes);
 std::string human_time(std::int64_t unix_seconds);   ///< "2026-11-25 23:05 UTC"
+/// Whether a moment is no later than `at`, which may be given in part: "2026-11-25", "2026-11-25T23:05"; "" = any moment.
+bool no_later(std::int64_t unix_seconds, std::string_view at);
+/// Of a run that was chosen by its time (`at` as above). Errors: `conflict`, where a newer one cannot be read and an older one would come back unsaid.
+Result<void> none_passed_over(const backup::History& history, const backup::Manifest& chosen, const std::string& at);
 int status_of(state::Outcome outcome);               ///< 0 verified, 1 failed, 2 could not verify
 
 // The parts of `backup`, one file each.

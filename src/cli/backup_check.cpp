@@ -79,9 +79,8 @@ int backup_coverage(Args& args) {
     if (auto parsed = backup::Manifest::parse(record->manifest)) newest = *std::move(parsed);
   std::size_t findings = 0;
   struct Row {
-    std::string id, how, often, where, last, proven, finding;
+    std::string id, how, often, where, last, proven, finding, tier;
     std::vector<std::string> quiesce;
-    std::string tier{backup::kStandard};
   };
   std::vector<Row> rows;
   const auto now = backup::unix_now();
@@ -92,7 +91,7 @@ int backup_coverage(Args& args) {
     const bool datastore = subject.what == backup::Subject::What::datastore;
     row.how = driver != nullptr ? std::string(driver->title()) : "no driver";
     row.quiesce = subject.quiesce;
-    if (const auto tier = subject.target.facts.find("tier"); tier != subject.target.facts.end()) row.tier = tier->second;
+    row.tier = backup::tier_of(subject.target);
     if (row.tier != backup::kStandard) row.how += ", " + row.tier;
     row.often = datastore ? session.settings.databases : session.settings.volumes;
     row.where = record ? record->repository : "-";

@@ -25,10 +25,6 @@ int leftover(std::string_view part, const Args& args) {
 /// What the settings say about an opened repository; null = nothing.
 const backup::RepositorySettings* settings_of(const BackupSession& session) { return session.settings.find(session.repository->location().name); }
 
-std::int64_t journal(BackupSession& session, std::string verb, std::string action) {
-  return state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = std::move(verb), .subject = session.project, .action = std::move(action)});
-}
-
 }  // namespace
 
 int backup_forget(Args& args) {
@@ -39,7 +35,7 @@ int backup_forget(Args& args) {
   if (const auto* settings = settings_of(session); settings != nullptr && settings->append_only)
     return complain({Errc::conflict, fmt::format("repository '{}' is append-only for this host: forget there with other credentials, from another machine", session.repository->location().name), {}});
   if (!agreed(session, fmt::format("Forget the snapshots of '{}' that the retention does not keep{}?", session.project, prune ? ", and free their space" : ""))) return kFailed;
-  const auto entry = journal(session, "backup forget", prune ? "forget and prune" : "forget");
+  const auto entry = session.begin("backup forget", prune ? "forget and prune" : "forget");
   const auto count = backup::apply_retention(*session.repository, session.project, session.settings.keep, prune, session.within(std::chrono::hours(12)));
   state::finish(*session.db, entry, count ? fmt::format("{} forgotten", *count) : count.error().message);
   if (!count) return complain(count.error());
@@ -55,7 +51,7 @@ int backup_prune(Args& args) {
   const auto& location = session.repository->location();
   if (const auto* settings = settings_of(session); settings != nullptr && settings->append_only)
     return complain({Errc::conflict, fmt::format("repository '{}' is append-only for this host: prune it with other credentials, from another machine", location.name), {}});
-  const auto entry = journal(session, "backup prune", "free what was forgotten in " + location.name);
+  const auto entry = session.begin("backup prune", "free what was forgotten in " + location.name);
   const auto done = session.repository->remove({}, true, session.within(std::chrono::hours(12)));
   state::finish(*session.db, entry, done ? "freed" : done.error().message);
   if (!done) return complain(done.error());
@@ -90,7 +86,7 @@ int backup_replicate(Args& args) {
     const auto* wanted = session.settings.find(name);
     const auto url = wanted != nullptr ? wanted->location.url : name;
     if (url.starts_with("rsync:")) {
-      const auto mirror_entry = journal(session, "backup replicate", "mirror to " + name);
+      const auto mirror_entry = session.begin("backup replicate", "mirror to " + name);
       auto from = session.repository->location();
       if (wanted != nullptr && session.stall == 0) from.stall = wanted->location.stall;
       auto done = backup::mirror(from, url.substr(6), wanted != nullptr ? wanted->location.options : std::vector<std::string>{}, session.within(std::chrono::hours(48)));
@@ -100,7 +96,7 @@ int backup_replicate(Args& args) {
       continue;
     }
     auto target = session.open(name, true);
-    const auto entry = journal(session, "backup replicate", "copy to " + name);
+    const auto entry = session.begin("backup replicate", "copy to " + name);
     auto copied = target ? session.repository->copy({}, **target, session.within(std::chrono::hours(48))) : Result<void>(fail(target.error()));
     std::string line = copied ? "" : copied.error().describe();
     if (copied) {
@@ -147,7 +143,7 @@ int backup_password(Args& args) {
   const auto with = backup::with_password(wanted, session.working_directory, false, made);
   if (!with) return complain(with.error());
   if (with->password == old) return complain({Errc::invalid_input, "the new password is the old one", {}});
-  const auto entry = journal(session, "backup password", "change the password of " + session.repository->location().name);
+  const auto entry = session.begin("backup password", "change the password of " + session.repository->location().name);
   auto done = session.repository->change_password(with->password, session.within(std::chrono::minutes(10)));
   state::finish(*session.db, entry, done ? "changed" : done.error().message);
   if (!done) return complain(done.error());

@@ -82,17 +82,16 @@ Result<std::string> into_server(BackupSession& session, const backup::Inventory&
   backup::Item item;
   item.name = saved.item;
   item.file = saved.path.substr(saved.path.rfind('/') + 1);
-  auto filled = backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
-                                       [&](const Source& in) { return driver->restore(*session.engine, target, item, in, {.name = plan.as, .replace = plan.replace}, deadline); });
-  if (!filled) {
-    if (!saved.item.starts_with('(')) (void)driver->compared(*session.engine, target, item, {.name = plan.as, .replace = plan.replace}, Deadline::in(std::chrono::minutes(5)));
-    return fail(std::move(filled).error());
-  }
-  if (saved.item.starts_with('(')) return fmt::format("{} restored", saved.item);
-  const auto same = compare(session, *driver, target, saved, name, deadline);
-  const auto on = driver->compared(*session.engine, target, item, {.name = plan.as, .replace = plan.replace}, session.within(std::chrono::minutes(5)));
-  DM_CHECK(same);
+  const backup::RestoreInto into{.name = plan.as, .replace = plan.replace};
+  const bool accounts = saved.item.starts_with('(');
+  auto done = backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
+                                     [&](const Source& in) { return driver->restore(*session.engine, target, item, in, into, deadline); });
+  if (done && !accounts) done = compare(session, *driver, target, saved, name, deadline);
+  // What the server was kept from doing until then it does again, however that ended, and after an interruption, too.
+  const auto on = accounts ? Result<void>() : driver->compared(*session.engine, target, item, into, Deadline::in(std::chrono::minutes(5)));
+  DM_CHECK(done);
   DM_CHECK(on);
+  if (accounts) return fmt::format("{} restored", saved.item);
   return fmt::format("database '{}': {} rows, equal to the backup", name, saved.fingerprint.rows());
 }
 
@@ -203,20 +202,11 @@ int backup_restore(Args& args) {
   if (!history) return complain(history.error());
   const auto* named = history->find(run_name);
   const auto found = at.empty() ? std::ranges::find_if(history->runs, [&](const backup::Manifest& run) { return &run == named; }) : std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
-    auto stamp = human_time(run.started);  // "2026-11-25 23:05 UTC"
-    stamp[10] = 'T';
-    return stamp.substr(0, at.size()) <= at;
+    return no_later(run.started, at);
   });
   if (found == history->runs.end()) return complain({Errc::not_found, "there is no such run", {}});
-  if (run_name.empty()) {
-    const auto counts = [&](std::int64_t time) {
-      auto stamp = human_time(time);
-      stamp[10] = 'T';
-      return at.empty() || stamp.substr(0, at.size()) <= at;
-    };
-    if (const auto past = history->passed_over(&*found, counts); !past.empty())
-      return complain({Errc::conflict, fmt::format("{}: what would come back is run {} of {}, which is older; --run {} says that this is meant", past, found->run, human_time(found->started), found->run), {}});
-  }
+  if (run_name.empty())
+    if (const auto newest = none_passed_over(*history, *found, at); !newest) return complain(newest.error());
   std::vector<const Saved*> chosen;
   for (const auto& saved : found->saved) {
     if (!all && saved.subject != plan.subject) continue;
@@ -258,7 +248,7 @@ int backup_restore(Args& args) {
       safety_run = safety->run;
     }
   }
-  const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup restore", .subject = plan.subject, .action = fmt::format("from {} {}", found->run, plan.to.empty() ? in_place ? "in place" : "as " + plan.as : "to " + plan.to)});
+  const auto entry = session.begin("backup restore", fmt::format("from {} {}", found->run, plan.to.empty() ? in_place ? "in place" : "as " + plan.as : "to " + plan.to), plan.subject);
   bool failed = false;
   JsonWriter json;
   json.begin_object().key("run").value(found->run).key("restored").begin_array();

@@ -81,7 +81,7 @@ int backup_run(Args& args) {
   options.progress = progress_of(session);
   options.stack = session.record;
   for (const auto& line : backup::standstills(*inventory, options)) fmt::print(stderr, "datamancy: services stand still {}\n", line);
-  const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup run", .subject = session.project, .action = "save into " + session.repository->location().name});
+  const auto entry = session.begin("backup run", "save into " + session.repository->location().name);
   auto run = backup::run_backup(*session.engine, *inventory, *session.repository, options, limit);
   if (!run) {
     state::finish(*session.db, entry, "failed: " + run.error().message);
@@ -102,7 +102,7 @@ int backup_run(Args& args) {
       if (*forgotten > 0) kept = fmt::format("{} old snapshots forgotten", *forgotten);
     } else {
       unforgotten = "the run is saved, but nothing was forgotten: " + forgotten.error().describe();
-      const auto note = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "backup forget", .subject = session.project, .action = "retention after " + run->run});
+      const auto note = session.begin("backup forget", "retention after " + run->run);
       state::finish(*session.db, note, forgotten.error().message);
     }
   } else if (keep && run->outcome() != state::Outcome::verified) {
@@ -137,15 +137,15 @@ int backup_list(Args& args) {
       json.begin_object().key("run").value(run.run).key("started").value(run.started).key("finished").value(run.finished);
       json.key("outcome").value(state::to_string(run.outcome())).key("streams").value(static_cast<std::uint64_t>(run.saved.size())).key("bytes").value(run.bytes()).key("added").value(run.added()).end();
     }
-    json.end().key("interrupted_snapshots").value(static_cast<std::uint64_t>(history->orphans.size())).key("unreadable").value(static_cast<std::uint64_t>(history->unreadable)).end();
+    json.end().key("interrupted_snapshots").value(static_cast<std::uint64_t>(history->orphans.size())).key("unreadable").value(static_cast<std::uint64_t>(history->unread.size())).end();
     fmt::print("{}\n", json.take());
     return kClean;
   }
   for (const auto& run : history->runs) print_run(run, false);
   if (history->runs.empty()) fmt::print("no run of '{}' in {}\n", session.project, session.repository->location().url);
   if (!history->orphans.empty()) fmt::print("{} snapshots of runs that did not finish: they count as nothing\n", history->orphans.size());
-  if (history->unreadable > 0) fmt::print("{} manifests cannot be read\n", history->unreadable);
-  return history->unreadable > 0 ? kFindings : kClean;
+  if (!history->unread.empty()) fmt::print("{} manifests cannot be read\n", history->unread.size());
+  return history->unread.empty() ? kClean : kFindings;
 }
 
 int backup_show(Args& args) {

@@ -14,6 +14,7 @@
 #include "cli/secrets.hpp"
 #include "compose/load.hpp"
 #include "engine/context.hpp"
+#include "state/journal.hpp"
 #include "wiring/wiring.hpp"
 
 namespace dm::cli {
@@ -63,6 +64,18 @@ std::string human_time(std::int64_t unix_seconds) {
   return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min);
 }
 
+bool no_later(std::int64_t unix_seconds, std::string_view at) {
+  auto stamp = human_time(unix_seconds);
+  stamp[10] = 'T';
+  return at.empty() || stamp.substr(0, at.size()) <= at;
+}
+
+Result<void> none_passed_over(const backup::History& history, const backup::Manifest& chosen, const std::string& at) {
+  const auto past = history.passed_over(&chosen, [&](std::int64_t time) { return no_later(time, at); });
+  if (past.empty()) return {};
+  return fail(Errc::conflict, fmt::format("{}: what would come back is run {} of {}, which is older; --run {} says that this is meant", past, chosen.run, human_time(chosen.started), chosen.run));
+}
+
 int status_of(state::Outcome outcome) {
   switch (outcome) {
     case state::Outcome::verified: return kClean;
@@ -106,6 +119,10 @@ Result<void> BackupSession::open_state() {
   DM_TRY(store, state::store_folder(root, engine_id.empty() ? "no-engine" : engine_id, project));
   db.emplace(state::open_store(store));
   return {};
+}
+
+std::int64_t BackupSession::begin(std::string verb, std::string action, std::string subject) {
+  return state::begin(*db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = std::move(verb), .subject = subject.empty() ? project : std::move(subject), .action = std::move(action)});
 }
 
 Result<backup::Inventory> BackupSession::inventory() {

@@ -24,7 +24,7 @@ int restore_drill(Args& args) {
   std::string run_name, tier;
   args.option("--run", run_name);
   args.option("--tier", tier);
-  if (!tier.empty() && tier != backup::kCritical && tier != backup::kStandard && tier != backup::kLow) {
+  if (!tier.empty() && !backup::is_tier(tier)) {
     fmt::print(stderr, "datamancy: --tier is critical, standard or low\n");
     return kUsage;
   }
@@ -57,10 +57,9 @@ int restore_drill(Args& args) {
   std::map<std::string, std::string> tiers;
   for (const auto& saved : run.saved) {
     if (std::ranges::find(subjects, saved.subject) == subjects.end()) subjects.push_back(saved.subject);
-    const auto fact = saved.target.facts.find("tier");
-    tiers[saved.subject] = fact == saved.target.facts.end() ? std::string(backup::kStandard) : fact->second;
+    tiers[saved.subject] = backup::tier_of(saved.target);
   }
-  if (!tier.empty() && !all && args.words.empty()) {
+  if (!tier.empty()) {
     std::erase_if(subjects, [&](const std::string& subject) { return tiers[subject] != tier; });
     if (subjects.empty()) return complain({Errc::not_found, fmt::format("nothing in run {} is of the tier {}", run.run, tier), {}});
   }
@@ -87,7 +86,7 @@ int restore_drill(Args& args) {
   for (const auto& subject : subjects) {
     if (lost) break;
     if (session.stop.stop_requested()) return kInterrupted;
-    const auto entry = state::begin(*session.db, {.at = backup::unix_now(), .who = fmt::format("uid {}", ::getuid()), .verb = "drill restore", .subject = subject, .action = "restore into a stand-in"});
+    const auto entry = session.begin("drill restore", "restore into a stand-in", subject);
     const auto report = drill::restore(*session.engine, *session.repository, run, subject, objectives, progress_of(session), session.within(std::chrono::hours(6)));
     state::finish(*session.db, entry, state::to_string(report.outcome));
     if (session.repository->lost() && report.outcome != state::Outcome::verified) {

@@ -61,9 +61,7 @@ const backup::Manifest* choose_run(const backup::History& history, const Options
   for (const auto& run : history.runs) {
     if (!options.run.empty() && run.run.starts_with(options.run)) return &run;
     if (!options.run.empty() || run.partial) continue;
-    auto stamp = human_time(run.started);
-    stamp[10] = 'T';
-    if (options.before.empty() || stamp.substr(0, options.before.size()) <= options.before) return &run;
+    if (no_later(run.started, options.before)) return &run;
   }
   return nullptr;
 }
@@ -141,15 +139,8 @@ int run_recovery(Args& args, const Options& options, BackupSession& session) {
   if (!history) return complain(history.error());
   const auto* run = choose_run(*history, options);
   if (run == nullptr) return complain({Errc::not_found, fmt::format("{} has no such whole run of '{}'", options.repository, session.project), {}});
-  if (options.run.empty()) {
-    const auto counts = [&](std::int64_t time) {
-      auto stamp = human_time(time);
-      stamp[10] = 'T';
-      return options.before.empty() || stamp.substr(0, options.before.size()) <= options.before;
-    };
-    if (const auto past = history->passed_over(run, counts); !past.empty())
-      return complain({Errc::conflict, fmt::format("{}: what would come back is run {} of {}, which is older; --run {} says that this is meant", past, run->run, human_time(run->started), run->run), {}});
-  }
+  if (options.run.empty())
+    if (const auto newest = none_passed_over(*history, *run, options.before); !newest) return complain(newest.error());
   const recover::Wanted wanted{.folder = options.into, .shelter = {}};
   auto around = look_around(session, *run, wanted);
   if (!around) return complain(around.error());

@@ -283,9 +283,7 @@ Result<void> make_room(engine::Engine& engine, const std::string& volume, const 
 
 Result<std::size_t> set_aside(engine::Engine& engine, const std::string& volume, const std::string& kept, const Deadline& deadline) {
   DM_CHECK(make_room(engine, volume, kept, deadline));
-  DM_TRY(const auto from, mountpoint(engine, volume, deadline));
-  DM_TRY(const auto to, mountpoint(engine, kept, deadline));
-  return move_all(from, to);
+  return set_aside_again(engine, volume, kept, deadline);
 }
 
 Result<std::size_t> set_aside_folder(const std::string& folder, const std::string& kept) {

@@ -227,7 +227,7 @@ class Kopia final : public Repository {
     command.env["KOPIA_PERSIST_CREDENTIALS_ON_CONNECT"] = "false";
     command.stall = std::chrono::seconds(location_.stall);
     auto done = run_process(command, streams, deadline);
-    if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
+    if (!stood_still(done, deadline)) return done;
     stalled_ = true;
     return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }

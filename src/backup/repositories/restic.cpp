@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -229,14 +231,11 @@ class Restic final : public Repository {
     command.argv.insert(command.argv.end(), ids.begin(), ids.end());
     command.descriptors[3] = secret.get();
     for (const auto& [name, value] : location_.env) command.env.emplace(name, value);
-    command.stall = std::chrono::seconds(std::max(location_.stall, other.stall));
-    for (const auto* where : std::initializer_list<const Location*>{&location_, &other})
-      if (::access(mark_of_stall(*where).c_str(), F_OK) == 0) free_lock(*where, deadline);
-    auto copied = run_process(command, {}, deadline);
-    if (copied && copied->status == kLocked && free_lock(location_, deadline) && free_lock(other, deadline)) copied = run_process(command, {}, deadline);
-    if (!copied && copied.error().code == Errc::timeout && !deadline.passed())
-      for (const auto* where : std::initializer_list<const Location*>{&location_, &other}) (void)write_atomic(mark_of_stall(*where), "", 0600);  // either may keep a lock of ours
-    if (!copied && copied.error().code == Errc::timeout && !deadline.passed()) return fail(Errc::timeout, fmt::format("copying to repository '{}': {}", other.name, stalled(std::max(location_.stall, other.stall))));
+    const auto stall = std::max(location_.stall, other.stall);
+    command.stall = std::chrono::seconds(stall);
+    const std::array<const Location*, 2> both{&location_, &other};  // either may keep a lock of ours
+    auto copied = run_locking(command, both, {}, deadline);
+    if (stood_still(copied, deadline)) return fail(Errc::timeout, fmt::format("copying to repository '{}': {}", other.name, stalled(stall)));
     DM_TRY(const Finished finished, std::move(copied));
     if (!finished.fine()) return fail(error_of("copying to", finished, other.name));
     return {};
@@ -316,17 +315,25 @@ class Restic final : public Repository {
     return command;
   }
 
-  /// `again` says whether the input can be given once more.
+  /// Runs what locks the repositories at `where`. A lock that a killed program of ours may have left is removed before, one that is met, once: restic removes
+  /// none that somebody holds. `again` says whether the input can be given once more.
+  Result<Finished> run_locking(const Command& command, std::span<const Location* const> where, const Streams& streams, const Deadline& deadline, const std::function<bool()>& again = [] { return true; }) const {
+    for (const auto* one : where)
+      if (::access(mark_of_stall(*one).c_str(), F_OK) == 0) free_lock(*one, deadline);
+    auto done = run_process(command, streams, deadline);
+    if (done && done->status == kLocked && again() && std::ranges::all_of(where, [&](const Location* one) { return free_lock(*one, deadline); })) done = run_process(command, streams, deadline);
+    if (stood_still(done, deadline))
+      for (const auto* one : where) (void)write_atomic(mark_of_stall(*one), "", 0600);  // without it, the lock is met and freed then
+    return done;
+  }
+
   Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline, const std::function<bool()>& again = [] { return true; }) const {
     auto command = command_for(words, location_);
     command.stall = std::chrono::seconds(location_.stall);
-    if (words[0] != "unlock" && ::access(mark_of_stall(location_).c_str(), F_OK) == 0) free_lock(location_, deadline);
-    auto done = run_process(command, streams, deadline);
-    // A lock whose holder was killed is in the way until it is removed; restic removes none that somebody holds.
-    if (done && done->status == kLocked && words[0] != "unlock" && again() && free_lock(location_, deadline)) done = run_process(command, streams, deadline);
-    if (done || done.error().code != Errc::timeout || deadline.passed()) return done;
+    const std::array<const Location*, 1> here{&location_};
+    auto done = words[0] == "unlock" ? run_process(command, streams, deadline) : run_locking(command, here, streams, deadline, again);
+    if (!stood_still(done, deadline)) return done;
     stalled_ = true;
-    (void)write_atomic(mark_of_stall(location_), "", 0600);  // without it, the lock is met and freed then
     return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
   }
 
