@@ -215,10 +215,9 @@ int config(Args& args) {
   // Judged with the real values, shown without them.
   const secrets::UnsealedFiles with_values(*sealed, secrets::UnsealedFiles::Show::values);
   const secrets::UnsealedFiles with_placeholders(*sealed, secrets::UnsealedFiles::Show::placeholders);
-  auto loaded = compose::load(args.project, with_values);
-  const auto more = secrets::open_service_files(*sealed, *loaded.project, key_sources(args));
-  if (!more) return complain(more.error());
-  if (*more) loaded = compose::load(args.project, with_values);
+  auto opened = secrets::load_with_values(args.project, *sealed, with_values, key_sources(args));
+  if (!opened) return complain(opened.error());
+  auto loaded = *std::move(opened);
   if (sealed->any()) scrub(loaded.diagnostics, *sealed, args);
   print_diagnostics(*loaded.project, loaded.diagnostics);
   if (!loaded.ok) return kFailed;

@@ -31,8 +31,7 @@ int graph(Args& args) {
   auto sealed = secrets::placeholders_for(folder, args.project, {args.project.environment, {}, true});
   add_to(args.project, sealed, folder);
   const secrets::UnsealedFiles files(sealed, secrets::UnsealedFiles::Show::placeholders);
-  auto loaded = compose::load(args.project, files);
-  if (secrets::add_service_placeholders(sealed, *loaded.project, {args.project.environment, {}, true})) loaded = compose::load(args.project, files);
+  const auto loaded = secrets::load_with_placeholders(args.project, sealed, files, {args.project.environment, {}, true});
   if (!loaded.usable) {
     print_diagnostics(*loaded.project, loaded.diagnostics);
     return kFailed;

@@ -70,8 +70,7 @@ bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptio
   out.sealed = secrets::placeholders_for(folder, args.project, {args.project.environment, {}, true});
   add_to(args.project, out.sealed, folder);
   out.files = std::make_unique<secrets::UnsealedFiles>(out.sealed, secrets::UnsealedFiles::Show::placeholders);
-  out.loaded = compose::load(args.project, *out.files);
-  if (secrets::add_service_placeholders(out.sealed, *out.loaded.project, {args.project.environment, {}, true})) out.loaded = compose::load(args.project, *out.files);
+  out.loaded = secrets::load_with_placeholders(args.project, out.sealed, *out.files, {args.project.environment, {}, true});
   if (!out.loaded.usable) {
     print_diagnostics(*out.loaded.project, out.loaded.diagnostics);
     if (std::ranges::none_of(out.loaded.diagnostics, [](const auto& one) { return one.severity == compose::Trouble::error; }))

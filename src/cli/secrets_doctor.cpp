@@ -176,8 +176,7 @@ void project_checks(Args& args, const std::string& folder, Checks& out) {
   options.lenient = true;
   add_to(options, sealed, folder);
   const secrets::UnsealedFiles files(sealed, secrets::UnsealedFiles::Show::placeholders);
-  auto loaded = compose::load(options, files);
-  if (secrets::add_service_placeholders(sealed, *loaded.project, {args.project.environment, {}, true})) loaded = compose::load(options, files);
+  const auto loaded = secrets::load_with_placeholders(options, sealed, files, {args.project.environment, {}, true});
   if (!loaded.usable || loaded.project->services.empty()) return;
   const product::Catalogue products;
   std::map<std::string, std::string> can, cannot;

@@ -86,6 +86,12 @@ struct Product {
   std::vector<UpgradeFact> upgrades;
   std::vector<std::string> notes;          ///< what bites, one sentence each
   std::vector<std::string> sources;        ///< where the facts come from
+  /// How the image takes the variable `name` from a file; null where it does not.
+  const FileVariable* file_form(std::string_view name) const {
+    for (const auto& one : file_variables)
+      if (one.variable == name) return &one;
+    return nullptr;
+  }
 };
 
 /// Parses one product file. Errors: `invalid_input` with line, for unknown keys and wrong kinds.

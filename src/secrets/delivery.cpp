@@ -94,21 +94,6 @@ bool ProjectSecrets::sealed(std::string_view name) const {
   return std::ranges::any_of(files, [&](const File& file) { return std::ranges::find(file.names, name) != file.names.end(); });
 }
 
-Result<bool> open_service_files(ProjectSecrets& secrets, const compose::Project& project, const KeySources& sources) {
-  const auto paths = unknown_service_files(secrets, project);
-  if (paths.empty()) return false;
-  DM_TRY(auto keys, Keyring::load(sources));
-  for (const auto& [path, store] : paths) {
-    if (store != Store::dotenv)
-      return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("'{}' stands under env_file and is sealed as a whole, not as variables: open it and seal it again as a *.enc.env", path));
-    SecretString data_key;
-    DM_TRY(auto file, open_env(path, keys, data_key));
-    file.mark_key = hkdf(data_key.reveal(), {}, "datamancy/secrets/mark");
-    secrets.service_files.push_back(std::move(file));
-  }
-  return true;
-}
-
 Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources) {
   ProjectSecrets out;
   const auto paths = paths_of(folder, options);
@@ -152,13 +137,30 @@ ProjectSecrets placeholders_for(const std::string& folder, const compose::Option
   return out;
 }
 
-bool add_service_placeholders(ProjectSecrets& secrets, const compose::Project& project, KeySources sources) {
+compose::Loaded load_with_placeholders(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, KeySources sources) {
+  auto loaded = compose::load(options, files);
   std::vector<std::string> paths;
-  for (auto& [path, store] : unknown_service_files(secrets, project))
+  for (auto& [path, store] : unknown_service_files(secrets, *loaded.project))
     if (store == Store::dotenv) paths.push_back(std::move(path));
   const auto before = secrets.service_files.size();
   add_placeholders(paths, std::move(sources), secrets.service_files);
-  return secrets.service_files.size() > before;
+  return secrets.service_files.size() > before ? compose::load(options, files) : std::move(loaded);
+}
+
+Result<compose::Loaded> load_with_values(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, const KeySources& sources) {
+  auto loaded = compose::load(options, files);
+  const auto paths = unknown_service_files(secrets, *loaded.project);
+  if (paths.empty()) return loaded;
+  DM_TRY(auto keys, Keyring::load(sources));
+  for (const auto& [path, store] : paths) {
+    if (store != Store::dotenv)
+      return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("'{}' stands under env_file and is sealed as a whole, not as variables: open it and seal it again as a *.enc.env", path));
+    SecretString data_key;
+    DM_TRY(auto file, open_env(path, keys, data_key));
+    file.mark_key = hkdf(data_key.reveal(), {}, "datamancy/secrets/mark");
+    secrets.service_files.push_back(std::move(file));
+  }
+  return compose::load(options, files);
 }
 
 bool UnsealedFiles::secret(std::string_view path) const {

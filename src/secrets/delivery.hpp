@@ -24,7 +24,7 @@ struct ProjectSecrets {
     SecretString mark_key{};     ///< for marks of its values, of a file that only services name
   };
   std::vector<File> files;       ///< sorted by name, then those of --env-file that lie elsewhere; a later one wins
-  std::vector<File> service_files;  ///< those that services name under `env_file:` and that are none of the above: see `open_service_files`
+  std::vector<File> service_files;  ///< those that services name under `env_file:` and that are none of the above: see `load_with_values`
   /// For marks that tell whether a value changed, and say nothing else: made from the files' data keys, so that it lasts as long as they do.
   SecretString mark_key;
   bool any() const { return !files.empty() || !service_files.empty(); }
@@ -38,16 +38,9 @@ struct ProjectSecrets {
 /// an error (exit 10, 11, 12), never passed over: there is no fallback to plain text. No sealed file at all is an empty value.
 Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources);
 
-/// Opens what the enabled services of `project` name under `env_file:` and that lies sealed there, into `secrets.service_files`. True where there is any
-/// that was not known: `project` was read with the sealed texts then, and is to be loaded again. Errors: as above; `unsupported` where a file is sealed in a
-/// form that holds no variables.
-Result<bool> open_service_files(ProjectSecrets& secrets, const compose::Project& project, const KeySources& sources);
-
 /// For the audit, which judges files and never shows a secret: placeholders only, also without a key. A key that can be had without asking only makes
 /// small numbers (ports) real. Files that are damaged are left out.
 ProjectSecrets placeholders_for(const std::string& folder, const compose::Options& options, KeySources sources);
-/// The same of what services name; true where the project is to be loaded again.
-bool add_service_placeholders(ProjectSecrets& secrets, const compose::Project& project, KeySources sources);
 
 /// A view of the disk in which the sealed files of `secrets` read as their plain text or as placeholders, for `compose::load`. `secrets` must outlive
 /// it. The texts of a load with values hold secrets: a line of a file for which `secret(path)` holds must not be shown.
@@ -73,6 +66,13 @@ class UnsealedFiles final : public sources::Files {
   const sources::Files& under_;
   std::map<std::string, Added, std::less<>> added_;
 };
+
+/// Loads a project of whose enabled services some may name sealed files under `env_file:`: where it does, these are opened into `secrets.service_files`, and
+/// it is loaded again with their texts. `files` is a view of `secrets`. Errors: as of `environment_for`; `unsupported` where such a file is sealed in a form
+/// that holds no variables.
+Result<compose::Loaded> load_with_values(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, const KeySources& sources);
+/// The same with placeholders, for `placeholders_for`: what cannot be opened is left as it stands.
+compose::Loaded load_with_placeholders(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, KeySources sources);
 
 /// Makes `options` read the sealed files after the plain ones that it would read anyway (`.env` of `folder`, or those that were named).
 void add_to(compose::Options& options, const ProjectSecrets& secrets, const std::string& folder);

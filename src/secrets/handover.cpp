@@ -47,12 +47,8 @@ Result<compose::Loaded> Handover::load(const compose::Options& options, const pr
   for (const auto& name : names()) with.environment.erase(name);
   add_to(with, secrets_, folder_);
   main_files_.clear();
-  auto loaded = compose::load(with, *files_);
-  DM_TRY(const bool more, open_service_files(secrets_, *loaded.project, keys_));
-  if (more) {
-    add_to(with, secrets_, folder_);
-    loaded = compose::load(with, *files_);
-  }
+  DM_TRY(auto loaded, load_with_values(with, secrets_, *files_, keys_));
+  add_to(with, secrets_, folder_);  // again: where only services have sealed files, `.env` is to be named before what follows it below
   if (!loaded.ok) return loaded;
   const auto& project = *loaded.project;
   DM_TRY(delivery_, plan_files(project, products, secrets_, keys_, runtime_folder(project.name, with.environment)));

@@ -29,14 +29,16 @@ std::string quote(std::string_view text) {
 }
 
 /// A name that Compose takes for a secret and the file system for a file.
-std::string safe_variable(std::string_view text) {
-  std::string out;
-  for (const char c : text) out += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
-  return out;
-}
 std::string safe(std::string_view text) {
   std::string out;
   for (const char c : text) out += (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ? c : '_';
+  return out;
+}
+
+/// Part of a variable's name.
+std::string safe_variable(std::string_view text) {
+  auto out = safe(text);
+  std::ranges::replace(out, '-', '_');
   return out;
 }
 
@@ -210,8 +212,7 @@ class Planner {
       if (service.enabled) out_.environment.push_back({std::string(service.name), std::string(variable.name), std::move(why)});
       return false;
     };
-    const auto known = product != nullptr ? std::ranges::find(product->file_variables, variable.name, &product::FileVariable::variable) : std::vector<product::FileVariable>::const_iterator();
-    const auto* form = product != nullptr && known != product->file_variables.end() ? &*known : nullptr;
+    const auto* form = product == nullptr ? nullptr : product->file_form(variable.name);
     if (form == nullptr) return stays(product == nullptr ? "nothing is known about this image" : "the product takes no file for it");
     if (service.env(form->file_variable) != nullptr) return stays(fmt::format("{} is set too, and both at once stop the product", form->file_variable));
     const auto name = fmt::format("dm_{}_{}", safe(service.name), safe(variable.name));

@@ -63,10 +63,7 @@ std::vector<SecretEnvironment> secrets_in_environment(const Service& service, co
   std::vector<SecretEnvironment> out;
   for (const auto& variable : service.environment) {
     if (!sensitive::secret_name(variable.name) || variable.value.value.empty() || variable.value.value.starts_with('/')) continue;
-    const product::FileVariable* form = nullptr;
-    if (product != nullptr)
-      if (const auto known = std::ranges::find(product->file_variables, variable.name, &product::FileVariable::variable); known != product->file_variables.end()) form = &*known;
-    out.push_back({&variable, form});
+    out.push_back({&variable, product == nullptr ? nullptr : product->file_form(variable.name)});
   }
   return out;
 }
