@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 
 #include "base/files.hpp"
 #include "cli/secrets.hpp"
@@ -254,8 +255,9 @@ Result<int> init_service(Args& args, const std::string& name) {
   fmt::print("  {}. cd {} && docker compose build && docker compose up -d\n", ++step, folder);
   if (plan.routed) {
     std::string hosts;  // a site starts at the margin
-    for (std::size_t at = 0; at < plan.route.size(); at = std::min(plan.route.find('\n', at), plan.route.size() - 1) + 1)
-      if (const auto end = plan.route.find(" {\n", at); plan.route[at] >= 'a' && plan.route[at] <= 'z' && end < plan.route.find('\n', at)) hosts += (hosts.empty() ? "" : " and ") + plan.route.substr(at, end - at);
+    std::istringstream lines(plan.route);
+    for (std::string line; std::getline(lines, line);)
+      if (line.ends_with(" {") && line[0] >= 'a' && line[0] <= 'z') hosts += (hosts.empty() ? "" : " and ") + line.substr(0, line.size() - 2);
     fmt::print("  {}. reload the edge (docker compose restart of its service); {} must point to this host\n", ++step, hosts);
   }
   for (const auto& note : plan.notes) fmt::print("  {}. {}\n", ++step, note);

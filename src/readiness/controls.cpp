@@ -64,7 +64,7 @@ constexpr std::array kControls{
     Control{"R33", "O4", security, 4, "the edge shares no network with a datastore", applied, "DM0220", edge_and_data, "", judge_tiers},
     Control{"R23", "O12 O37", security, 7, "no secret is written into compose files or command lines", files, "DM0501 DM0502 DM0505 DM0510 DM0705", always, ""},
     Control{"R24", "O12 O37", security, 6, "env files hold no readable secret", files, "DM0520 DM0521", secrets, "", judge_sealed, 45},
-    Control{"R34", "", security, 2, "no secret lies in the engine's own files", applied, "DM0514", secrets, 
+    Control{"R34", "", security, 2, "no secret lies in the engine's own files", applied, "DM0514", secrets,
             "docker inspect -f '{{.Name}} {{json .Config.Env}}' $(docker compose ps -q) | sed 's/=[^\"]*//g'", judge_environment, 30},
     Control{"R25", "O74", security, 4, "a missing secret stops the start instead of being empty", applied, "DM0108", secrets, ""},
     Control{"R26", "O3", security, 5, "env files are ignored by git and not committed", files, "DM0511", secrets,

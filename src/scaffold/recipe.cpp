@@ -168,16 +168,15 @@ class Expansion {
         continue;
       }
       bool dropped = word.starts_with("profiles:");
-      for (const auto& drop : recipe_.drops)
-        if (word.starts_with(drop)) {
+      const auto drop_by = [&](const Lines& drops, const auto& meant) {
+        for (const auto& drop : drops) {
+          if (!meant(drop)) continue;
           used_drops_.insert(drop);
           dropped = true;
         }
-      for (const auto& part : recipe_.drops_with)
-        if (line.find(part) != std::string::npos) {
-          used_drops_.insert(part);
-          dropped = true;
-        }
+      };
+      drop_by(recipe_.drops, [&](const std::string& begin) { return word.starts_with(begin); });
+      drop_by(recipe_.drops_with, [&](const std::string& part) { return line.find(part) != std::string::npos; });
       if (dropped) {
         deeper = indent;
       } else {

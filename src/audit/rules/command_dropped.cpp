@@ -11,12 +11,7 @@ constexpr std::uint64_t kLargestScript = 1U << 20U;
 
 /// The script of the project that stands at this path in the container, by a bind mount or by its name in the build's folder; "" for none.
 std::string script_path(const Input& input, const compose::Service& service, std::string_view program) {
-  for (const auto& mount : service.mounts) {
-    if (mount.type != compose::Mount::Type::bind || !program.starts_with(mount.target)) continue;
-    const auto rest = program.substr(mount.target.size());
-    if (!rest.empty() && rest.front() != '/') continue;
-    return std::string(mount.source) + std::string(rest);
-  }
+  if (const auto* mount = mount_of(service, program); mount != nullptr && mount->type == compose::Mount::Type::bind) return std::string(mount->source) + std::string(program.substr(mount->target.size()));
   if (service.build == nullptr) return {};
   const auto* context = service.build->find("context");
   if (context == nullptr || !context->string().starts_with('/')) return {};

@@ -98,13 +98,13 @@ struct Wish {
 /// A script, a command or a target of a Makefile makes databases: which ones is not told from here.
 bool made_elsewhere(const Input& input) {
   static constexpr std::array kWords{"create database", "createdb", "db:create", "db:prepare", "db:setup", "database:create", "mysql-create"};
-  const auto speaks = [&](std::string text) {
-    std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto speaks = [&](std::string_view said) {
+    const auto text = lowered(said);
     return std::ranges::any_of(kWords, [&](const char* word) { return text.find(word) != std::string::npos; });
   };
   for (const auto& service : input.project.services)
     for (const auto* words : {&service.command, &service.entrypoint})
-      if (std::ranges::any_of(*words, [&](const auto& word) { return speaks(std::string(word.value)); })) return true;
+      if (std::ranges::any_of(*words, [&](const auto& word) { return speaks(word.value); })) return true;
   const auto lines = script_lines(input);
   return std::ranges::any_of(lines, [&](const auto& line) { return speaks(line.text); }) || speaks(texts_beside(input));
 }

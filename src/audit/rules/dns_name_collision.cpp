@@ -87,8 +87,7 @@ networks: {back: , shop: }
         [](const Input& input, Report& report) {
           std::map<std::pair<std::string_view, std::string>, std::vector<const DnsName*>> answers;
           for (const auto& name : input.wiring.names) {
-            std::string lower(name.name);
-            std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+            const auto lower = lowered(name.name);
             answers[{name.network, std::move(lower)}].push_back(&name);
           }
           std::map<std::vector<const void*>, bool> seen;

@@ -151,11 +151,7 @@ psql -c "select 1"
         [](const Input& input, Report& report) {
           const auto mounted = [&](const compose::Service& service, std::string_view program) -> std::string {
             if (!program.starts_with('/')) return {};
-            const compose::Mount* mount = nullptr;
-            for (const auto& candidate : service.mounts)
-              if (program.starts_with(candidate.target) && (program.size() == candidate.target.size() || program[candidate.target.size()] == '/') &&
-                  (mount == nullptr || candidate.target.size() > mount->target.size()))
-                mount = &candidate;
+            const auto* mount = mount_of(service, program);
             if (mount == nullptr || mount->type != compose::Mount::Type::bind) return {};
             auto path = std::string(mount->source) + std::string(program.substr(mount->target.size()));
             return path.starts_with(input.project.folder + "/") ? path : std::string();

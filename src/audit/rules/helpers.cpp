@@ -62,26 +62,32 @@ void OpenPorts::add(const compose::Port& port, std::string_view random) {
   list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
 }
 
-OpenPorts published_to_all(const compose::Service& service, std::string_view random) {
-  OpenPorts out;
-  for (const auto& port : service.ports)
-    if (every_interface(port)) out.add(port, random);
-  return out;
-}
-
-OpenPorts published_to_all(const Input& input, const compose::Service& service) {
+OpenPorts published_to_all(const Input& input, const compose::Service& service, std::string_view random) {
   constexpr std::size_t kMost = 20000;  // each port looks at all of them
   const auto unset = [&](const compose::Port& port) -> std::string {
-    if (input.project.variables.size() > kMost) return "(random)";
+    if (input.project.variables.size() > kMost) return std::string(random);
     for (const auto& use : input.project.variables)
       if (!use.defined && use.form == compose::VariableUse::Form::plain && use.where.file == port.where.file && use.where.span.begin >= port.where.span.begin &&
           use.where.span.end <= port.where.span.end)
         return fmt::format("${{{}}} (not set)", use.name);
-    return "(random)";
+    return std::string(random);
   };
   OpenPorts out;
   for (const auto& port : service.ports)
     if (every_interface(port)) out.add(port, port.published.empty() ? unset(port) : std::string());
+  return out;
+}
+
+const compose::Mount* mount_of(const compose::Service& service, std::string_view path) {
+  const compose::Mount* out = nullptr;
+  for (const auto& mount : service.mounts)
+    if (path.starts_with(mount.target) && (path.size() == mount.target.size() || path[mount.target.size()] == '/') && (out == nullptr || mount.target.size() > out->target.size())) out = &mount;
+  return out;
+}
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
   return out;
 }
 

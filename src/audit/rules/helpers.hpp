@@ -26,10 +26,12 @@ struct OpenPorts {
   std::string list;
   void add(const compose::Port& port, std::string_view random);
 };
-/// Those that are published on all of the host's addresses.
-OpenPorts published_to_all(const compose::Service& service, std::string_view random);
-/// The same, where a port that the engine chooses is "(random)", or "${DB_PORT} (not set)" if a variable was to give it.
-OpenPorts published_to_all(const Input& input, const compose::Service& service);
+/// Those that are published on all of the host's addresses: a port that the engine chooses is `random`, or "${DB_PORT} (not set)" if a variable was to give it.
+OpenPorts published_to_all(const Input& input, const compose::Service& service, std::string_view random = "(random)");
+/// The mount that a path in the container lies on, the innermost; null where it is the image's.
+const compose::Mount* mount_of(const compose::Service& service, std::string_view path);
+/// With ASCII letters in lower case.
+std::string lowered(std::string_view text);
 /// An env file that Compose refuses to start without, and who names it where.
 struct MissingEnvFile {
   std::string path;

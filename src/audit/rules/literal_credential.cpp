@@ -14,8 +14,8 @@ namespace {
 bool stands_for_none(std::string_view name, std::string_view value) {
   if (!name.ends_with("KEY") && !name.ends_with("TOKEN")) return false;
   static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a", "invalid"};
-  std::string lower(value);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c == '_' ? '-' : c; });
+  auto lower = lowered(value);
+  std::ranges::replace(lower, '_', '-');
   return std::ranges::find(kWords, lower) != kWords.end();
 }
 

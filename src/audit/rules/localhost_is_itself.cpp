@@ -181,16 +181,18 @@ server {
             const auto* product = wiring.product_of[reference.from];
             if (!alone(input, from)) continue;
             std::string other;
+            const auto find_other = [&](const auto& is) {
+              for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
+                if (id != reference.from && is(id)) other = wiring.service(id).name;
+            };
             if (reference.via == wiring::Reference::Via::proxy_route) {
               if (product == nullptr || product->kind != "proxy" || from.build != nullptr || reference.where.file == sources::kNoFile) continue;
               if (*reference.port == 2019 || may_serve_itself(input, reference.from, *reference.port)) continue;
-              for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
-                if (id != reference.from && wiring.listens(id, *reference.port) == std::optional<bool>(true)) other = wiring.service(id).name;
+              find_other([&](ServiceId id) { return wiring.listens(id, *reference.port) == std::optional<bool>(true); });
             } else if (reference.via == wiring::Reference::Via::environment && reference.firm) {
               const auto store = store_of(reference.scheme);
               if (store.empty() || keeps(store, product)) continue;
-              for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)
-                if (id != reference.from && keeps(store, wiring.product_of[id])) other = wiring.service(id).name;
+              find_other([&](ServiceId id) { return keeps(store, wiring.product_of[id]); });
               if (other.empty()) continue;
             } else {
               continue;

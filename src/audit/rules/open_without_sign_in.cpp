@@ -35,21 +35,15 @@ bool insecure_api(const compose::Service& service) {
   return variable != nullptr && variable->value.value == "true";
 }
 
-std::string small(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 /// Traefik's `--a.b=value` or `TRAEFIK_A_B=value`; "" where neither is there.
 std::string_view option(const compose::Service& service, std::string_view name) {
   const auto flag = "--" + std::string(name) + "=";
   for (const auto& word : service.command)
-    if (small(word.value).starts_with(flag)) return std::string_view(word.value).substr(flag.size());
+    if (lowered(word.value).starts_with(flag)) return std::string_view(word.value).substr(flag.size());
   auto variable = "traefik_" + std::string(name);
   std::ranges::replace(variable, '.', '_');
   for (const auto& one : service.environment)
-    if (small(one.name) == variable) return one.value.value;
+    if (lowered(one.name) == variable) return one.value.value;
   return {};
 }
 
@@ -72,7 +66,7 @@ std::uint32_t api_port(const compose::Service& service) {
 bool guards(const Input& input, std::string_view list, int depth = 0) {
   while (!list.empty()) {
     const auto end = std::min(list.find(','), list.size());
-    auto name = small(list.substr(0, end));
+    auto name = lowered(list.substr(0, end));
     list.remove_prefix(std::min(end + 1, list.size()));
     std::erase(name, ' ');
     if (name.empty()) continue;
@@ -82,7 +76,7 @@ bool guards(const Input& input, std::string_view list, int depth = 0) {
     bool known = false;
     for (const auto& service : input.project.services)
       for (const auto& [label, value] : service.labels) {
-        const auto lower = small(label);
+        const auto lower = lowered(label);
         if (!lower.starts_with(start)) continue;
         known = true;
         const auto kind = std::string_view(lower).substr(start.size());
@@ -99,7 +93,7 @@ bool guards(const Input& input, std::string_view list, int depth = 0) {
 bool guarded_entrance(const Input& input, const compose::Service& service, std::string_view router_entrypoints) {
   const auto named = [&](std::string_view entrypoint) {
     if (router_entrypoints.empty()) return true;
-    auto list = "," + small(router_entrypoints) + ",";
+    auto list = "," + lowered(router_entrypoints) + ",";
     std::erase(list, ' ');
     return list.find("," + std::string(entrypoint) + ",") != std::string::npos;
   };
@@ -110,9 +104,9 @@ bool guarded_entrance(const Input& input, const compose::Service& service, std::
   for (const auto& word : service.command) {
     const auto cut = word.value.find('=');
     if (cut == std::string_view::npos) continue;
-    if (asks(small(word.value.substr(0, cut)), word.value.substr(cut + 1), "--entrypoints.", ".http.middlewares")) return true;
+    if (asks(lowered(word.value.substr(0, cut)), word.value.substr(cut + 1), "--entrypoints.", ".http.middlewares")) return true;
   }
-  return std::ranges::any_of(service.environment, [&](const auto& variable) { return asks(small(variable.name), variable.value.value, "traefik_entrypoints_", "_http_middlewares"); });
+  return std::ranges::any_of(service.environment, [&](const auto& variable) { return asks(lowered(variable.name), variable.value.value, "traefik_entrypoints_", "_http_middlewares"); });
 }
 
 /// A router of its labels leads to Traefik's API, and no middleware that asks stands before it.
@@ -124,7 +118,7 @@ Location open_dashboard(const Input& input, const compose::Service& service) {
     std::string_view middlewares, entrypoints;
     for (const auto& [label, list] : service.labels) {
       if (label == router + ".middlewares") middlewares = list.value;
-      if (small(label) == small(router + ".entrypoints")) entrypoints = list.value;
+      if (lowered(label) == lowered(router + ".entrypoints")) entrypoints = list.value;
     }
     if (!guards(input, middlewares) && !guarded_entrance(input, service, entrypoints)) return value.where();
   }
@@ -254,7 +248,7 @@ alerts.example.org {
         [](const Input& input, Report& report) {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (!asks_nobody(input, id)) return;
-            auto open = published_to_all(service, "a random port");
+            auto open = published_to_all(input, service, "a random port");
             if (!open.where.empty())
               report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at {}{}, and {} asks nobody who he is", service.name, open.list.starts_with("a random") ? "" : open.where.size() == 1 ? "port " : "ports ", open.list, input.wiring.product_of[id]->name));
           });

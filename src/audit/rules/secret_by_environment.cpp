@@ -63,14 +63,13 @@ POSTGRES_PASSWORD=sunflower-of-the-club
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
-          for (wiring::ServiceId id = 0; id < input.project.services.size(); ++id) {
-            const auto& service = input.wiring.service(id);
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
             for (const auto& one : wiring::secrets_in_environment(service, input.wiring.product_of[id])) {
               if (one.form == nullptr || sensitive::made_of_sealed(one.variable->value.value) || service.env(one.form->file_variable) != nullptr) continue;
               report.add(one.variable->where, id,
                          fmt::format("'{}' gets {} by environment, where the engine keeps it on disk; its image takes a file by {}", service.name, one.variable->name, one.form->file_variable));
             }
-          }
+          });
         },
 };
 
