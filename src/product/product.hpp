@@ -86,10 +86,10 @@ struct Product {
   std::vector<UpgradeFact> upgrades;
   std::vector<std::string> notes;          ///< what bites, one sentence each
   std::vector<std::string> sources;        ///< where the facts come from
-  /// How the image takes the variable `name` from a file; null where it does not.
-  const FileVariable* file_form(std::string_view name) const {
+  /// How the image takes the variable `wanted` from a file; null where it does not.
+  const FileVariable* file_form(std::string_view wanted) const {
     for (const auto& one : file_variables)
-      if (one.variable == name) return &one;
+      if (one.variable == wanted) return &one;
     return nullptr;
   }
 };
