@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -28,18 +29,22 @@ class Pipe {
     std::unique_lock lock(mutex_);
     room_.wait(lock, [&] { return held_.size() < limit_ || closed_; });
     if (closed_) return fail(Errc::conflict, std::string(kNobodyReads));
+    const auto before = held_.size();
     held_.append(bytes);
+    const bool wanted = before == 0 || (before < kBatch && held_.size() >= kBatch);
     lock.unlock();
-    more_.notify_one();
+    if (wanted) more_.notify_one();
     return {};
   }
   void finish() { end(std::nullopt); }
   void fail_with(Error error) { end(std::move(error)); }
 
-  /// What has come, at most `limit`; empty = the end.
+  /// What has come, at most about `limit`; empty = the end. Waits a moment for a batch: an engine's stream comes in pieces of 32 KiB, and
+  /// waking this thread and the program behind it for each costs more than the bytes do.
   Result<std::string> pull() {
     std::unique_lock lock(mutex_);
     more_.wait(lock, [&] { return !held_.empty() || ended_; });
+    more_.wait_for(lock, std::chrono::milliseconds(10), [&] { return held_.size() >= kBatch || ended_; });
     if (error_) return fail(*error_);
     std::string out;
     out.swap(held_);
@@ -55,6 +60,8 @@ class Pipe {
   }
 
  private:
+  static constexpr std::size_t kBatch = 256U << 10U;
+
   void end(std::optional<Error> error) {
     const std::lock_guard lock(mutex_);
     ended_ = true;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <future>
 #include <stdexcept>
 
 namespace dm::backup {
@@ -23,6 +25,42 @@ TEST(Ahead, gives_what_was_streamed) {
   const auto got = reader.stream([](const Sink& out) -> Result<void> { DM_CHECK(out("one ")); return out("two"); }, fine);
   ASSERT_TRUE(got);
   EXPECT_EQ(*got, "one two");
+}
+
+TEST(Pipe, a_trickle_is_not_held_back_until_a_batch_is_full) {
+  std::promise<void> seen;
+  Ahead<Result<std::string>> reader([&](const Source& in) -> Result<std::string> {
+    DM_TRY(std::string first, in());
+    seen.set_value();
+    DM_TRY(const std::string rest, read_all(in));
+    return first + "|" + rest;
+  });
+  const auto got = reader.stream(
+      [&](const Sink& out) -> Result<void> {
+        DM_CHECK(out("a word"));
+        if (seen.get_future().wait_for(std::chrono::seconds(60)) != std::future_status::ready) return fail(Errc::timeout, "nobody got it");
+        return out("the rest");
+      },
+      fine);
+  ASSERT_TRUE(got) << got.error().message;
+  EXPECT_EQ(*got, "a word|the rest");
+}
+
+TEST(Pipe, pieces_of_every_size_come_in_order) {
+  std::string sent;
+  Ahead<Result<std::string>> reader(read_all);
+  const auto got = reader.stream(
+      [&](const Sink& out) -> Result<void> {
+        for (std::size_t i = 0; i < 600; ++i) {
+          const std::string piece(i * i % 70001, static_cast<char>('a' + i % 26));
+          sent += piece;
+          DM_CHECK(out(piece));
+        }
+        return {};
+      },
+      fine);
+  ASSERT_TRUE(got);
+  EXPECT_TRUE(*got == sent) << got->size() << " of " << sent.size();
 }
 
 TEST(Ahead, a_producer_that_fails_is_no_end) {

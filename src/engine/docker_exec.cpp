@@ -60,14 +60,15 @@ class Tail {
  public:
   explicit Tail(std::string mark) : mark_(std::move(mark)), limit_(mark_.size() + 4) {}
   bool wanted() const { return !mark_.empty(); }
-  /// Gives what can no longer be the trailer.
-  std::string add(std::string_view bytes) {
-    held_.append(bytes);
-    const auto from = held_.size() > limit_ ? held_.size() - limit_ : 0;
-    const auto keep = std::min(held_.find(mark_[0], from), held_.size());  // only what begins like the mark waits
-    auto out = held_.substr(0, keep);
-    held_.erase(0, keep);
-    return out;
+  /// Passes on what can no longer be the trailer.
+  Result<void> add(std::string_view bytes, const Sink& out) {
+    if (!held_.empty()) {  // seldom: only what begins like the mark waits
+      held_.append(bytes);
+      std::string all;
+      all.swap(held_);
+      return pass(all, out);
+    }
+    return pass(bytes, out);
   }
   /// The exit code, where the trailer is the last thing held.
   std::optional<int> code() const {
@@ -86,6 +87,13 @@ class Tail {
   std::string rest() const { return held_.substr(0, code() ? held_.find(mark_) : std::string::npos); }
 
  private:
+  Result<void> pass(std::string_view bytes, const Sink& out) {
+    const auto from = bytes.size() > limit_ ? bytes.size() - limit_ : 0;
+    const auto keep = std::min(bytes.find(mark_[0], from), bytes.size());
+    held_ = bytes.substr(keep);
+    return out(bytes.substr(0, keep));
+  }
+
   std::string mark_;
   std::size_t limit_;
   std::string held_;
@@ -99,7 +107,7 @@ class Output {
   Result<void> piece(bool is_err, std::string_view bytes) {
     if (is_err) return err(bytes);
     if (!tail_.wanted()) return out(bytes);
-    return out(tail_.add(bytes));
+    return tail_.add(bytes, [this](std::string_view sure) { return out(sure); });
   }
   std::optional<int> trailer() const { return tail_.wanted() ? tail_.code() : std::nullopt; }
   Result<void> finish() { return tail_.wanted() ? out(tail_.rest()) : Result<void>(); }
@@ -131,6 +139,8 @@ class Output {
   std::string beginning_;
   std::string complaint_;
 };
+
+constexpr std::size_t kPiece = 256U << 10U;  ///< bytes of one read: about what a local socket holds
 
 /// Descendants of a process that have no children themselves.
 void leaves(std::int64_t pid, bool top, std::vector<std::int64_t>& out) {
@@ -260,7 +270,7 @@ Result<ExecResult> Docker::exec(const std::string& id, const Exec& command, cons
   std::uint64_t total = 0;
   bool acknowledged = false;
   auto read = [&]() -> Result<void> {
-    std::string buffer(65536, '\0');
+    std::string buffer(kPiece, '\0');
     DM_CHECK(frames.feed(rest));
     for (;;) {
       if (command.guard && !fed && !acknowledged && frames.at_boundary() && output.trailer()) {
