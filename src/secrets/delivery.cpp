@@ -6,9 +6,12 @@
 #include <set>
 
 #include "base/files.hpp"
+#include "formats/dotenv.hpp"
 #include "secrets/crypto.hpp"
 #include "secrets/sealed.hpp"
+#include "sensitive/sealed_whole.hpp"
 #include "sensitive/sensitive.hpp"
+#include "text/span.hpp"
 
 namespace dm::secrets {
 namespace {
@@ -37,7 +40,31 @@ std::string placeholders(const Document& document, const Opened* opened) {
   return out + "\n";
 }
 
-ProjectSecrets::File opened_file(const SealedFile& file, SecretString text) {
+/// The names of an env file that is sealed as a whole, and its lines with placeholders. Errors: `unsupported` where it is none, with the line.
+Result<ProjectSecrets::File> whole_file(const std::string& path, SecretString text) {
+  const auto parsed = formats::parse_dotenv(text.reveal(), [](std::string_view, const std::vector<formats::DotenvEntry>&, std::string& out) {
+    out.clear();
+    return true;
+  });
+  const text::LineIndex lines(text.reveal());
+  if (!parsed.errors.empty())
+    return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("what is sealed in '{}' is no env file: Compose cannot read line {}", path, lines.position(text.reveal(), parsed.errors[0].where.begin).line));
+  ProjectSecrets::File out;
+  std::size_t line = 1;
+  for (const auto& entry : parsed.entries) {
+    for (const auto at = lines.position(text.reveal(), entry.key_span.begin).line; line < at; ++line) out.shown += '\n';
+    out.shown += fmt::format("{0}=sealed.{0}", entry.key);
+    if (!out.has(entry.key)) out.names.push_back(entry.key);
+  }
+  out.shown += '\n';
+  out.path = path;
+  out.text = std::move(text);
+  out.whole = true;
+  return out;
+}
+
+Result<ProjectSecrets::File> opened_file(const SealedFile& file, SecretString text) {
+  if (file.opened.document.store == Store::binary) return whole_file(file.path, std::move(text));
   ProjectSecrets::File out{file.path, std::move(text), placeholders(file.opened.document, &file.opened), {}};
   for (const auto& leaf : file.opened.document.leaves)
     if (leaf.type != LeafType::comment) out.names.push_back(leaf.path.at(0));
@@ -60,28 +87,46 @@ std::vector<std::string> paths_of(const std::string& folder, const compose::Opti
   auto out = sealed_env_files(sources::disk(), folder);
   for (const auto& path : compose::env_files(options, folder, sources::disk())) {
     const auto text = sources::disk().read(path, kMaxSealed);
-    if (text && sealed_store(*text) == Store::dotenv && std::ranges::find(out, path) == out.end()) out.push_back(path);
+    const auto store = text ? sealed_store(*text) : std::nullopt;
+    if (store && holds_variables(*store) && std::ranges::find(out, path) == out.end()) out.push_back(path);
   }
   return out;
 }
 
 /// What services name, is sealed, and is not known yet.
-std::vector<std::pair<std::string, Store>> unknown_service_files(const ProjectSecrets& secrets, const compose::Project& project) {
-  std::vector<std::pair<std::string, Store>> out;
+std::vector<ServiceFile> unknown_service_files(const ProjectSecrets& secrets, const compose::Project& project) {
+  auto out = sealed_service_files(project);
+  std::erase_if(out, [&](const ServiceFile& file) { return secrets.file(file.path) != nullptr; });
+  return out;
+}
+
+}  // namespace
+
+std::vector<ServiceFile> sealed_service_files(const compose::Project& project) {
+  std::vector<ServiceFile> out;
   for (const auto& service : project.services) {
     if (!service.enabled) continue;
     for (const auto& named : service.env_files) {
       auto path = sources::clean_path(named.value, project.folder);
-      if (secrets.file(path) != nullptr || std::ranges::find(out, path, &std::pair<std::string, Store>::first) != out.end()) continue;
+      if (const auto known = std::ranges::find(out, path, &ServiceFile::path); known != out.end()) {
+        known->services.emplace_back(service.name);
+        continue;
+      }
       const auto text = sources::disk().read(path, kMaxSealed);
       const auto store = text ? sealed_store(*text) : std::nullopt;
-      if (store) out.emplace_back(std::move(path), *store);
+      if (store) out.push_back({std::move(path), *store, {std::string(service.name)}});
     }
   }
   return out;
 }
 
-}  // namespace
+std::string by_values_hint(std::string_view path) { return fmt::format("seal it by its values: datamancy secrets open '{}' | datamancy secrets seal - -o NEW.enc.env", path); }
+
+std::string_view rotated_name(std::string_view name) {
+  for (const auto end : {kNext, kPrevious})
+    if (name.ends_with(end)) return name.substr(0, name.size() - end.size());
+  return {};
+}
 
 const ProjectSecrets::File* ProjectSecrets::file(std::string_view path) const {
   for (const auto* list : {&files, &service_files})
@@ -91,7 +136,16 @@ const ProjectSecrets::File* ProjectSecrets::file(std::string_view path) const {
 }
 
 bool ProjectSecrets::sealed(std::string_view name) const {
-  return std::ranges::any_of(files, [&](const File& file) { return std::ranges::find(file.names, name) != file.names.end(); });
+  return std::ranges::any_of(files, [&](const File& file) { return file.has(name); });
+}
+
+Result<ProjectSecrets> only(const SealedFile& file) {
+  if (!holds_variables(file.opened.document.store)) return fail(Errc::unsupported, fmt::format("'{}' is sealed as {}, which holds no variables for Compose", file.path, to_string(file.opened.document.store)));
+  DM_TRY(auto text, plain_text(file.opened));
+  DM_TRY(auto opened, opened_file(file, std::move(text)));
+  ProjectSecrets out;
+  out.files.push_back(std::move(opened));
+  return out;
 }
 
 Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources) {
@@ -119,12 +173,18 @@ void add_placeholders(const std::vector<std::string>& paths, KeySources sources,
     const auto text = sources::disk().read(path, kMaxSealed);
     auto document = text ? parse_sealed(*text) : Result<Document>(fail(text.error()));
     if (!document) continue;
-    ProjectSecrets::File file{path, {}, {}, {}};
-    for (const auto& leaf : document->leaves)
-      if (leaf.type != LeafType::comment) file.names.push_back(leaf.path.at(0));
+    ProjectSecrets::File file{path, {}, std::string(sensitive::kSealedAsAWhole), {}};
+    if (document->store != Store::binary)
+      for (const auto& leaf : document->leaves)
+        if (leaf.type != LeafType::comment) file.names.push_back(leaf.path.at(0));
     const bool own = keys && std::ranges::any_of(document->sops.age, [](const AgeKey& key) { return recipient_kind(key.recipient) == RecipientKind::x25519; });
     auto opened = own ? open_sealed_text(*text, *keys) : Result<Opened>(fail(Errc::denied, "no key"));
-    file.shown = placeholders(*document, opened ? &*opened : nullptr);
+    if (document->store != Store::binary) file.shown = placeholders(*document, opened ? &*opened : nullptr);
+    else if (auto plain = opened ? plain_text(*opened) : Result<SecretString>(fail(Errc::denied, "no key")); plain) {
+      if (auto whole = whole_file(path, *std::move(plain))) file = *std::move(whole);
+      file.text = {};
+    }
+    file.whole = document->store == Store::binary;
     out.push_back(std::move(file));
   }
 }
@@ -140,8 +200,8 @@ ProjectSecrets placeholders_for(const std::string& folder, const compose::Option
 compose::Loaded load_with_placeholders(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, KeySources sources) {
   auto loaded = compose::load(options, files);
   std::vector<std::string> paths;
-  for (auto& [path, store] : unknown_service_files(secrets, *loaded.project))
-    if (store == Store::dotenv) paths.push_back(std::move(path));
+  for (auto& file : unknown_service_files(secrets, *loaded.project))
+    if (holds_variables(file.store)) paths.push_back(std::move(file.path));
   const auto before = secrets.service_files.size();
   add_placeholders(paths, std::move(sources), secrets.service_files);
   return secrets.service_files.size() > before ? compose::load(options, files) : std::move(loaded);
@@ -149,14 +209,15 @@ compose::Loaded load_with_placeholders(const compose::Options& options, ProjectS
 
 Result<compose::Loaded> load_with_values(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, const KeySources& sources) {
   auto loaded = compose::load(options, files);
-  const auto paths = unknown_service_files(secrets, *loaded.project);
-  if (paths.empty()) return loaded;
+  const auto named = unknown_service_files(secrets, *loaded.project);
+  if (named.empty()) return loaded;
   DM_TRY(auto keys, Keyring::load(sources));
-  for (const auto& [path, store] : paths) {
-    if (store != Store::dotenv)
-      return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("'{}' stands under env_file and is sealed as a whole, not as variables: open it and seal it again as a *.enc.env", path));
+  for (const auto& one : named) {
+    if (!holds_variables(one.store))
+      return fail_as(kCannotDecrypt, Errc::unsupported, fmt::format("'{}' stands under env_file of {} and is sealed as {}, which holds no variables for Compose: write its values as NAME=value into a file of its own ('datamancy secrets "
+                                                                    "set NAME --in {}')", one.path, fmt::join(one.services, ", "), to_string(one.store), "NEW.enc.env"));
     SecretString data_key;
-    DM_TRY(auto file, open_env(path, keys, data_key));
+    DM_TRY(auto file, open_env(one.path, keys, data_key));
     file.mark_key = hkdf(data_key.reveal(), {}, "datamancy/secrets/mark");
     secrets.service_files.push_back(std::move(file));
   }
@@ -255,6 +316,16 @@ Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const Pro
     DM_CHECK(read_variables(texts, false, process_environment, out));
     texts.pop_back();
   }
+  return out;
+}
+
+Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const ProjectSecrets::File& file, const std::map<std::string, std::string, std::less<>>& process_environment) {
+  std::vector<std::pair<std::string, SecretString>> out;
+  std::vector<const ProjectSecrets::File*> texts;
+  for (const auto& one : secrets.files)
+    if (&one != &file) texts.push_back(&one);
+  texts.push_back(&file);
+  DM_CHECK(read_variables(texts, false, process_environment, out));
   return out;
 }
 

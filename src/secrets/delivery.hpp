@@ -1,6 +1,7 @@
 /// Secrets on their way to Compose and to containers: decrypted in memory, never a plaintext file on a disk.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "base/io.hpp"
 #include "compose/load.hpp"
 #include "secrets/keyring.hpp"
+#include "secrets/sops.hpp"
 #include "sources/files.hpp"
 
 namespace dm::secrets {
@@ -22,6 +24,8 @@ struct ProjectSecrets {
     std::string shown;           ///< the same lines with placeholders ("sealed.NAME"; plain values and small numbers as they are)
     std::vector<std::string> names;
     SecretString mark_key{};     ///< for marks of its values, of a file that only services name
+    bool whole = false;          ///< sealed as one value (SOPS' binary store): it is read like the others, and not changed value by value
+    bool has(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
   };
   std::vector<File> files;       ///< sorted by name, then those of --env-file that lie elsewhere; a later one wins
   std::vector<File> service_files;  ///< those that services name under `env_file:` and that are none of the above: see `load_with_values`
@@ -34,9 +38,19 @@ struct ProjectSecrets {
   const File* file(std::string_view path) const;
 };
 
+/// While a rotation is under way the other value lies sealed beside NAME: the new one under NAME__NEXT until the server has it, then the old one under
+/// NAME__PREVIOUS until its users run with the new. No container gets either.
+inline constexpr std::string_view kNext = "__NEXT", kPrevious = "__PREVIOUS";
+/// NAME of such a name; "" of any other.
+std::string_view rotated_name(std::string_view name);
+
 /// Opens every sealed env file of a project's folder, and of those that `options` names (--env-file, COMPOSE_ENV_FILES). A file that cannot be opened is
 /// an error (exit 10, 11, 12), never passed over: there is no fallback to plain text. No sealed file at all is an empty value.
 Result<ProjectSecrets> environment_for(const std::string& folder, const compose::Options& options, const KeySources& sources);
+
+struct SealedFile;
+/// One file that was opened already, as if it were the project's only one. Errors: `unsupported` where it holds no variables.
+Result<ProjectSecrets> only(const SealedFile& file);
 
 /// For the audit, which judges files and never shows a secret: placeholders only, also without a key. A key that can be had without asking only makes
 /// small numbers (ports) real. Files that are damaged are left out.
@@ -68,11 +82,22 @@ class UnsealedFiles final : public sources::Files {
 };
 
 /// Loads a project of whose enabled services some may name sealed files under `env_file:`: where it does, these are opened into `secrets.service_files`, and
-/// it is loaded again with their texts. `files` is a view of `secrets`. Errors: as of `environment_for`; `unsupported` where such a file is sealed in a form
-/// that holds no variables.
+/// it is loaded again with their texts. `files` is a view of `secrets`. Errors: as of `environment_for`; `unsupported` where such a file is sealed as YAML, JSON
+/// or INI, which Compose takes for no variables.
 Result<compose::Loaded> load_with_values(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, const KeySources& sources);
 /// The same with placeholders, for `placeholders_for`: what cannot be opened is left as it stands.
 compose::Loaded load_with_placeholders(const compose::Options& options, ProjectSecrets& secrets, const UnsealedFiles& files, KeySources sources);
+
+/// A sealed file that enabled services of a loaded project name under `env_file:`.
+struct ServiceFile {
+  std::string path;
+  Store store = Store::dotenv;
+  std::vector<std::string> services;
+};
+std::vector<ServiceFile> sealed_service_files(const compose::Project& project);
+
+/// How to make a file that is sealed as a whole one whose values can be changed one by one.
+std::string by_values_hint(std::string_view path);
 
 /// Makes `options` read the sealed files after the plain ones that it would read anyway (`.env` of `folder`, or those that were named).
 void add_to(compose::Options& options, const ProjectSecrets& secrets, const std::string& folder);
@@ -89,6 +114,9 @@ Result<ComposeFeed> compose_feed(const ProjectSecrets& secrets, const std::strin
 /// The variables of the sealed files as Compose reads them, in order of their names, then those of each file that services name; references may name
 /// variables of the process. Errors: `invalid_input` where a text cannot be read.
 Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const std::map<std::string, std::string, std::less<>>& process_environment);
+
+/// Those of one of its files alone.
+Result<std::vector<std::pair<std::string, SecretString>>> variables_of(const ProjectSecrets& secrets, const ProjectSecrets::File& file, const std::map<std::string, std::string, std::less<>>& process_environment);
 
 /// Takes sealed values out of what other programs say: each occurrence becomes "(sealed NAME)". Values of fewer than four characters stay: they say nothing
 /// and stand everywhere.

@@ -1,5 +1,10 @@
 #include "secrets/handover.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
 #include "base/files.hpp"
 #include "secrets/sealed.hpp"
 
@@ -22,6 +27,15 @@ SecretString handed_text(const FileDelivery& delivery) {
     out.append('\n');
   }
   return out;
+}
+
+/// The path that a service names under `env_file:` and that marks call `marked`, where no sealed file lies there any more; else "".
+std::string vanished_env_file(const compose::Service& service, const std::string& folder, std::string_view marked) {
+  for (const auto& one : service.env_files) {
+    auto path = sources::clean_path(one.value, folder);
+    if (mark_file(path, folder) == marked && !sealed_store(sources::disk().read(path, kMaxSealed).value_or(""))) return path;
+  }
+  return {};
 }
 
 }  // namespace
@@ -92,6 +106,35 @@ Result<ComposeFeed> Handover::feed() const {
   out.arguments.insert(out.arguments.end(), {"--env-file", kHandedPath});
   out.memory.push_back(std::move(handed));
   return out;
+}
+
+Result<void> Handover::still_sealed(const compose::Loaded& loaded, const std::vector<std::pair<std::string_view, std::string_view>>& made_with) const {
+  const auto& project = written() != nullptr ? *written() : *loaded.project;
+  std::string names, places;
+  std::set<std::string, std::less<>> seen;
+  const auto vanished = [&](const std::string& name, std::string_view service, const std::string& where) {
+    names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, service);
+    if (places.find(where) == std::string::npos) places += (places.empty() ? "" : ", ") + where;
+  };
+  for (const auto& [service_name, label] : made_with)
+    for (const auto& [name, mark] : read_marks(label)) {
+      if (secrets_.sealed(name) || !seen.insert(name).second) continue;
+      if (std::ranges::any_of(delivery_.files, [&](const auto& file) { return file.source == name || file.variable == name; })) continue;
+      if (const auto cut = name.find(':'); cut != std::string::npos) {  // from an env file of the service
+        const auto* service = project.service(service_name);
+        const auto gone = service == nullptr ? std::string() : vanished_env_file(*service, project.folder, name.substr(0, cut));
+        if (!gone.empty()) vanished(name, service_name, fmt::format("as '{}'", gone));
+        continue;
+      }
+      const bool wanted = (!loaded.ok && !secrets_.any()) || std::ranges::any_of(project.variables, [&](const auto& use) { return use.name == name; }) ||
+                          std::ranges::any_of(project.secrets, [&](const auto& one) { return one.key == name && !one.external; });
+      if (wanted) vanished(name, service_name, fmt::format("beside the compose file in '{}' as NAME.enc.env, or name it by --env-file", loaded.project->folder));
+    }
+  if (names.empty()) return {};
+  return fail_as(kNoSecrets, Errc::not_found,
+                 fmt::format("containers were made with sealed secrets that no sealed file gives any more: {}. Put the sealed file back (git checkout, a backup) {}; where they are to be sealed no longer, remove these "
+                             "containers first ('docker compose down')",
+                             names, places));
 }
 
 }  // namespace dm::secrets

@@ -29,6 +29,10 @@ class Handover {
   /// Writes the files into memory; gives how many changed. Call it before containers are made. Files of earlier runs stay: see `prune_files`.
   Result<std::size_t> write() const { return write_files(delivery_); }
 
+  /// What containers (service, the label `kMarks`) were made with must still come from a sealed file: where one has vanished, or gives the value no more, a new
+  /// container would get an empty or a plain one. `loaded` is what `load` gave. Errors: exit 13, with the names.
+  Result<void> still_sealed(const compose::Loaded& loaded, const std::vector<std::pair<std::string_view, std::string_view>>& made_with) const;
+
   const ProjectSecrets& secrets() const { return secrets_; }
   const FileDelivery& delivery() const { return delivery_; }
   const UnsealedFiles& files() const { return *files_; }

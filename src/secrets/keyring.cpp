@@ -111,7 +111,7 @@ Result<void> Keyring::add_text(std::string_view text, std::string_view name, boo
     } else if (auto identity = parse_identity(line)) {
       identities_.push_back(std::move(*identity));
     } else {
-      return fail(Errc::invalid_input, fmt::format("{}: line {} is no age identity (the line is not shown)", name, number));
+      return fail_as(kNoKey, Errc::invalid_input, fmt::format("{}: line {} is no age identity (the line is not shown)", name, number));
     }
     ++source.identities;
   }
@@ -132,7 +132,11 @@ Result<Keyring> Keyring::load(KeySources sources) {
   ring.sources_ = std::move(sources);
   const auto& from = ring.sources_;
   if (const auto keys = variable(from, "SOPS_AGE_KEY"); !keys.empty()) DM_CHECK(ring.add_text(keys, "SOPS_AGE_KEY", true));
-  if (const auto file = variable(from, "SOPS_AGE_KEY_FILE"); !file.empty()) DM_CHECK(ring.add_file(file, file, true));
+  if (const auto file = variable(from, "SOPS_AGE_KEY_FILE"); !file.empty()) {
+    if (sources::disk().stat(file).kind == sources::Kind::missing)
+      return fail_as(kNoKey, Errc::not_found, fmt::format("SOPS_AGE_KEY_FILE names '{}', and there is no such file; mend or unset it (then '{}' is looked at), or run 'datamancy secrets init', which makes it", file, default_key_file(from)));
+    DM_CHECK(ring.add_file(file, file, true));
+  }
   if (const auto folder = variable(from, "CREDENTIALS_DIRECTORY"); !folder.empty()) {
     const auto file = folder + "/datamancy-age-key";
     if (sources::disk().stat(file).kind == sources::Kind::regular) DM_CHECK(ring.add_file(file, file, true));

@@ -48,19 +48,10 @@ const ProjectSecrets::File* sealed_line(const compose::Project& project, const c
   return secrets.file(project.texts.at(variable.value.where().file).path);
 }
 
-/// Sealed variables of the project that the line of a plain env file refers to: the loader keeps no record of these references.
+/// Sealed variables of the project that the line of a plain env file refers to.
 std::vector<std::string_view> sealed_references(const compose::Project& project, const compose::EnvVar& variable, const ProjectSecrets& secrets) {
-  std::vector<std::string_view> out;
-  const auto where = variable.value.where();
-  if (!variable.from_env_file || where.file == sources::kNoFile) return out;
-  const auto line = std::string_view(project.texts.at(where.file).content).substr(where.span.begin, where.span.end - where.span.begin);
-  const auto named = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  for (auto at = line.find('$'); at != std::string_view::npos; at = line.find('$', at + 1)) {
-    const auto from = at + (line.substr(at + 1).starts_with('{') ? 2 : 1);
-    auto end = from;
-    while (end < line.size() && named(line[end])) ++end;
-    if (const auto name = line.substr(from, end - from); secrets.sealed(name)) out.push_back(name);
-  }
+  auto out = line_references(project, variable);
+  std::erase_if(out, [&](std::string_view name) { return !secrets.sealed(name); });
   return out;
 }
 
@@ -100,6 +91,21 @@ bool in_memory(const std::string& folder) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> line_references(const compose::Project& project, const compose::EnvVar& variable) {
+  std::vector<std::string_view> out;
+  const auto where = variable.value.where();
+  if (!variable.from_env_file || where.file == sources::kNoFile) return out;
+  const auto line = std::string_view(project.texts.at(where.file).content).substr(where.span.begin, where.span.end - where.span.begin);
+  const auto named = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  for (auto at = line.find('$'); at != std::string_view::npos; at = line.find('$', at + 1)) {
+    const auto from = at + (line.substr(at + 1).starts_with('{') ? 2 : 1);
+    auto end = from;
+    while (end < line.size() && named(line[end])) ++end;
+    if (end > from) out.push_back(line.substr(from, end - from));
+  }
+  return out;
+}
 
 std::string runtime_folder(std::string_view project, const std::map<std::string, std::string, std::less<>>& environment) {
   if (::geteuid() == 0) return fmt::format("{}/datamancy/{}", in_memory("/run") || !in_memory("/dev/shm") ? "/run" : "/dev/shm", project);  // containers as hosts have /run on a disk
@@ -164,6 +170,7 @@ class Planner {
     const bool rewritten = service.enabled && of_sealed_file(service);
     for (const auto& variable : service.environment) {
       const auto* file = sealed_line(project_, variable, secrets_);
+      if (file != nullptr && file->has(rotated_name(variable.name))) continue;  // of a rotation under way: for no container
       const auto references = sealed_references(project_, variable, secrets_);
       const bool file_form = file != nullptr || !references.empty() || made_of_sealed(variable, secrets_) ? as_file(service, variable, product, environment, uses, marks) : false;
       if (!variable.from_env_file || !rewritten) continue;

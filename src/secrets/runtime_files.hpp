@@ -51,6 +51,8 @@ inline constexpr std::string_view kMarks = "datamancy.secrets";
 std::string mark_file(std::string_view path, const std::string& folder);
 /// Such a label's names and their marks.
 std::map<std::string, std::string_view> read_marks(std::string_view label);
+/// Names that the line of an env file refers to: the loader keeps no record of these references. Empty for other variables.
+std::vector<std::string_view> line_references(const compose::Project& project, const compose::EnvVar& variable);
 
 /// /run/datamancy/NAME for root (/dev/shm/datamancy/NAME where only that is in memory), $XDG_RUNTIME_DIR/datamancy/NAME otherwise; "" where neither is there.
 std::string runtime_folder(std::string_view project, const std::map<std::string, std::string, std::less<>>& environment);

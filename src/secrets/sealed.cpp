@@ -184,7 +184,8 @@ std::vector<std::string> sealed_env_files(const sources::Files& files, const std
     const auto path = folder + "/" + name;
     if (files.stat(path).kind != sources::Kind::regular) continue;
     const auto text = files.read(path, kMaxSealed);
-    if (text && sealed_store(*text) == Store::dotenv) out.push_back(path);
+    const auto store = text ? sealed_store(*text) : std::nullopt;
+    if (store && holds_variables(*store)) out.push_back(path);
   }
   return out;
 }

@@ -50,7 +50,8 @@ Result<std::string> reseal(const SealedFile& file, const std::vector<std::string
 /// Replaces `file.path` under a lock if its bytes are still those that were read.
 Result<void> replace_sealed(const SealedFile& file, std::string_view text);
 
-/// Sealed dotenv files of a folder that hold variables for Compose: `*.enc.env`, `.env.enc`, `.env.sops`, ... by content; sorted by name.
+/// Sealed files of a folder that hold variables for Compose: `*.enc.env`, `.env.enc`, `.env.sops`, ... by content; sorted by name. A plain `app.env` is none of
+/// the project's, and does not become one by being sealed.
 std::vector<std::string> sealed_env_files(const sources::Files& files, const std::string& folder);
 
 std::string now_utc();

@@ -248,7 +248,12 @@ std::optional<Store> sealed_store(std::string_view text) {
   if (has_line("sops_mac=") && has_line("sops_version=")) return Store::dotenv;
   const auto first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos) return std::nullopt;
-  if (text[first] == '{') return text.find("\"sops\"") != std::string_view::npos && text.find("\"mac\"") != std::string_view::npos ? std::optional(Store::json) : std::nullopt;
+  if (text[first] == '{') {
+    if (text.find("\"sops\"") == std::string_view::npos || text.find("\"mac\"") == std::string_view::npos) return std::nullopt;
+    if (text.find("\"data\"") == std::string_view::npos) return Store::json;
+    const auto document = stores::read_json(text);
+    return document ? document->store : Store::json;
+  }
   const auto block_has_mac = [&](std::string_view begin, std::string_view space) {
     if (!has_line(begin)) return false;
     for (auto at = text.rfind("mac"); at != std::string_view::npos; at = at == 0 ? std::string_view::npos : text.rfind("mac", at - 1)) {

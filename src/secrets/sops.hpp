@@ -17,6 +17,8 @@ namespace dm::secrets {
 /// How a file writes its values. `binary` is JSON with one value that is the whole file.
 enum class Store { dotenv, json, yaml, ini, binary };
 std::string_view to_string(Store store);
+/// What Compose can take for an env file once it is opened: lines NAME=value, sealed one by one or as a whole.
+constexpr bool holds_variables(Store store) { return store == Store::dotenv || store == Store::binary; }
 
 enum class LeafType { str, integer, floating, boolean, time, bytes, comment };
 std::string_view to_string(LeafType type);

@@ -54,6 +54,12 @@ TEST(Sops, TextComesBackByteForByte) {
     EXPECT_EQ(text_of(sealed_and_opened(text)), text);
 }
 
+TEST(Sops, AFileSealedAsAWholeIsToldFromJson) {
+  EXPECT_EQ(sealed_store(file_of(sealed_and_opened("A=1\n", Store::binary))), Store::binary);
+  EXPECT_EQ(sealed_store(file_of(sealed_and_opened("{\"data\": \"x\", \"b\": \"y\"}\n", Store::json))), Store::json);
+  EXPECT_EQ(sealed_store("{\"data\": , \"sops\": {\"mac\": 1}}"), Store::json) << "damaged";
+}
+
 TEST(Sops, YamlJsonAndIniComeBackWithTheirComments) {
   const std::string yaml =
       "# head\ndb:\n    # about it\n    password: hunter2 # beside\n    port: 5432\n    on: true\n    none:\n    empty: \"\"\nlist:\n    # among elements\n    - a\n    - {b: \"c, d\", e: [1.5]}\n"

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "audit/scripts.hpp"
 
@@ -64,8 +65,7 @@ std::optional<std::set<std::string_view>> made(const Input& input, const wiring:
   const auto runs_scripts = [](std::string_view target) { return target.starts_with("/docker-entrypoint-initdb.d"); };
   if (std::ranges::any_of(server.mounts, [&](const auto& mount) { return runs_scripts(mount.target); })) return {};
   if (std::ranges::any_of(server.configs, [&](const auto& config) { return runs_scripts(config.target); })) return {};
-  const auto missing = [&](const auto& file) { return input.files.stat(std::string(file.value)).kind == sources::Kind::missing; };
-  if (std::ranges::any_of(server.env_files, missing)) return {};
+  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return {};
   if (store.mount != nullptr && store.mount->type == compose::Mount::Type::volume) {
     const auto* volume = input.project.volume(store.mount->source);
     if (volume != nullptr && volume->external) return {};  // filled by somebody else

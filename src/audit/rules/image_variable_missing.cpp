@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "formats/dotenv.hpp"
 
@@ -156,7 +157,8 @@ POSTGRES_PASSWORD=
               const auto names = split(line);
               if (std::ranges::any_of(names, [&](std::string_view name) { return given(service, name) == Given::yes; })) continue;
               const bool later = std::ranges::any_of(service.env_files, [&](const compose::Text& file) {
-                return input.files.stat(std::string(file.value)).kind == sources::Kind::missing && example_has(input, std::string(file.value), names);
+                const bool missing = input.files.stat(std::string(file.value)).kind == sources::Kind::missing;
+                return missing ? example_has(input, std::string(file.value), names) : env_file_unknown(input, file.value);
               });
               if (later) continue;
               if (!beside) beside = texts_beside(input);
