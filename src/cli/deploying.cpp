@@ -122,9 +122,7 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
   deploy::PlanInput input{.wiring = session.wiring};
   input.services = session.services;
   input.hashes = *hashed;
-  std::vector<std::pair<std::string, std::string>> labels;
-  for (const auto& container : *containers) labels.emplace_back(container.service, container.config_hash);
-  deploy::settle_env_files(input.hashes, *session.loaded.project, labels);
+  deploy::settle_env_files(input.hashes, *session.loaded.project, *containers);
   input.images = std::move(images);
   input.containers = *containers;
   input.force.insert(planned.force.begin(), planned.force.end());
@@ -147,7 +145,7 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
     input.changed_content = std::move(compared.changed);
     planned.notes = std::move(compared.notes);
   }
-  if (const auto there = sealed_files_still_there(session, *containers); !there) {
+  if (const auto there = session.handover->still_sealed(session.loaded, deploy::marks_of(*containers)); !there) {
     exit = complain(there.error());
     return false;
   }
@@ -191,40 +189,6 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
     out.progress = *form;
   }
   return take_plan_options(args, verb, out.planned) && take_names(args, verb, out.planned.names);
-}
-
-Result<void> sealed_files_still_there(const Session& session, const std::vector<deploy::Container>& containers) {
-  const auto& sealed = session.handover->secrets();
-  const auto& files = session.handover->delivery().files;
-  const auto* project = session.handover->written() != nullptr ? session.handover->written() : session.loaded.project.get();
-  std::string names;
-  std::set<std::string, std::less<>> seen;
-  for (const auto& container : containers) {
-    if (container.one_off) continue;
-    for (const auto& marked : secrets::read_marks(container.secret_marks)) {
-      const auto& name = marked.first;
-      if (sealed.sealed(name) || !seen.insert(name).second) continue;
-      if (std::ranges::any_of(files, [&](const auto& file) { return file.source == name || file.variable == name; })) continue;
-      if (const auto cut = name.find(':'); cut != std::string::npos) {  // from an env file of the service
-        const auto file = name.substr(0, cut);
-        const auto* service = project->service(container.service);
-        const bool gone = service != nullptr && std::ranges::any_of(service->env_files, [&](const compose::Text& one) {
-          const auto path = sources::clean_path(one.value, project->folder);
-          return secrets::mark_file(path, project->folder) == file && !secrets::sealed_store(sources::disk().read(path, secrets::kMaxSealed).value_or(""));
-        });
-        if (gone) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, container.service);
-        continue;
-      }
-      const bool wanted = (!session.loaded.ok && !sealed.any()) || std::ranges::any_of(project->variables, [&](const auto& use) { return use.name == name; }) ||
-                          std::ranges::any_of(project->secrets, [&](const auto& one) { return one.key == name && !one.external; });
-      if (wanted) names += fmt::format("{}{} ({})", names.empty() ? "" : ", ", name, container.service);
-    }
-  }
-  if (names.empty()) return {};
-  return secrets::fail_as(secrets::kNoSecrets, Errc::not_found,
-                          fmt::format("containers were made with sealed secrets that no sealed file gives any more: {}. Put the sealed file back (git checkout, a backup) beside the compose file in '{}'; "
-                                      "where they are to be sealed no longer, remove these containers first ('docker compose down')",
-                                      names, session.project().folder));
 }
 
 bool deliver_secrets(const Session& session, int& exit) {

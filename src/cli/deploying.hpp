@@ -49,9 +49,6 @@ int run_up(Args& args, UpRequest& request);
 bool deliver_secrets(const Session& session, int& exit);
 /// Removes files in memory that no secret has any more and no container of the project mounts.
 void prune_secrets(const Session& session);
-/// Containers carry marks of the sealed secrets that they were made with: a sealed file that vanished must not turn into plain or empty values without a
-/// word. Errors: exit 13, with the names.
-Result<void> sealed_files_still_there(const Session& session, const std::vector<deploy::Container>& containers);
 /// Preflight's part about templates: none where the project has none; else what `datamancy render --check` says.
 std::vector<deploy::Problem> rendering_problems(const Session& session);
 /// Stops and removes the containers of services in `names` that the session's project does not have. Volumes stay.

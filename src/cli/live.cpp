@@ -22,9 +22,7 @@ Result<std::map<std::string, std::string>> present_hashes(const Args& args, comp
   deploy::ComposeCli compose(given, project.name, handover.get());
   compose.reach(args.host, args.context);
   DM_TRY(auto out, compose.hashes(Deadline::in(std::chrono::seconds(30))));
-  std::vector<std::pair<std::string, std::string>> labels;
-  for (const auto& container : containers) labels.emplace_back(container.service, container.config_hash);
-  deploy::settle_env_files(out, *loaded.project, labels);
+  deploy::settle_env_files(out, *loaded.project, containers);
   return out;
 }
 

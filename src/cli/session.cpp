@@ -99,7 +99,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   if (!out.loaded.ok) {
     // A value may be missing because its sealed file is: what runs knows.
     if (const auto containers = deploy::look(*out.engine, out.project().name, out.within(std::chrono::seconds(20))); containers)
-      if (const auto there = sealed_files_still_there(out, *containers); !there) return say(there.error());
+      if (const auto there = out.handover->still_sealed(out.loaded, deploy::marks_of(*containers)); !there) return say(there.error());
     return false;
   }
   auto chosen = deploy::choose(out.project(), names, with_dependencies);

@@ -55,12 +55,12 @@ void compare(const nlohmann::json& theirs, const nlohmann::json& ours, const std
 
 }  // namespace
 
-void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string, std::string>>& labels) {
+void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string_view, std::string_view>>& labels) {
   for (const auto& service : project.services) {
     const auto known = hashes.find(std::string(service.name));
     if (!service.enabled || service.env_files.empty() || known == hashes.end()) continue;
     const auto own = secrets::hex(secrets::sha256(compose::hashed_text(project, service)));
-    if (std::ranges::find(labels, std::pair(known->first, own)) != labels.end()) known->second = own;
+    if (std::ranges::find(labels, std::pair<std::string_view, std::string_view>(known->first, own)) != labels.end()) known->second = own;
   }
 }
 

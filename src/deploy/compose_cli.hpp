@@ -51,9 +51,15 @@ class ComposeCli {
   const secrets::Handover* handover_ = nullptr;
 };
 
-/// `config --hash` takes an `env_file:` by its path, while the label of a container is made of what the file says. Where the label of a container
-/// (`labels`: service, hash) is what its service hashes to with the env files read, as `project` has them, `hashes` is set to it.
-void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string, std::string>>& labels);
+/// `config --hash` takes an `env_file:` by its path, while the label of a container is made of what the file says. Where the label of one of `containers`
+/// (anything with a `service` and a `config_hash`) is what its service hashes to with the env files read, as `project` has them, `hashes` is set to it.
+void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<std::pair<std::string_view, std::string_view>>& labels);
+template <class Container>
+void settle_env_files(std::map<std::string, std::string>& hashes, compose::Project& project, const std::vector<Container>& containers) {
+  std::vector<std::pair<std::string_view, std::string_view>> labels;
+  for (const auto& container : containers) labels.emplace_back(container.service, container.config_hash);
+  settle_env_files(hashes, project, labels);
+}
 
 /// Where two normalised models differ, as paths ("services.db.environment.X"), at most `most` of them and then how many more. No
 /// values: they may be secrets. `theirs` and `ours` are JSON.

@@ -109,6 +109,13 @@ Result<std::vector<Container>> look(engine::Engine& engine, std::string_view pro
   return out;
 }
 
+std::vector<std::pair<std::string_view, std::string_view>> marks_of(const std::vector<Container>& containers) {
+  std::vector<std::pair<std::string_view, std::string_view>> out;
+  for (const auto& container : containers)
+    if (!container.one_off) out.emplace_back(container.service, container.secret_marks);
+  return out;
+}
+
 Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline& deadline) {
   engine::ContainerFilter filter;
   filter.labels = {"com.docker.compose.project"};

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "deploy/container.hpp"
@@ -15,6 +16,9 @@ Container read(const engine::Container& container, std::int64_t now_ns);
 /// All containers of a Compose project, running or not, ordered by service and number. Errors are the engine's; a container that
 /// goes away meanwhile is left out.
 Result<std::vector<Container>> look(engine::Engine& engine, std::string_view project, const Deadline& deadline);
+
+/// (service, what its label says of the secrets it was made with) of those that belong to a service for good; the views are into `containers`.
+std::vector<std::pair<std::string_view, std::string_view>> marks_of(const std::vector<Container>& containers);
 
 /// A project as its labels tell it.
 struct Found {
