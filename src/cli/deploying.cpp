@@ -12,8 +12,7 @@
 #include "compose/units.hpp"
 #include "deploy/look.hpp"
 #include "deploy/preflight.hpp"
-#include "rotate/target.hpp"
-#include "secrets/sealed.hpp"
+#include "rotate/places.hpp"
 #include "state/journal.hpp"
 #include "upgrade/unfinished.hpp"
 
@@ -25,19 +24,23 @@ namespace {
 
 /// A rotation that was cut off is told, with what is known of it; what runs is not judged by it.
 void tell_of_rotations(Session& session) {
-  std::vector<std::string> names;
-  for (const auto& file : session.handover->secrets().files) names.insert(names.end(), file.names.begin(), file.names.end());
-  for (const auto& name : names) {
-    const bool next = name.ends_with(rotate::kNext);
-    if (!next && !name.ends_with(rotate::kPrevious)) continue;
-    const auto of = name.substr(0, name.size() - (next ? rotate::kNext : rotate::kPrevious).size());
-    std::string where;
-    if (const auto db = session.open_store())
-      for (const auto& entry : state::newest_entries(**db, 50))
-        if (where.empty() && entry.verb == "rotate" && entry.subject == of) where = fmt::format(" ({}, by {})", entry.action, entry.who);
-    fmt::print(stderr, "note: a rotation of {} was cut off{}: {}; 'datamancy secrets rotate {}' asks the server and finishes it\n", of, where,
-               next ? "the server may have the old or the new value, what is sealed here is the old one" : "the server has the new value, and so has what is recreated now", of);
-  }
+  const auto& sealed = session.handover->secrets();
+  const auto& folder = session.project().folder;
+  for (const auto* list : {&sealed.files, &sealed.service_files})
+    for (const auto& file : *list)
+      for (const auto& name : file.names) {
+        const auto of = secrets::rotated_name(name);
+        if (of.empty() || !file.has(of)) continue;
+        const bool own = list == &sealed.service_files;
+        const auto subject = rotate::called({std::string(of), file.path, !own}, folder);
+        std::string where;
+        if (const auto db = session.open_store())
+          for (const auto& entry : state::newest_entries(**db, 50))
+            if (where.empty() && entry.verb == "rotate" && entry.subject == subject) where = fmt::format(" ({}, by {})", entry.action, entry.who);
+        fmt::print(stderr, "note: a rotation of {} was cut off{}: {}; 'datamancy secrets rotate {}{}' asks the server and finishes it\n", subject, where,
+                   name.ends_with(secrets::kNext) ? "the server may have the old or the new value, what is sealed here is the old one" : "the server has the new value, and so has what is recreated now", of,
+                   own ? fmt::format(" --in {}", sources::relative_to(file.path, folder)) : "");
+      }
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include "cli/recovering.hpp"
 #include "cli/secrets.hpp"
 #include "engine/context.hpp"
-#include "rotate/target.hpp"
+#include "rotate/places.hpp"
 #include "state/journal.hpp"
 
 namespace dm::cli {
@@ -83,35 +83,49 @@ void print_plan(const Rebuild& rebuild, const Options& options) {
 /// After an intrusion: each sealed secret that a server takes from us is changed there; of the others it is said what a person has to do.
 int rotate_all(const Args& args, Rebuild& rebuild) {
   auto now = args_of(args, rebuild);
-  auto opened = secrets::environment_for(rebuild.plan.folder, now.project, key_sources(now));
-  if (!opened) return complain(opened.error());
-  std::set<std::string> names;
-  for (const auto& file : opened->files) names.insert(file.names.begin(), file.names.end());
   Session session;
   int exit = kFailed;
   auto loading = args_of(args, rebuild);
   if (!open_session(loading, {}, session, exit)) return exit;
-  std::size_t changed = 0, failed = 0;
-  std::vector<std::string> by_hand;
-  for (const auto& name : names) {
-    if (name.ends_with("__PREVIOUS")) continue;
-    // As the files say it: with its secrets handed over as files, the project names no password any more.
-    const auto* written = session.handover->written();
-    const auto found = rotate::find_target(written != nullptr ? *written : session.project(), name, "", "");
-    if (!found.target || !found.refusal.empty()) {
-      if (!found.refusal.empty() || !found.users.empty()) by_hand.push_back(fmt::format("{}: {}", name, found.refusal.empty() ? fmt::format("used by {}; make it anew where it comes from, then 'datamancy secrets set {}'", fmt::join(found.users, ", "), name) : found.refusal));
-      continue;
-    }
-    auto one = args_of(args, rebuild);
-    one.words = {name, "--yes"};
-    fmt::print("-- {}\n", name);
-    std::fflush(stdout);
-    if (secrets_rotate(one) == kClean) ++changed;
-    else ++failed;
+  // As the files say it: with its secrets handed over as files, the project names no password any more.
+  const auto& project = session.handover->written() != nullptr ? *session.handover->written() : session.project();
+  const auto& sealed = session.handover->secrets();
+  std::size_t changed = 0, failed = 0, names = 0;
+  std::vector<std::pair<rotate::Secret, std::string>> by_hand;
+  for (const auto* list : {&sealed.files, &sealed.service_files})
+    for (const auto& file : *list)
+      for (const auto& name : file.names) {
+        ++names;
+        if (file.has(secrets::rotated_name(name))) continue;
+        const rotate::Secret secret{name, file.path, list == &sealed.files};
+        const auto found = rotate::find_target(project, secret, "", "");
+        if (!found.refusal.empty()) by_hand.emplace_back(secret, found.refusal);
+        else if (!found.target && !found.users.empty())
+          by_hand.emplace_back(secret, fmt::format("used by {}; make it anew where it comes from, then 'datamancy secrets set {} --in {}'", fmt::join(found.users, ", "), name, sources::relative_to(file.path, project.folder)));
+        if (!found.target || !found.refusal.empty()) continue;
+        auto one = args_of(args, rebuild);
+        one.words = {name, "--in", file.path, "--yes"};
+        fmt::print("-- {}\n", rotate::called(secret, project.folder));
+        std::fflush(stdout);
+        if (secrets_rotate(one) == kClean) ++changed;
+        else ++failed;
+      }
+  // A client's own copy of a password that was changed has changed with it.
+  auto after = args_of(args, rebuild);
+  if (const auto then = secrets::Handover::open(rebuild.plan.folder, after.project, key_sources(after)); then && (*then)->load(after.project, product::Catalogue())) {
+    const auto value = [](const secrets::ProjectSecrets& from, const rotate::Secret& secret) {
+      const auto* file = from.file(secret.file);
+      if (file != nullptr)
+        if (auto variables = secrets::variables_of(from, *file, {}))
+          for (auto& [name, text] : *variables)
+            if (name == secret.name) return std::move(text);
+      return secrets::SecretString();
+    };
+    std::erase_if(by_hand, [&](const auto& one) { return !(value(sealed, one.first) == value((*then)->secrets(), one.first)); });
   }
   fmt::print("{} secrets changed, {} could not be, {} are left to you\n", changed, failed, by_hand.size());
-  for (const auto& line : by_hand) fmt::print("  {}\n", line);
-  if (names.empty()) fmt::print("  no sealed file: passwords that stand in files in the clear are not changed\n");
+  for (const auto& [secret, why] : by_hand) fmt::print("  {}: {}\n", rotate::called(secret, project.folder), why);
+  if (names == 0) fmt::print("  no sealed file: passwords that stand in files in the clear are not changed\n");
   fmt::print("  the age key: 'datamancy secrets init' elsewhere, 'secrets recipients', 'secrets reseal'\n"
              "  the repository's password: 'datamancy backup password'; credentials of its storage where they were issued\n"
              "  what was signed in: sessions, API tokens and SSH keys of people\n");

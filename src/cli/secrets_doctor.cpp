@@ -12,7 +12,6 @@
 #include "base/json.hpp"
 #include "cli/secrets.hpp"
 #include "formats/dotenv.hpp"
-#include "rotate/target.hpp"
 #include "secrets/runtime_files.hpp"
 #include "secrets/scan_tree.hpp"
 #include "sensitive/sensitive.hpp"
@@ -117,8 +116,8 @@ void file_checks(const std::string& root, const secrets::Keyring& keys, Checks& 
     const auto rule = document->sops.rule.value_or(secrets::Rule{});
     for (const auto& leaf : document->leaves) {
       if (leaf.type == secrets::LeafType::comment || leaf.path.empty() || document->store == secrets::Store::binary) continue;
-      if (leaf.path.back().ends_with(rotate::kNext) || leaf.path.back().ends_with(rotate::kPrevious))
-        out.push_back({State::warning, "rotation", fmt::format("{}: {} is left of a rotation that was cut off", shown, leaf.path.back()), fmt::format("datamancy secrets rotate {}", leaf.path.back().substr(0, leaf.path.back().rfind("__")))});
+      if (const auto of = secrets::rotated_name(leaf.path.back()); !of.empty())
+        out.push_back({State::warning, "rotation", fmt::format("{}: {} is left of a rotation that was cut off", shown, leaf.path.back()), fmt::format("datamancy secrets rotate {} --in {}", of, shown)});
       if (leaf.text.empty() && sensitive::secret_name(leaf.path.back())) out.push_back({State::warning, "empty", fmt::format("{}: {} is empty, and an empty value is protected by nothing (anybody can add such a line)", shown, leaf.path.back()), "set it, or take it out"});
       else if (!rule.seals(leaf.path) && sensitive::secret_name(leaf.path.back())) out.push_back({State::failing, "plain-value", fmt::format("{}: {} stands in plain text by the file's own rule", shown, leaf.path.back()), "change the rule and seal again"});
     }

@@ -1,5 +1,6 @@
 // secrets rotate: a new password on the server, then in its clients, and back again where something fails.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,14 +13,18 @@
 #include "cli/session.hpp"
 #include "engine/context.hpp"
 #include "rotate/account.hpp"
+#include "rotate/places.hpp"
 #include "secrets/crypto.hpp"
 #include "state/journal.hpp"
 
 namespace dm::cli {
 namespace {
 
-
 secrets::SecretString new_password() { return secrets::SecretString(secrets::hex(secrets::random_bytes(20))); }  // 160 bits, no character that any client minds
+
+std::string joined(const std::vector<std::string>& names, std::string_view otherwise = "") {
+  return names.empty() ? std::string(otherwise) : fmt::format(" {}", fmt::join(names, " "));
+}
 
 const secrets::SecretString* value_of(const std::vector<std::pair<std::string, secrets::SecretString>>& variables, std::string_view name) {
   const auto found = std::ranges::find(variables, name, [](const auto& one) -> std::string_view { return one.first; });
@@ -31,18 +36,20 @@ const secrets::SecretString* value_of(const std::vector<std::pair<std::string, s
 class Rotation {
  public:
   Rotation(Args& args, std::string name)
-      : args_(args), name_(std::move(name)), next_(name_ + std::string(rotate::kNext)), previous_(name_ + std::string(rotate::kPrevious)) {}
+      : args_(args), name_(std::move(name)), next_(name_ + std::string(secrets::kNext)), previous_(name_ + std::string(secrets::kPrevious)) {}
 
-  Result<int> run(const std::string& server, const std::string& account, bool clients_only, bool yes) {
+  Result<int> run(const std::string& in, const std::string& server, const std::string& account, bool clients_only, bool yes) {
     DM_TRY(auto call, prepare_compose(args_));
-    DM_TRY(const auto variables, secrets::variables_of(call->handover->secrets(), args_.project.environment));
-    const auto* now = value_of(variables, name_);
-    if (now == nullptr) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed file of the project has '{}'", name_));
-    for (const auto& file : call->handover->secrets().files)
-      if (std::ranges::find(file.names, name_) != file.names.end()) path_ = file.path;
+    const auto& sealed = call->handover->secrets();
     // As written: in what Compose sees, variables have become files.
     const auto& project = call->handover->written() != nullptr ? *call->handover->written() : *call->loaded.project;
-    const auto found = rotate::find_target(project, name_, server, account);
+    DM_TRY(secret_, rotate::find_secret(sealed, project, name_, in));
+    path_ = secret_.file;
+    subject_ = rotate::called(secret_, project.folder);
+    DM_TRY(const auto variables, secrets::variables_of(sealed, *sealed.file(path_), args_.project.environment));
+    const auto* now = value_of(variables, name_);
+    if (now == nullptr) return secrets::fail_as(secrets::kCannotDecrypt, Errc::corrupt, fmt::format("'{}' gives no value for '{}'", path_, name_));
+    const auto found = rotate::find_target(project, secret_, server, account);
     if (!found.refusal.empty() && server.empty()) return fail(Errc::unsupported, fmt::format("'{}' is not changed blindly: {}", name_, found.refusal));
     users_ = found.users;
     if (!found.target && !clients_only)
@@ -56,9 +63,8 @@ class Rotation {
     if (on_server_) target_ = *found.target;
     DM_CHECK(open_journal());
     DM_TRY(auto step, where_it_stands(*now, value_of(variables, next_), value_of(variables, previous_)));
-    std::string list;
-    for (const auto& user : users_) list += " " + user;
-    if (!yes && !agreed(fmt::format("{} {} and recreate{}?", step == Step::begin ? "Change" : "Go on changing", name_, list.empty() ? " nothing" : list)))
+    DM_CHECK(find_copies(sealed, project));
+    if (!yes && !agreed(fmt::format("{} {} in {} and recreate{}?", step == Step::begin ? "Change" : "Go on changing", name_, path_, joined(users_, " nothing"))))
       return fail(Errc::conflict, "not agreed to; --yes agrees without a question");
     return change(step);
   }
@@ -71,6 +77,25 @@ class Rotation {
   static Deadline deadline() { return Deadline::in(std::chrono::minutes(2)); }
   static constexpr auto kStart = std::chrono::minutes(6);  ///< for a database to come up again, on a busy host too
 
+  /// Others may have the same value under their own names: they change with it, unless they are the password of something else.
+  Result<void> find_copies(const secrets::ProjectSecrets& sealed, const compose::Project& project) {
+    DM_TRY(auto copies, rotate::copies_of(sealed, secret_, {&current_, &wanted_}));
+    for (auto& copy : copies) {
+      const auto found = rotate::find_target(project, copy.secret, "", "");
+      const bool same_account = on_server_ && found.target && found.target->service == target_.service && found.target->account == target_.account;
+      const auto what = fmt::format("{} of {}", copy.secret.name, sources::relative_to(copy.secret.file, project.folder));
+      if (copy.whole && ((found.certain && !same_account) || !found.refusal.empty())) {
+        say(fmt::format("{} has the same value and is left alone: it is {}", what, found.certain ? fmt::format("the password of {}", found.target->service) : "not changed blindly"));
+        continue;
+      }
+      say(fmt::format("{} {} and changes with it", what, copy.whole ? "has the same value" : "contains it"));
+      for (const auto& user : found.users)
+        if (std::ranges::find(users_, user) == users_.end()) users_.push_back(user);
+      copies_.push_back(std::move(copy));
+    }
+    return {};
+  }
+
   enum class Step { begin, server, file, users, forget };
 
   Result<void> open_journal() {
@@ -79,7 +104,7 @@ class Rotation {
     DM_TRY(lock_, state::lock_store(store_, fmt::format("rotation of {}", name_), Deadline::in(std::chrono::seconds(30))));
     db_.emplace(state::open_store(store_));
     for (const auto& entry : state::newest_entries(*db_, 50)) {
-      if (entry.verb != "rotate" || entry.subject != name_ || !entry.outcome.empty()) continue;
+      if (entry.verb != "rotate" || entry.subject != subject_ || !entry.outcome.empty()) continue;
       state::finish(*db_, entry.id, "interrupted");
       say(fmt::format("an earlier rotation by {} was cut off at: {}", entry.who, entry.action));
     }
@@ -88,7 +113,7 @@ class Rotation {
   /// The step is in the journal before it is done; the entry of a process that dies in it stays open.
   template <class Do>
   Result<void> journalled(std::string action, Do&& what) {
-    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = name_, .action = std::move(action)});
+    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = subject_, .action = std::move(action)});
     auto done = what();
     state::finish(*db_, id, done ? "done" : "failed");
     return done;
@@ -150,9 +175,7 @@ class Rotation {
       say(fmt::format("the new value is the present one in {}; the old one stays there as {} until the end", path_, previous_));
     }
     if (from <= Step::users) {
-      std::string list;
-      for (const auto& user : users_) list += " " + user;
-      auto recreated = journalled("recreate its users:" + list, [&] { return recreate(); });
+      auto recreated = journalled("recreate its users:" + joined(users_), [&] { return recreate(); });
       if (recreated && on_server_) recreated = verify(wanted_);
       if (!recreated) return back(std::move(recreated.error()), true);
     }
@@ -195,22 +218,10 @@ class Rotation {
     return {};
   }
 
-  /// NAME and, beside it, one other value; what stood beside it before goes.
+  /// NAME and, beside it, one other value; what stood beside it before goes. Copies get what NAME gets.
   Result<void> store(const secrets::SecretString& value, const std::string& beside, const secrets::SecretString* other) {
     DM_TRY(auto keys, secrets::Keyring::load(key_sources(args_)));
-    DM_TRY(const auto file, secrets::open_sealed(path_, keys));
-    auto plain = secrets::plain_document(file.opened);
-    const auto set = [&](const std::string& name, const secrets::SecretString& text) {
-      auto leaf = std::ranges::find_if(plain.leaves, [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && one.path.at(0) == name; });
-      if (leaf == plain.leaves.end()) leaf = plain.leaves.insert(leaf, {{name}, secrets::LeafType::str, {}, {}, 0});
-      leaf->text = secrets::dotenv_value(text.reveal());
-    };
-    set(name_, value);
-    std::erase_if(plain.leaves, [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && (leaf.path.at(0) == previous_ || leaf.path.at(0) == next_); });
-    if (other != nullptr) set(beside, *other);
-    DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
-    (void)changed;
-    return {};
+    return rotate::write(secret_, copies_, {.value = value, .beside = beside, .other = other, .before = {&current_, &wanted_}}, keys);
   }
 
   Result<void> recreate() {
@@ -252,7 +263,7 @@ class Rotation {
   /// Everything as it was; says so, or what remains to be done by hand.
   Result<int> back(Error why, bool recreated) {
     say(fmt::format("failed: {}; going back", why.describe()));
-    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = name_, .action = "go back to the old value"});
+    const auto id = state::begin(*db_, {.at = std::time(nullptr), .who = who(), .verb = "rotate", .subject = subject_, .action = "go back to the old value"});
     auto out = undo(std::move(why), recreated);
     state::finish(*db_, id, out.error().message.ends_with(kAsItWas) ? "done" : "failed");
     return out;
@@ -276,7 +287,9 @@ class Rotation {
 
   Args& args_;
   static constexpr std::string_view kAsItWas = "; everything is as it was";
-  std::string name_, next_, previous_, path_, project_, store_;
+  std::string name_, next_, previous_, path_, subject_, project_, store_;
+  rotate::Secret secret_;
+  std::vector<rotate::Copy> copies_;
   bool on_server_ = false;
   Fd lock_;
   std::optional<state::Db> db_;
@@ -287,13 +300,14 @@ class Rotation {
 };
 
 Result<int> rotate_one(Args& args) {
-  std::string server, account;
+  std::string in, server, account;
+  if (args.option("--in", in)) in = absolute(args, in);
   args.option("--server", server);
   args.option("--account", account);
   const bool clients_only = args.has("--clients-only"), yes = args.has("--yes");
   if (args.words.size() != 1 || args.words[0].starts_with('-')) return secrets_usage("rotate", args.words.empty() ? "a name is missing" : fmt::format("'{}' is not known", args.words.back()));
   if (server.empty() != account.empty()) return secrets_usage("rotate", "--server and --account go together");
-  return Rotation(args, args.words[0]).run(server, account, clients_only, yes);
+  return Rotation(args, args.words[0]).run(in, server, account, clients_only, yes);
 }
 
 }  // namespace

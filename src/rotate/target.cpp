@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "secrets/runtime_files.hpp"
+
 namespace dm::rotate {
 namespace {
 
@@ -38,32 +40,44 @@ bool made_of(const compose::Value* value, std::string_view variable) {
   return std::ranges::any_of(*value->segments, [&](const compose::Segment& s) { return s.kind == compose::Segment::Kind::variable && s.variable == variable; });
 }
 
-bool uses(const compose::Project& project, const compose::Service& service, std::string_view variable) {
+/// Whether a variable of the service is made of it: by `${...}`, or by a line of an env file, which is it or refers to it.
+bool made_of(const compose::Project& project, const compose::Service& service, const compose::EnvVar& one, const Secret& secret) {
+  if (secret.of_project && made_of(one.value.node, secret.name)) return true;
+  if (!one.from_env_file || one.value.where().file == sources::kNoFile) return false;
+  const bool named = !secret.file.empty() && std::ranges::any_of(service.env_files, [&](const compose::Text& file) { return sources::clean_path(file.value, project.folder) == secret.file; });
+  if (named && one.name == secret.name && project.texts.at(one.value.where().file).path == secret.file) return true;
+  const auto references = secrets::line_references(project, one);
+  return (named || secret.of_project) && std::ranges::find(references, secret.name) != references.end();
+}
+
+bool uses(const compose::Project& project, const compose::Service& service, const Secret& secret) {
   for (const auto& one : service.environment)
-    if (made_of(one.value.node, variable)) return true;
+    if (made_of(project, service, one, secret)) return true;
+  if (!secret.of_project) return false;
+  const std::string_view variable = secret.name;
   for (const auto* words : {&service.command, &service.entrypoint})
     for (const auto& word : *words)
       if (made_of(word.node, variable)) return true;
   if (made_of(service.command_node, variable)) return true;
   for (const auto& use : service.secrets)
-    for (const auto& secret : project.secrets)
-      if (secret.key == use.source && secret.environment == variable) return true;
+    for (const auto& declared : project.secrets)
+      if (declared.key == use.source && declared.environment == variable) return true;
   for (const auto& use : project.variables)
     if (use.name == variable && use.service == service.name) return true;
   return false;
 }
 
-/// The value of a variable of the service, or of its _FILE form's secret being made of `variable`.
-bool password_of(const compose::Project& project, const compose::Service& service, std::string_view name, std::string_view variable) {
-  if (const auto* direct = service.env(name); direct != nullptr && made_of(direct->value.node, variable)) return true;
+/// The value of a variable of the service, or of its _FILE form's secret being made of `secret`.
+bool password_of(const compose::Project& project, const compose::Service& service, std::string_view name, const Secret& secret) {
+  if (const auto* direct = service.env(name); direct != nullptr && made_of(project, service, *direct, secret)) return true;
   const auto* file = service.env(std::string(name) + "_FILE");
-  if (file == nullptr) return false;
+  if (file == nullptr || !secret.of_project) return false;
   for (const auto& use : service.secrets) {
     const auto base = file->value.value.substr(file->value.value.rfind('/') + 1);
     const auto target = use.target.substr(use.target.rfind('/') + 1);
     if (base != target && base != use.source) continue;
-    for (const auto& secret : project.secrets)
-      if (secret.key == use.source && secret.environment == variable) return true;
+    for (const auto& declared : project.secrets)
+      if (declared.key == use.source && declared.environment == secret.name) return true;
   }
   return false;
 }
@@ -86,31 +100,41 @@ std::string base_dn(const compose::Service& service) {
   return out;
 }
 
-std::optional<Target> account_of(const compose::Project& project, const compose::Service& service, std::string_view variable) {
+std::optional<Target> account_of(const compose::Project& project, const compose::Service& service, const Secret& secret) {
   const std::string name(service.name);
-  if (password_of(project, service, "POSTGRES_PASSWORD", variable)) return Target{Server::postgres, name, value_of(service, {"POSTGRES_USER"}, "postgres")};
+  if (password_of(project, service, "POSTGRES_PASSWORD", secret)) return Target{Server::postgres, name, value_of(service, {"POSTGRES_USER"}, "postgres")};
   for (const std::string prefix : {"MARIADB_", "MYSQL_"}) {
-    if (password_of(project, service, prefix + "ROOT_PASSWORD", variable)) return Target{Server::mariadb, name, "root"};
-    if (password_of(project, service, prefix + "PASSWORD", variable)) return Target{Server::mariadb, name, value_of(service, {prefix + "USER"}, "")};
+    if (password_of(project, service, prefix + "ROOT_PASSWORD", secret)) return Target{Server::mariadb, name, "root"};
+    if (password_of(project, service, prefix + "PASSWORD", secret)) return Target{Server::mariadb, name, value_of(service, {prefix + "USER"}, "")};
   }
-  if (password_of(project, service, "LDAP_ADMIN_PASSWORD", variable))
+  if (password_of(project, service, "LDAP_ADMIN_PASSWORD", secret))
     return Target{Server::ldap, name, value_of(service, {"LDAP_ADMIN_DN"}, "cn=admin," + base_dn(service))};
   const bool valkey = std::ranges::any_of(service.command, [](const compose::Text& word) { return word.value.find("requirepass") != std::string_view::npos; });
-  const bool of_command = std::ranges::any_of(service.command, [&](const compose::Text& word) { return made_of(word.node, variable); }) || made_of(service.command_node, variable);
-  if ((valkey && of_command) || password_of(project, service, "VALKEY_PASSWORD", variable) || password_of(project, service, "REDIS_PASSWORD", variable)) {
+  const bool of_command = secret.of_project && (std::ranges::any_of(service.command, [&](const compose::Text& word) { return made_of(word.node, secret.name); }) || made_of(service.command_node, secret.name));
+  if ((valkey && of_command) || password_of(project, service, "VALKEY_PASSWORD", secret) || password_of(project, service, "REDIS_PASSWORD", secret)) {
     const bool server = valkey || service.image.value.find("valkey") != std::string_view::npos || service.image.value.find("redis") != std::string_view::npos;
     if (server) return Target{Server::valkey, name, "default"};
   }
   return std::nullopt;
 }
 
+/// What the name of its image says.
+std::optional<Server> kind_of_image(const compose::Service& service) {
+  const auto image = service.image.value;
+  const auto says = [&](std::string_view part) { return image.find(part) != std::string_view::npos; };
+  if (says("postgres") || says("postgis") || says("timescale") || says("pgvector")) return Server::postgres;
+  if (says("mariadb") || says("mysql")) return Server::mariadb;
+  if (says("valkey") || says("redis")) return Server::valkey;
+  if (says("openldap")) return Server::ldap;
+  return std::nullopt;
+}
+
 std::optional<Server> kind_of(const compose::Service& service) {
   const auto has = [&](std::string_view begin) { return std::ranges::any_of(service.environment, [&](const compose::EnvVar& one) { return one.name.starts_with(begin); }); };
-  const auto image = service.image.value;
-  if (has("POSTGRES_PASSWORD") || image.find("postgres") != std::string_view::npos) return Server::postgres;
-  if (has("MARIADB_ROOT_PASSWORD") || has("MYSQL_ROOT_PASSWORD") || image.find("mariadb") != std::string_view::npos || image.find("mysql") != std::string_view::npos) return Server::mariadb;
-  if (image.find("valkey") != std::string_view::npos || image.find("redis") != std::string_view::npos) return Server::valkey;
-  if (has("LDAP_ADMIN_PASSWORD") || image.find("openldap") != std::string_view::npos) return Server::ldap;
+  if (has("POSTGRES_PASSWORD")) return Server::postgres;
+  if (has("MARIADB_ROOT_PASSWORD") || has("MYSQL_ROOT_PASSWORD")) return Server::mariadb;
+  if (const auto image = kind_of_image(service)) return image;
+  if (has("LDAP_ADMIN_PASSWORD")) return Server::ldap;
   return std::nullopt;
 }
 
@@ -132,17 +156,19 @@ std::string_view refusal_of(std::string_view variable) {
   return {};
 }
 
-Found find_target(const compose::Project& project, std::string_view variable, std::string_view server, std::string_view account) {
+Found find_target(const compose::Project& project, const Secret& secret, std::string_view server, std::string_view account) {
   Found out;
-  out.refusal = refusal_of(variable);
+  out.refusal = refusal_of(secret.name);
   for (const auto& service : project.services) {
     if (!service.enabled) continue;
-    if (uses(project, service, variable)) out.users.emplace_back(service.name);
+    if (uses(project, service, secret)) out.users.emplace_back(service.name);
     if (!server.empty()) {
       if (service.name != server) continue;
       if (const auto kind = kind_of(service)) out.target = Target{*kind, std::string(service.name), std::string(account)};
-    } else if (!out.target) {
-      out.target = account_of(project, service, variable);
+    } else if (auto target = account_of(project, service, secret)) {
+      const bool sure = kind_of_image(service) == target->kind;
+      if (!out.target || (sure && !out.certain)) out.target = std::move(target);
+      out.certain = out.certain || sure;
     }
   }
   return out;

@@ -13,9 +13,12 @@ namespace dm::rotate {
 enum class Server { postgres, mariadb, valkey, ldap };
 std::string_view to_string(Server server);
 
-/// While a rotation is under way the other value lies sealed beside NAME: the new one under NAME__NEXT until the server has it, then the old one under
-/// NAME__PREVIOUS until its users run with the new.
-inline constexpr std::string_view kNext = "__NEXT", kPrevious = "__PREVIOUS";
+/// A sealed value by the way it reaches services: as a variable of the project, by the lines of a file that services name under `env_file:`, or both.
+struct Secret {
+  std::string name;
+  std::string file{};          ///< absolute path of that file; "" = none
+  bool of_project = true;
+};
 
 struct Target {
   Server kind = Server::postgres;
@@ -24,12 +27,13 @@ struct Target {
 };
 struct Found {
   std::optional<Target> target;            ///< nothing: the variable is of no server that we know how to change
-  std::vector<std::string> users;          ///< services whose environment, command or secrets are made of the variable; the server too
+  bool certain = false;                    ///< the image of the target says so, too: a client may have a variable of the server's name
+  std::vector<std::string> users;          ///< services whose environment, command or secrets are made of it; the server too
   std::string refusal;                     ///< why it must not be changed blindly, and what to do; "" = it may
 };
 
 /// `server` and `account` as the user named them, or "".
-Found find_target(const compose::Project& project, std::string_view variable, std::string_view server, std::string_view account);
+Found find_target(const compose::Project& project, const Secret& secret, std::string_view server, std::string_view account);
 
 /// Why a secret of this name must not be replaced by a new one without more; "" where it may.
 std::string_view refusal_of(std::string_view variable);
