@@ -148,7 +148,8 @@ int check(Args& args) {
     const auto& path = session.project().texts.at(definition.where.file).path;
     if (!session.handover->files().secret(path)) input.plain_secrets.push_back(fmt::format("{} is readable in {}", name, path.substr(path.find_last_of('/') + 1)));
   }
-  for (const auto& file : session.handover->secrets().files) input.sealed_files.push_back(file.path.substr(file.path.find_last_of('/') + 1));
+  for (const auto* list : {&session.handover->secrets().files, &session.handover->secrets().service_files})
+    for (const auto& file : *list) input.sealed_files.emplace_back(sources::relative_to(file.path, session.project().folder));
   for (const auto& service : session.project().services) {
     input.has_secrets = input.has_secrets || !service.secrets.empty();
     for (const auto& variable : service.environment)

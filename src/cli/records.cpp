@@ -122,6 +122,7 @@ Result<void> become(Session& session, const Args& args, const state::Revision& t
   const auto today = compose::to_json(session.project());
   std::map<std::string, std::string> variables;
   for (const auto& [name, definition] : session.project().environment) variables.emplace(name, definition.value);
+  for (const auto& [name, value] : session.sealed_values) variables.emplace(name, value);
   DM_TRY(const auto filled, deploy::fill({target.model, target.holes}, today, variables, values, digest));
   if (!filled.changed.empty())
     notes.push_back(fmt::format("{} {} changed since revision {}, and {}: secrets do not go back", fmt::join(filled.changed, ", "), filled.changed.size() == 1 ? "has" : "have", target.id,

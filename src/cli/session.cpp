@@ -90,7 +90,14 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   if (out.handover->secrets().any()) {
     auto variables = secrets::variables_of(out.handover->secrets(), options.environment);
     if (!variables) return say(variables.error());
-    for (const auto& [name, value] : *variables) out.sealed_values.emplace_back(value.reveal());
+    const auto& sealed = out.handover->secrets();
+    for (const auto& [name, value] : *variables)
+      if (sealed.sealed(name)) out.sealed_values.emplace_back(name, value.reveal());
+    for (const auto& file : sealed.service_files) {
+      const auto own = secrets::variables_of(sealed, file, options.environment);
+      if (!own) return say(own.error());
+      for (const auto& [name, value] : *own) out.sealed_values.emplace_back(fmt::format("{}:{}", secrets::mark_file(file.path, out.project().folder), name), value.reveal());
+    }
     const secrets::Scrubber scrubber(std::move(*variables));
     for (auto& diagnostic : out.loaded.diagnostics) diagnostic.message = scrubber.clean(diagnostic.message);
   }

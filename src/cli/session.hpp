@@ -21,7 +21,8 @@ namespace dm::cli {
 struct Session {
   Interrupt interrupt;
   std::unique_ptr<secrets::Handover> handover;   ///< the project's secrets, opened, and how they reach Compose; first, since what follows reads them
-  std::vector<std::string> sealed_values;        ///< of the sealed files; in memory only
+  /// Sealed variables by name, those of services' own env files as FILE:NAME, and their values; in memory only.
+  std::vector<std::pair<std::string, std::string>> sealed_values;
   compose::Loaded loaded;
   product::Catalogue products;
   wiring::Wiring wiring;

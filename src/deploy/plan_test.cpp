@@ -271,7 +271,7 @@ TEST(Template, AfterARotationTheRestOfAUrlGoesBackAndThePresentSecretStays) {
   const Wired before("services:\n  app: {image: x, environment: {URL: 'postgres://u:${DB_PASSWORD}@db/x', PGPASSWORD: '${DB_PASSWORD}'}}\n-- .env\nDB_PASSWORD='old$pass-word'\n");
   const Wired after("services:\n  app: {image: x, environment: {URL: 'postgres://u:${DB_PASSWORD}@dbx/x', PGPASSWORD: '${DB_PASSWORD}'}}\n-- .env\nDB_PASSWORD='new$pass-word'\n");
   const auto digest = [](std::string_view text) { return keyed_digest("key", text); };
-  const auto made = make_template(compose::to_json(*before.loaded.project), *before.loaded.project, digest, {"old$pass-word"});
+  const auto made = make_template(compose::to_json(*before.loaded.project), *before.loaded.project, digest, {{"DB_PASSWORD", "old$pass-word"}});
   ASSERT_TRUE(made);
   EXPECT_THAT(made->model, Not(HasSubstr("pass-word")));
   EXPECT_THAT(made->model, HasSubstr("@db/x"));
@@ -285,6 +285,22 @@ TEST(Template, AfterARotationTheRestOfAUrlGoesBackAndThePresentSecretStays) {
   const auto running_old = fill(*made, today, {{"DB_PASSWORD", "new$pass-word"}}, {"old$pass-word"}, digest);
   EXPECT_THAT(running_old->changed, IsEmpty());
   for (const auto& [name, value] : running_old->variables) EXPECT_EQ(value, "old$pass-word");
+}
+
+TEST(Template, AValueOfAServicesSealedEnvFileComesBackByItsName) {
+  const Wired w("services:\n  db: {image: x, healthcheck: {test: [CMD-SHELL, 'pg_isready -U shop -h 127.0.0.1']}}\n");
+  const auto digest = [](std::string_view text) { return keyed_digest("key", text); };
+  const auto json = compose::to_json(*w.loaded.project);
+  const auto made = make_template(json, *w.loaded.project, digest, {{"env/db.enc.env:POSTGRES_USER", "shop"}});
+  ASSERT_TRUE(made);
+  EXPECT_THAT(made->model, Not(HasSubstr("-U shop")));
+  const auto same = fill(*made, json, {{"env/db.enc.env:POSTGRES_USER", "shop"}}, {}, digest);
+  ASSERT_TRUE(same);
+  EXPECT_THAT(same->missing, IsEmpty());
+  EXPECT_THAT(same->changed, IsEmpty());
+  const auto later = fill(*made, json, {{"env/db.enc.env:POSTGRES_USER", "market"}}, {}, digest);
+  EXPECT_THAT(later->missing, IsEmpty());
+  EXPECT_THAT(later->changed, ElementsAre("env/db.enc.env:POSTGRES_USER"));
 }
 
 TEST(Check, WhatCannotBeJudgedIsUnknownAndNeverAPass) {

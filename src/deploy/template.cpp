@@ -135,17 +135,17 @@ void replace_paths(json& node, const std::map<std::string, std::string>& paths) 
 }  // namespace
 
 Result<Template> make_template(const std::string& text, const compose::Project& project, const std::function<std::string(std::string_view)>& digest,
-                               const std::vector<std::string>& sealed) {
+                               const std::vector<std::pair<std::string, std::string>>& sealed) {
   auto root = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return fail(Errc::corrupt, "the model is no JSON");
   std::map<std::string, std::string> secrets;
   for (const auto& [name, definition] : project.environment) {
     const auto& value = definition.value;
-    const bool is_sealed = value.size() >= 4 && std::ranges::find(sealed, value) != sealed.end();
+    const bool is_sealed = value.size() >= 4 && std::ranges::find(sealed, value, &std::pair<std::string, std::string>::second) != sealed.end();
     if (is_sealed || (sensitive::secret_name(name) && value.size() >= 6)) secrets.emplace(value, name);
   }
-  for (const auto& value : sealed)
-    if (value.size() >= 4) secrets.emplace(value, "");
+  for (const auto& [name, value] : sealed)
+    if (value.size() >= 4) secrets.emplace(value, name);
   Maker maker{secrets, digest};
   std::vector<std::string> path;
   maker.walk(root, "", path);

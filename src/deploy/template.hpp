@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -19,9 +20,9 @@ struct Template {
 
 /// `json` is the normalised model (`compose::to_json`). A hole is made for the value of each variable with a secret name or a sealed
 /// value, wherever it stands in a string, and of the whole string where its name or form says secret beyond that. `digest` hashes with
-/// the store's key.
+/// the store's key. `sealed`: names and values of what is sealed beside the project's variables.
 Result<Template> make_template(const std::string& json, const compose::Project& project, const std::function<std::string(std::string_view)>& digest,
-                               const std::vector<std::string>& sealed = {});
+                               const std::vector<std::pair<std::string, std::string>>& sealed = {});
 
 struct Filled {
   std::map<std::string, std::string> variables{};  ///< DM_HOLE_N -> value; for the environment of Compose alone
