@@ -62,8 +62,25 @@ bool agreed(std::string_view question);
 std::string absolute(const Args& args, std::string_view path);
 /// The folder of the project as Compose finds it (--project-directory, the first -f, COMPOSE_FILE, upwards from here), or the working folder.
 std::string project_folder(const Args& args);
-/// `--in FILE`, else the one sealed file of the project's folder. Errors: exit 13 where there is none, `invalid_input` where there are several.
-Result<std::string> chosen_file(Args& args);
+/// A sealed env file of the project: beside the compose file, named by an option, or where services name it under `env_file:`; or an `app.env` beside the compose
+/// file that nothing reads.
+struct EnvFile {
+  std::string path;
+  std::vector<std::string> services;   ///< that name it
+  bool of_project = false;             ///< gives the project its variables
+  bool read() const { return of_project || !services.empty(); }
+};
+std::vector<EnvFile> sealed_env_files(const Args& args);
+inline constexpr std::string_view kNotRead = "nothing reads it: call it NAME.enc.env to give the project its variables, or name it under a service's env_file";
+/// As people are told: the path from the project's folder, with the services that name it, or how to have it read.
+std::string shown(const EnvFile& file, const std::string& folder);
+/// `--in FILE`, else the one sealed file that has `name`, else the one of the project's folder, else the one that a service names. Errors: exit 13 where there is
+/// none, `invalid_input` where there are several.
+Result<std::string> chosen_file(Args& args, std::string_view name = {});
+/// "1 value", "2 values".
+std::string counted(std::size_t number, std::string_view noun);
+/// How many values a sealed file has: comments are none.
+std::size_t values_in(const secrets::Opened& opened);
 /// Prints secret bytes on standard output as they are.
 bool print_secret(std::string_view bytes);
 /// Says what is wrong with the words that are left over; gives kUsage.

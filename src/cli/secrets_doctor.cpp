@@ -201,6 +201,8 @@ Result<int> doctor(Args& args) {
     backup_checks(args, *keys, checks);
     file_checks(folder, *keys, checks);
   }
+  for (const auto& file : sealed_env_files(args))
+    if (!file.read()) checks.push_back({State::warning, "not-read", fmt::format("{} is sealed, and {}", sources::relative_to(file.path, folder), kNotRead), ""});
   plain_checks(folder, checks);
   host_checks(checks);
   project_checks(args, folder, checks);

@@ -71,7 +71,7 @@ Result<int> seal(Args& args) {
   DM_TRY(const auto plan, secrets::plan_sealing(output, keys));
   DM_TRY(const auto text, during(fmt::format("sealing '{}'", from_stdin ? "standard input" : path), secrets::seal_text(plain.reveal(), store, plan)));
   DM_CHECK(write_atomic(output, text));
-  fmt::print("sealed {} as {} for {} recipients (from {})\n", from_stdin ? "standard input" : path, output, plan.recipients.size(), plan.from);
+  fmt::print("sealed {} as {} for {} (from {})\n", from_stdin ? "standard input" : path, output, counted(plan.recipients.size(), "recipient"), plan.from);
   if (!from_stdin) fmt::print("the plain file is still there: {}\n", path);
   return kClean;
 }
@@ -229,18 +229,13 @@ Result<int> exec(Args& args) {
   if (args.option("--in", named)) {
     DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
     DM_TRY(const auto file, secrets::open_sealed(absolute(args, named), keys));
-    if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, "only dotenv files hold variables");
-    DM_TRY(auto text, secrets::plain_text(file.opened));
-    std::vector<std::string> names;
-    for (const auto& leaf : file.opened.document.leaves)
-      if (leaf.type != secrets::LeafType::comment) names.push_back(leaf.path.at(0));
-    opened.files.push_back({file.path, std::move(text), {}, std::move(names)});
+    DM_TRY(opened, secrets::only(file));
   }
   if (command.empty()) return secrets_usage("exec", "a program is missing; it follows '--'");
   if (!args.words.empty()) return secrets_usage("exec", fmt::format("'{}' is not known; the program follows '--'", args.words[0]));
   if (named.empty()) {
     DM_TRY(opened, secrets::environment_for(project_folder(args), args.project, key_sources(args)));
-    if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'; '{}' is not started without its secrets", project_folder(args), command[0]));
+    if (!opened.any()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed env file (secrets.enc.env) lies in '{}'; '{}' is not started without its secrets; --in FILE takes those of another file", project_folder(args), command[0]));
   }
   DM_TRY(const auto variables, secrets::variables_of(opened, args.project.environment));
   if (!find_program(command[0])) return secrets::fail_as(secrets::kProgramMissing, Errc::not_found, fmt::format("'{}' is not on PATH", command[0]));

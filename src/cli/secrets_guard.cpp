@@ -59,7 +59,7 @@ Result<void> say_what_git_has(const std::string& root, const std::string& path, 
     fmt::print("history  neither the file nor one of its values was ever committed\n");
     return {};
   }
-  if (!commits.empty()) fmt::print("history  {} commits have {} ({} to {})\n", commits.size(), name, commits.back(), commits.front());
+  if (!commits.empty()) fmt::print("history  {} {} {} ({} to {})\n", counted(commits.size(), "commit"), commits.size() == 1 ? "has" : "have", name, commits.back(), commits.front());
   if (!names.empty()) {
     fmt::print("rotate   these stand in git history, readable in every clone, and must be changed:");
     for (const auto& one : names) fmt::print(" {}", one);
@@ -79,7 +79,7 @@ Result<int> migrate(Args& args) {
   const auto target = !output.empty() ? absolute(args, output) : folder + "/" + (base == ".env" || !base.ends_with(".env") ? "secrets.enc.env" : base.substr(0, base.size() - 4) + ".enc.env");
   auto text = sources::disk().read(path, secrets::kMaxSealed);
   if (!text) return secrets::fail_as(secrets::kNoSecrets, text.error().code, fmt::format("there is no plain '{}' to migrate", path));
-  if (sources::disk().stat(target).kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}' exists; set the values there ('datamancy secrets set'), or choose another by -o", target));
+  if (sources::disk().stat(target).kind != sources::Kind::missing) return fail(Errc::conflict, fmt::format("'{}' exists; set the values there ('datamancy secrets set'), or choose another by -o. Where it was made of '{}' already, delete that one", target, path));
   const auto plain = secrets::SecretString::take(std::move(*text));
   DM_TRY(const auto normal, during(fmt::format("reading '{}'", path), secrets::normal_dotenv(plain.reveal())));
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
@@ -89,7 +89,7 @@ Result<int> migrate(Args& args) {
   auto proof = secrets::open_sealed_text(sealed, keys);
   if (!proof) return during("opening what was just sealed (is one of the recipients a key of yours?)", Result<int>(fail(proof.error())));
   DM_CHECK(write_atomic(target, sealed));
-  fmt::print("sealed   {} as {}: {} values for {} recipients (from {})\n", path, target, proof->values.size(), plan.recipients.size(), plan.from);
+  fmt::print("sealed   {} as {}: {} for {} (from {})\n", path, target, counted(values_in(*proof), "value"), counted(plan.recipients.size(), "recipient"), plan.from);
 
   const auto root = sources::git_root(sources::disk(), path);
   if (!root.empty()) {
@@ -214,13 +214,13 @@ Result<int> escrow(Args& args) {
     std::size_t failed = 0, values = 0;
     for (const auto& path : files) {
       const auto opened = secrets::open_sealed(path, keys);
-      if (opened) values += opened->opened.values.size();
+      if (opened) values += values_in(opened->opened);
       else ++failed;
       fmt::print("{}  {}{}\n", opened ? "opened" : "FAILED", path, opened ? "" : ": " + opened.error().message.substr(0, opened.error().message.find('\n')));
     }
     if (failed > 0) return secrets::fail_as(secrets::kNoKey, Errc::denied, fmt::format("{} of {} sealed files do not open from this backup", failed, files.size()));
     DM_CHECK(record(args, backup.recipient(), place));
-    fmt::print("\n{} files with {} values open from the backup alone; noted as \"{}\"\n", files.size(), values, place);
+    fmt::print("\n{} with {}: all open from the backup alone; noted as \"{}\"\n", counted(files.size(), "file"), counted(values, "value"), place);
     return kClean;
   }
   return secrets_usage("escrow", what.empty() ? "print, save, check or drill?" : fmt::format("'{}' is not known", what));
@@ -249,13 +249,13 @@ Result<int> deliver(Args& args) {
   if (withdraw) {
     for (const auto& file : plan.files) ::unlink(file.path.c_str());
     ::rmdir(plan.folder.c_str());
-    fmt::print("withdrew {} files from {}\n", plan.files.size(), plan.folder);
+    fmt::print("withdrew {} from {}\n", counted(plan.files.size(), "file"), plan.folder);
     return kClean;
   }
   if (show) return print_secret(plan.override_yaml) ? kClean : kFailed;  // holds no secret
   DM_TRY(const auto changed, handover->write());
   if (quiet) return kClean;
-  fmt::print("{} secrets as files in {}, {} changed\n", plan.files.size(), plan.folder, changed);
+  fmt::print("{} as file{} in {}, {} changed\n", counted(plan.files.size(), "secret"), plan.files.size() == 1 ? "" : "s", plan.folder, changed);
   for (const auto& file : plan.files) fmt::print("  file         {:16} {}\n", file.service.empty() ? "(declared)" : file.service, file.file_variable.empty() ? file.source : file.file_variable);
   for (const auto& one : plan.environment) fmt::print("  environment  {:16} {}: {}; the engine keeps it in its own files\n", one.service, one.variable, one.why);
   return kClean;

@@ -113,7 +113,7 @@ Result<int> recipients(Args& args) {
   }
   DM_TRY(const auto text, secrets::rewrap(file, names));
   DM_CHECK(secrets::replace_sealed(file, text));
-  fmt::print("{} is sealed for {} recipient{}; its values are as they were\n", path, names.size(), names.size() == 1 ? "" : "s");
+  fmt::print("{} is sealed for {}; its values are as they were\n", path, counted(names.size(), "recipient"));
   if (what == "remove") {
     fmt::print("\nWho was removed can still read every old copy (git, backups), and knows this file's data key. Now:\n"
                "  datamancy secrets reseal {}\nand change the secrets themselves:", path);
@@ -148,7 +148,7 @@ Result<int> reseal(Args& args) {
   for (const auto& key : file.opened.document.sops.age) names.push_back(key.recipient);
   DM_TRY(const auto text, secrets::reseal(file, names));
   DM_CHECK(secrets::replace_sealed(file, text));
-  fmt::print("{}: new data key, {} values sealed again for {} recipients\n", path, file.opened.values.size(), names.size());
+  fmt::print("{}: new data key, {} sealed again for {}\n", path, counted(values_in(file.opened), "value"), counted(names.size(), "recipient"));
   if (file.opened.document.store == secrets::Store::dotenv) fmt::print("the next 'datamancy up' recreates the users of its values once: the marks on containers are keyed by the data key\n");
   return kClean;
 }

@@ -1,5 +1,6 @@
 // secrets set, get, list, remove: one value at a time.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,11 +56,14 @@ Result<secrets::SecretString> value_from_user(Args& args, std::string_view name)
   if (::isatty(STDIN_FILENO) == 0) {
     DM_TRY(auto value, read_secret_input());
     if (value.reveal().ends_with('\n')) value.resize(value.size() - 1);
+    if (value.empty())  // a program before the pipe that failed must not take a password away
+      return fail(Errc::invalid_input, fmt::format("no value came by standard input; nothing was changed (an empty one: printf '{}=\\0' | datamancy secrets set --null)", name));
     return value;
   }
   DM_TRY(auto value, ask_hidden(fmt::format("Value of {}: ", name)));
   DM_TRY(const auto again, ask_hidden("Again: "));
   if (!(value == again)) return fail(Errc::invalid_input, "the two entries differ; nothing was changed");
+  if (value.empty()) return fail(Errc::invalid_input, "no value was typed; nothing was changed");
   return value;
 }
 
@@ -119,11 +123,13 @@ Result<secrets::Document> with_values(const secrets::SealedFile& file, const Ent
   return plain;
 }
 
-/// The file to set in: as `chosen_file`, but a new secrets.enc.env where none is there yet.
-Result<std::string> file_to_set(Args& args) {
-  const bool named = std::ranges::any_of(args.words, [](const std::string& word) { return word == "--in" || word.starts_with("--in="); });
-  auto chosen = chosen_file(args);
-  if (!chosen && !named && chosen.error().exit == secrets::kNoSecrets) return project_folder(args) + "/secrets.enc.env";
+/// `in` (as --in said it), else `chosen_file` for a value of this name.
+Result<std::string> file_of(Args& args, const std::string& in, std::string_view name) { return in.empty() ? chosen_file(args, name) : Result<std::string>(absolute(args, in)); }
+
+/// The file to set in: the same, but a new secrets.enc.env where none is there yet.
+Result<std::string> file_to_set(Args& args, const std::string& in, std::string_view name) {
+  auto chosen = file_of(args, in, name);
+  if (!chosen && chosen.error().exit == secrets::kNoSecrets) return project_folder(args) + "/secrets.enc.env";
   return chosen;
 }
 
@@ -138,24 +144,25 @@ Result<void> ensure_file(const std::string& path, secrets::Keyring& keys) {
   return {};
 }
 
-Result<int> set_many(Args& args) {
-  DM_TRY(const auto path, file_to_set(args));
+Result<int> set_many(Args& args, const std::string& in) {
+  DM_TRY(const auto path, file_to_set(args, in, {}));
   if (!args.words.empty()) return secrets_usage("set", fmt::format("'{}' is not known beside --null", args.words[0]));
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   DM_TRY(const auto input, read_secret_input());
   DM_TRY(const auto entries, entries_of(input));
   DM_CHECK(ensure_file(path, keys));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
-  if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, "many values at once are set in dotenv files only");
+  if (file.opened.document.store != secrets::Store::dotenv) return fail(Errc::unsupported, fmt::format("many values at once are set in files that are sealed by their values, and '{}' is {}", path, to_string(file.opened.document.store)));
   DM_TRY(auto plain, with_values(file, entries));
   DM_TRY(const bool changed, secrets::save_sealed(file, std::move(plain)));
-  fmt::print("{} {} values in {}\n", changed ? "set" : "unchanged:", entries.size(), path);
+  fmt::print("{} {} in {}\n", changed ? "set" : "unchanged:", counted(entries.size(), "value"), path);
   return kClean;
 }
 
 Result<int> set(Args& args) {
-  if (args.has("--null")) return set_many(args);
-  auto chosen = file_to_set(args);
+  std::string in;
+  args.option("--in", in);
+  if (args.has("--null")) return set_many(args, in);
   const auto generate = std::ranges::any_of(args.words, [](const std::string& word) { return word.starts_with("--generate"); });
   std::vector<std::string> operands;
   for (const auto& word : args.words)
@@ -166,7 +173,7 @@ Result<int> set(Args& args) {
   const auto name = operands[0];
   std::erase(args.words, name);
 
-  DM_TRY(const auto path, chosen);
+  DM_TRY(const auto path, file_to_set(args, in, name));
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   if (path.ends_with(".env") && !variable_name(name)) return fail(Errc::invalid_input, fmt::format("'{}' is no variable's name", name));
   DM_CHECK(ensure_file(path, keys));
@@ -183,6 +190,7 @@ Result<int> set(Args& args) {
   } else {
     const auto leaf = std::ranges::find_if(plain.leaves.rbegin(), plain.leaves.rend(),
                                            [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
+    if (plain.store == secrets::Store::binary) return fail(Errc::unsupported, fmt::format("'{}' is sealed as a whole: 'datamancy secrets edit' changes it, or {}", path, secrets::by_values_hint(path)));
     if (leaf == plain.leaves.rend())
       return fail(Errc::not_found, fmt::format("'{}' has no value '{}'; in {} files values are replaced, not added", path, name, to_string(plain.store)));
     const auto bytes = value.reveal();
@@ -198,23 +206,33 @@ Result<int> set(Args& args) {
 
 Result<int> get(Args& args) {
   const bool raw = args.has("--raw");
-  DM_TRY(const auto path, chosen_file(args));
+  std::string in;
+  args.option("--in", in);
   if (args.words.size() != 1) return secrets_usage("get", args.words.empty() ? "a name is missing" : fmt::format("'{}' is not known", args.words[1]));
   const auto name = args.words[0];
+  DM_TRY(const auto path, file_of(args, in, name));
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
   const auto& document = file.opened.document;
-  const auto leaf = std::ranges::find_if(document.leaves.rbegin(), document.leaves.rend(), [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
-  if (leaf == document.leaves.rend()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'; 'datamancy secrets list' shows what it has", path, name));
-  secrets::SecretString value(file.opened.values[static_cast<std::size_t>(document.leaves.rend() - leaf) - 1].plain.reveal());
-  if (document.store == secrets::Store::dotenv && !raw) {
-    secrets::ProjectSecrets one;
-    DM_TRY(auto text, secrets::plain_text(file.opened));
-    one.files.push_back({path, std::move(text), {}, {name}});
-    auto process = args.project.environment;
-    process.erase(name);
+  auto process = args.project.environment;
+  process.erase(name);
+  const auto as_compose_reads = [&]() -> Result<secrets::SecretString> {
+    DM_TRY(const auto one, secrets::only(file));
     DM_TRY(auto variables, secrets::variables_of(one, process));
-    if (variables.size() == 1) value = std::move(variables[0].second);
+    for (auto& [variable, value] : variables)
+      if (variable == name) return std::move(value);
+    return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'; 'datamancy secrets list' shows what it has", path, name));
+  };
+  secrets::SecretString value;
+  const auto leaf = std::ranges::find_if(document.leaves.rbegin(), document.leaves.rend(), [&](const secrets::Leaf& one) { return one.type != secrets::LeafType::comment && joined(one.path) == name; });
+  if (leaf == document.leaves.rend()) {
+    if (document.store != secrets::Store::binary) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("'{}' has no '{}'; 'datamancy secrets list' shows what it has", path, name));
+    DM_TRY(value, as_compose_reads());  // an env file that is sealed as a whole
+  } else {
+    value = secrets::SecretString(file.opened.values[static_cast<std::size_t>(document.leaves.rend() - leaf) - 1].plain.reveal());
+    if (document.store == secrets::Store::dotenv && !raw) {
+      DM_TRY(value, as_compose_reads());
+    }
   }
   if (::isatty(STDOUT_FILENO) != 0) value.append('\n');
   return print_secret(value.reveal()) ? kClean : kFailed;
@@ -222,21 +240,29 @@ Result<int> get(Args& args) {
 
 Result<int> list(Args& args) {
   const bool json = args.has("--json");
-  std::vector<std::string> paths;
-  if (std::string named; args.option("--in", named)) paths.push_back(absolute(args, named));
+  std::vector<EnvFile> all;
+  if (std::string named; args.option("--in", named)) all.push_back({absolute(args, named), {}, true});
   if (!args.words.empty()) return secrets_usage("list", fmt::format("'{}' is not known", args.words[0]));
-  if (paths.empty()) paths = secrets::sealed_env_files(sources::disk(), project_folder(args));
-  if (paths.empty()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed *.enc.env lies in '{}'", project_folder(args)));
+  if (all.empty()) all = sealed_env_files(args);
+  if (all.empty()) return secrets::fail_as(secrets::kNoSecrets, Errc::not_found, fmt::format("no sealed env file lies in '{}', and no service names one; 'datamancy secrets set NAME' makes secrets.enc.env", project_folder(args)));
   JsonWriter out;
   out.begin_object().key("files").begin_array();
-  for (const auto& path : paths) {
+  for (const auto& entry : all) {
+    const auto& [path, services, of_project] = entry;
     auto text = sources::disk().read(path, secrets::kMaxSealed);
     if (!text) return secrets::fail_as(secrets::kNoSecrets, text.error().code, text.error().message);
     DM_TRY(const auto document, during(fmt::format("reading '{}'", path), secrets::parse_sealed(*text)));
     const auto rule = document.sops.rule.value_or(secrets::Rule{});
     out.begin_object().key("path").value(path).key("store").value(to_string(document.store)).key("last_modified").value(document.sops.last_modified);
-    out.key("names").begin_array();
-    if (!json) fmt::print("{}  ({}, {} recipients, changed {})\n", path, to_string(document.store), document.sops.age.size(), document.sops.last_modified);
+    out.key("services").begin_array();
+    for (const auto& service : services) out.value(service);
+    out.end().key("names").begin_array();
+    if (!json) {
+      fmt::print("{}  ({}, {}, changed {})\n", path, to_string(document.store), counted(document.sops.age.size(), "recipient"), document.sops.last_modified);
+      if (!services.empty()) fmt::print("  env_file of {}\n", fmt::join(services, ", "));
+      if (!entry.read()) fmt::print("  {}\n", kNotRead);
+      if (document.store == secrets::Store::binary) fmt::print("  sealed as a whole: its names are sealed, too\n");
+    }
     for (const auto& leaf : document.leaves) {
       if (leaf.type == secrets::LeafType::comment) continue;
       const bool sealed = document.store == secrets::Store::binary || (rule.seals(leaf.path) && !leaf.text.empty());
@@ -253,14 +279,16 @@ Result<int> list(Args& args) {
 
 Result<int> remove(Args& args) {
   const bool yes = args.has("--yes");
-  DM_TRY(const auto path, chosen_file(args));
+  std::string in;
+  args.option("--in", in);
   if (args.words.size() != 1) return secrets_usage("remove", args.words.empty() ? "a name is missing" : fmt::format("'{}' is not known", args.words[1]));
-  const auto& name = args.words[0];
+  const auto name = args.words[0];
+  DM_TRY(const auto path, file_of(args, in, name));
   DM_TRY(auto keys, secrets::Keyring::load(key_sources(args)));
   DM_TRY(const auto file, secrets::open_sealed(path, keys));
   const auto is_it = [&](const secrets::Leaf& leaf) { return leaf.type != secrets::LeafType::comment && joined(leaf.path) == name; };
   const auto& store = file.opened.document.store;
-  if (store == secrets::Store::binary) return fail(Errc::unsupported, fmt::format("'{}' is one value as a whole", path));
+  if (store == secrets::Store::binary) return fail(Errc::unsupported, fmt::format("'{}' is sealed as a whole: 'datamancy secrets edit' changes it, or {}", path, secrets::by_values_hint(path)));
   auto plain = secrets::plain_document(file.opened);
   std::size_t count = 0;
   if (store == secrets::Store::dotenv) {

@@ -35,6 +35,7 @@ w.check("init in a git work tree", set_up)
 
 
 def differences_show_names():
+    w.dm("set", "B", input="", status=2)  # a program before the pipe has failed
     w.dm("set", "B", input="changed")
     said = git("diff", "--no-color").stdout.decode()
     equal([l for l in said.split("\n") if l.startswith(("-A", "+A", "-C", "+C"))], [])
@@ -111,7 +112,7 @@ def migrates():
     git("commit", "-qm", "oops")
     said = w.dm("migrate", "m/.env", "--yes").stdout.decode()
     equal(os.path.exists(os.path.join(folder, ".env")), False)
-    for word in ("tracks m/.env", "API_TOKEN", "DB_PASSWORD", "1 commits have"):
+    for word in ("tracks m/.env", "API_TOKEN", "DB_PASSWORD", "1 commit has"):
         equal((word, word in said), (word, True))
     equal((w.dm("get", "KEY", cwd=folder).stdout, w.dm("get", "TWICE", cwd=folder).stdout, w.dm("get", "DB_PASSWORD", cwd=folder).stdout), (b"line1\nline2 $x", b"two", b"pa ss"))
     git("check-ignore", "-q", "--no-index", "m/.env")
@@ -251,9 +252,46 @@ services:
     w.write("of/env/a.enc.env", good.replace(b"data:", b"data:A", 1))
     run("config", status=12)
     w.write("of/env/a.enc.env", good)
-    w.dm("seal", "-", "-o", "env/whole.enc.env", "--type", "binary", input="A=1\n", cwd=folder)
-    w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, env_file: env/whole.enc.env}}\n")
-    equal(b"seal it again" in run("config", status=12).stderr, True)
+    # names are found in the files of services, which are shown with who uses them
+    listed = json.loads(w.dm("list", "--json", cwd=folder).stdout)["files"]
+    equal([(os.path.relpath(f["path"], folder), f["services"]) for f in listed], [("secrets.enc.env", []), ("env/a.enc.env", ["a"]), ("env/db.enc.env", ["db", "off"])])
+    equal(w.dm("get", "OWN", cwd=folder).stdout, b"hidden by inline")
+    w.dm("set", "POSTGRES_USER", input="other", cwd=folder)
+    equal((b"POSTGRES_USER" in w.read("of/secrets.enc.env"), w.dm("get", "POSTGRES_USER", "--in", "env/db.enc.env", cwd=folder).stdout), (False, b"other"))
+    said = w.dm("get", "TOKEN", cwd=folder, status=2).stderr
+    equal((b"env/a.enc.env (env_file of a)" in said, b"env/db.enc.env (env_file of db, off)" in said), (True, True))
+    w.dm("get", "NOWHERE", cwd=folder, status=13)
+    # sealed as a whole: opened as well; without a key its names are unknown, not missing
+    w.dm("seal", "-", "-o", "env/whole.enc", "--type", "binary", input="# n\nexport POSTGRES_PASSWORD='walrus whole'\nNEAR=2\n", cwd=folder)
+    w.write("of/compose.yaml", "name: dmsecretsof\nservices: {db: {image: 'postgres:17', env_file: env/whole.enc}}\n")
+    shown = run("config").stdout
+    equal((b"POSTGRES_PASSWORD: sealed.POSTGRES_PASSWORD" in shown, b"walrus" in shown), (True, False))
+    equal(b"POSTGRES_PASSWORD: walrus whole" in run("config", "--show-secrets").stdout, True)
+    equal(b"POSTGRES_PASSWORD_FILE" in w.dm("deliver", "--override", cwd=folder).stdout, True)
+    equal(w.dm("get", "POSTGRES_PASSWORD", "--in", "env/whole.enc", cwd=folder).stdout, b"walrus whole")
+    equal(w.dm("exec", "--in", "env/whole.enc", "--", "sh", "-c", "printf %s \"$POSTGRES_PASSWORD\"", cwd=folder).stdout, b"walrus whole")
+    equal(b"its names are sealed" in w.dm("list", cwd=folder).stdout, True)
+    equal(b"secrets seal - -o" in w.dm("set", "NEAR", "--in", "env/whole.enc", input="3", cwd=folder, status=2).stderr, True)
+    for home in ({}, {"HOME": "/nonexistent"}):
+        said = run("audit", status=None, env=home).stdout
+        equal((home, b"DM0115" in said, b"walrus" in said), (home, False, False))
+    w.dm("seal", "-", "-o", "env/no.enc", "--type", "binary", input="heron env file\n", cwd=folder)
+    for name, text, why in (("no.enc", None, b"line 1"), ("no.enc.yaml", "a: heron\n", b"yaml")):
+        if text:
+            w.dm("seal", "-", "-o", "env/" + name, "--type", "yaml", input=text, cwd=folder)
+        w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, env_file: env/%s}}\n" % name)
+        said = run("config", status=12).stderr
+        equal((why in said, b"heron" in said), (True, False))
+    # sealed in place, app.env stays what it was: of who names it
+    w.dm("seal", "-", "-o", "app.enc.env", input="APP_ONLY=sparrow\n", cwd=folder)
+    os.rename(os.path.join(folder, "app.enc.env"), os.path.join(folder, "app.env"))
+    equal((b"nothing reads it" in w.dm("list", cwd=folder).stdout, w.dm("get", "APP_ONLY", cwd=folder).stdout), (True, b"sparrow"))
+    equal("not-read" in {c["id"] for c in json.loads(w.dm("doctor", "--json", cwd=folder, status=None).stdout)["checks"]}, True)
+    w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, environment: {X: '${APP_ONLY-none}'}}, b: {image: example/a:1, env_file: app.env}}\n")
+    equal(b"nothing reads it" in w.dm("list", cwd=folder).stdout, False)
+    shown = json.loads(run("config", "--format", "json", "--show-secrets").stdout)["services"]
+    equal((shown["a"]["environment"], shown["b"]["environment"]), ({"X": "none"}, {"APP_ONLY": "sparrow"}))
+    os.remove(os.path.join(folder, "app.env"))
     # named by --env-file, from another folder
     seal("env/shared.enc.env", "SHARED_TOKEN=from elsewhere\n")
     w.write("of/compose.yaml", "name: dmsecretsof\nservices: {a: {image: example/a:1, environment: {S: '${SHARED_TOKEN:?}', P: '${PLAIN}'}}}\n")
@@ -393,7 +431,7 @@ def doctors():
     w.dm("set", "B__NEXT", "--in", "secrets.enc.env", input="half")
     checks = json.loads(w.run([w.binary, "secrets", "doctor", "--json"], status=1).stdout)["checks"]
     equal([c["what"] for c in checks if c["id"] == "twin"], ["conf.yaml lies in the clear beside conf.enc.yaml", "plain.env lies in the clear beside plain.enc.env"])
-    equal([c["mend"] for c in checks if c["id"] == "rotation"], ["datamancy secrets rotate B"])
+    equal([c["mend"] for c in checks if c["id"] == "rotation"], ["datamancy secrets rotate B --in secrets.enc.env"])
     w.dm("remove", "B__NEXT", "--in", "secrets.enc.env", "--yes")
     for name in ("conf.yaml", "conf.enc.yaml"):
         os.remove(os.path.join(w.folder, name))
