@@ -84,16 +84,22 @@ CheckItem disk(const CheckInput& input) {
   return item;
 }
 
-/// The newest proof of a control that counts today. Else `why` says what is wrong with it.
-const state::Proof* counting(const CheckInput& input, std::string_view control, std::string& why) {
-  why = "never done";
-  for (const auto& proof : input.proofs) {
-    if (proof.control != control) continue;
-    const auto trouble = proof.result == state::Outcome::verified ? state::why_void(proof, input.present.of(proof.subject), input.now) : std::string(to_string(proof.result));
-    if (trouble.empty()) return &proof;
-    why = trouble;
+/// What the proofs of these controls say, which are about one thing: one of them that is good throughout will do.
+state::Standing stands(const CheckInput& input, std::initializer_list<std::string_view> controls) {
+  state::Standing out;
+  for (const auto control : controls) {
+    auto one = state::standing(input.proofs, control, input.present, input.now, [&](std::string_view service) { return input.wiring.id_of(service) != wiring::kNone; });
+    if (out.good == nullptr && one.void_reason.empty()) out.good = one.good;
+    if (out.failed == nullptr) out.failed = one.failed;
+    if (out.void_reason.empty()) out.void_reason = std::move(one.void_reason);
   }
-  return nullptr;
+  return out;
+}
+
+/// The evidence of a proof, or why there is none that counts.
+std::string told(const state::Standing& standing, std::string_view otherwise) {
+  const auto* proof = standing.failed != nullptr ? standing.failed : standing.good;
+  return proof != nullptr ? proof->evidence : standing.void_reason.empty() ? std::string(otherwise) : standing.void_reason;
 }
 
 CheckItem backup(const CheckInput& input) {
@@ -108,25 +114,16 @@ CheckItem backup(const CheckInput& input) {
     item.evidence = "no service keeps data";
     return item;
   }
-  std::string no_backup, no_restore;
-  const state::Proof* saved = nullptr;
-  for (const auto* control : {"R72", "backup.verify"})
-    if (saved == nullptr) saved = counting(input, control, no_backup);
-  const state::Proof* restored = nullptr;
-  for (const auto* control : {"R73", "drill.restore"})
-    if (restored == nullptr) restored = counting(input, control, no_restore);
-  const auto failed = [&](std::string_view control) {
-    return std::ranges::any_of(input.proofs, [&](const auto& p) { return p.control == control && p.result == state::Outcome::failed; });
-  };
+  const auto saved = stands(input, {"R72", "backup.verify"});
+  const auto restored = stands(input, {"R73", "drill.restore"});
   const auto back = state::came_back(input.proofs, stores, input.present, input.now);
   for (const auto& [name, why] : back.lacking) item.details.push_back(fmt::format("{}: restore {}", name, why));
-  const bool bad = failed("R72") || failed("backup.verify") || failed("R73") || failed("drill.restore");
+  const bool bad = saved.failed != nullptr || restored.failed != nullptr;
   // What came back equal was saved: that says more than reading the repository does.
-  const bool implied = saved == nullptr && !bad && restored != nullptr && !back.proven.empty();
-  if ((saved != nullptr || implied) && restored != nullptr && back.lacking.empty()) item.answer = Answer::pass;
-  else if (bad) item.answer = Answer::fail;
-  item.evidence = fmt::format("backup: {}; restore: {}", saved != nullptr ? saved->evidence : implied ? "what was restored came out of it" : no_backup == "never done" ? "never read back" : no_backup,
-                              restored != nullptr ? restored->evidence : no_restore);
+  const bool implied = saved.good == nullptr && restored.good != nullptr && !back.proven.empty();
+  if (bad) item.answer = Answer::fail;
+  else if ((saved.good != nullptr || implied) && restored.good != nullptr && back.lacking.empty()) item.answer = Answer::pass;
+  item.evidence = fmt::format("backup: {}; restore: {}", implied && !bad ? "what was restored came out of it" : told(saved, "never read back"), told(restored, "never done"));
   if (!stores.empty()) item.evidence += fmt::format("; {} of {} datastores proven to come back", back.proven.size(), stores.size());
   return item;
 }
@@ -218,8 +215,7 @@ CheckItem tried(const CheckInput& input, std::string id, std::string title, std:
   item.answer = now.answer;
   item.evidence = now.evidence;
   if (item.answer != Answer::unknown) return item;
-  std::string why;
-  if (const auto* proof = counting(input, item.control, why); proof != nullptr) {
+  if (const auto* proof = stands(input, {item.control}).good; proof != nullptr) {
     item.answer = Answer::pass;
     item.evidence = fmt::format("proven before: {}", proof->evidence);
   }

@@ -52,6 +52,18 @@ TEST(Check, EveryDatastoreHasToBeProvenToComeBack) {
   input.proofs.push_back(proof("backup.verify", ""));
   input.proofs.back().result = state::Outcome::failed;
   EXPECT_EQ(item(check(input), "O34").answer, Answer::fail) << "a repository that cannot be read back";
+
+  // As the report judges them: neither what was proven of a service that is gone counts, nor what has run out.
+  input.proofs = {proof("drill.restore", "db"), proof("drill.restore", "gone"), proof("drill.restore", "shop"), proof("backup.verify", "")};
+  input.proofs[1].result = state::Outcome::failed;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::pass) << "of a service that is gone";
+  input.proofs[1] = proof("drill.restore", "volume:media");
+  input.proofs[1].expires = 150;
+  o34 = item(check(input), "O34");
+  EXPECT_EQ(o34.answer, Answer::unknown) << "a volume's that has run out";
+  EXPECT_THAT(o34.evidence, HasSubstr("restore: expired"));
+  input.proofs[1].result = state::Outcome::failed;
+  EXPECT_EQ(item(check(input), "O34").answer, Answer::unknown) << "a failure that has run out";
 }
 
 }  // namespace

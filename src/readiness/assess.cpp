@@ -118,40 +118,29 @@ constexpr Also kAlso[] = {{"R72", "backup.verify"}, {"R73", "drill.restore", tru
 /// What proofs say beyond the files: all of one kind verified, fresh and bound, or one that failed.
 void weigh(Assessment& out, const Proofs& proofs, const wiring::Wiring& wiring) {
   if (out.state != State::configured && out.state != State::unknown) return;
-  struct Support {
-    bool each = false;
-    const state::Proof* good = nullptr;
-    std::string void_reason{};
-  };
-  std::vector<std::pair<std::string_view, Support>> kinds{{out.control->id, {}}};
-  if (out.control->evidence == Evidence::applied && out.state == State::configured) kinds.push_back({kApplied, {}});
+  std::vector<std::pair<std::string_view, bool>> kinds{{out.control->id, false}};  // and whether it takes one for each datastore
+  if (out.control->evidence == Evidence::applied && out.state == State::configured) kinds.emplace_back(kApplied, false);
   for (const auto& also : kAlso)
-    if (also.control == out.control->id) kinds.push_back({also.proof, {.each = also.each}});
-  for (const auto& proof : proofs.newest) {
-    const auto kind = std::ranges::find(kinds, proof.control, &std::pair<std::string_view, Support>::first);
-    if (kind == kinds.end()) continue;
-    // What was proven of a service that is gone says nothing any more.
-    if (!proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project" && wiring.id_of(proof.subject) == wiring::kNone) continue;
-    if (const auto why = state::why_void(proof, proofs.present.of(proof.subject), proofs.now); !why.empty() || proof.result == state::Outcome::could_not_verify) {
-      kind->second.void_reason = why.empty() ? "it could not be verified" : why;
-    } else if (proof.result == state::Outcome::failed) {
+    if (also.control == out.control->id) kinds.emplace_back(also.proof, also.each);
+  std::vector<std::pair<state::Standing, bool>> all;
+  for (const auto& [kind, each] : kinds) {
+    all.emplace_back(state::standing(proofs.newest, kind, proofs.present, proofs.now, [&](std::string_view service) { return wiring.id_of(service) != wiring::kNone; }), each);
+    if (const auto* failed = all.back().first.failed) {
       out.state = State::failing;
       out.earned = 0;
       out.share = 1;
-      out.reason = fmt::format("{} failed on the running stack: {}", proof.command, proof.evidence);
+      out.reason = fmt::format("{} failed on the running stack: {}", failed->command, failed->evidence);
       return;
-    } else {
-      kind->second.good = &proof;
     }
   }
   std::string why_not;
-  for (const auto& [name, support] : kinds) {
+  for (const auto& [support, each] : all) {
     if (!support.void_reason.empty()) {
       why_not = fmt::format("{}; a proof is on record, but {}", out.reason, support.void_reason);
       continue;
     }
     if (support.good == nullptr) continue;
-    const auto back = support.each ? state::came_back(proofs.newest, wiring.lasting_datastores(), proofs.present, proofs.now) : state::CameBack{};
+    const auto back = each ? state::came_back(proofs.newest, wiring.lasting_datastores(), proofs.present, proofs.now) : state::CameBack{};
     if (!back.lacking.empty()) {
       std::vector<std::string_view> lacking;
       for (const auto& [store, why] : back.lacking) lacking.push_back(store);

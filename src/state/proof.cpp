@@ -69,6 +69,19 @@ std::string why_void(const Proof& proof, const Binding& present, std::int64_t no
   return "";
 }
 
+Standing standing(const std::vector<Proof>& newest, std::string_view control, const Present& present, std::int64_t now, const std::function<bool(std::string_view)>& exists) {
+  Standing out;
+  for (const auto& proof : newest) {
+    if (proof.control != control) continue;
+    const bool of_a_service = !proof.subject.empty() && proof.subject.find(':') == std::string::npos && proof.subject != "project";
+    if (of_a_service && !exists(proof.subject)) continue;
+    const auto why = why_void(proof, present.of(proof.subject), now);
+    if (!why.empty() || proof.result == Outcome::could_not_verify) out.void_reason = why.empty() ? "it could not be verified" : why;
+    else (proof.result == Outcome::failed ? out.failed : out.good) = &proof;
+  }
+  return out;
+}
+
 CameBack came_back(const std::vector<Proof>& proofs, const std::vector<std::string>& stores, const Present& present, std::int64_t now) {
   const auto trouble = [&](const Proof& proof) { return proof.result == Outcome::verified ? why_void(proof, present.of(proof.subject), now) : std::string(to_string(proof.result)); };
   bool all = false;

@@ -55,6 +55,15 @@ std::optional<Proof> newest_proof(Db& db, std::string_view control, std::string_
 /// Why `proof` does not count at `now` with the present `binding`: "" = it counts. Fields that either side leaves empty do not void it.
 std::string why_void(const Proof& proof, const Binding& present, std::int64_t now);
 
+/// What the proofs of one control say together. The pointers are into the list that was given.
+struct Standing {
+  const Proof* good = nullptr;
+  const Proof* failed = nullptr;   ///< one that still counts
+  std::string void_reason{};       ///< why one of them counts no more; "" = none
+};
+/// `newest`: the newest of each. `exists`: whether the project has such a service; what was proven of one that is gone says nothing any more.
+Standing standing(const std::vector<Proof>& newest, std::string_view control, const Present& present, std::int64_t now, const std::function<bool(std::string_view service)>& exists);
+
 /// Which datastores came back equal in a restore drill that counts at `now`.
 struct CameBack {
   std::vector<std::string> proven{};
