@@ -30,7 +30,7 @@ int down(Args& args) {
   std::vector<std::string> names;
   if (!take_duration(args, "--lock-wait", wait) || !take_names(args, "down", names)) return kUsage;
   if (!names.empty()) {
-    fmt::print(stderr, "datamancy: down takes the whole project down; 'datamancy stop' of single services is 'docker compose stop'\n");
+    fmt::print(stderr, "datamancy: down takes the whole project down; 'docker compose stop SERVICE' stops single services\n");
     return kUsage;
   }
   Session session;

@@ -91,6 +91,7 @@ int rollback(Args& args) {
     target = state::revision(**db, id);
   }
   if (!target) return complain({Errc::not_found, "there is no such good revision to go back to; see 'datamancy history'", {}});
+  fmt::print(stderr, "going back to revision {} ({} by {}, {})\n", target->id, target->verb, target->who, time_text(target->at));
   const auto before = session.services;
   std::vector<std::string> notes;
   if (const auto turned = become(session, args, *target, running_values(session), notes); !turned) return complain(turned.error());

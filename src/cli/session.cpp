@@ -53,6 +53,25 @@ bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& 
   return true;
 }
 
+Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline) {
+  auto& options = args.project;
+  if (options.project_name.empty() || !compose::load(options, sources::disk()).project->main_files.empty()) return {};
+  DM_TRY(const auto containers, deploy::look(engine, options.project_name, deadline));
+  if (containers.empty()) return fail(Errc::not_found, fmt::format("no compose file lies here, and there is no container of a project '{}' on {}", options.project_name, engine.description()));
+  const auto& one = deploy::spokesman(containers);
+  const auto take = [](std::string_view list, std::vector<std::string>& into) {
+    while (!list.empty()) {
+      const auto cut = std::min(list.find(','), list.size());
+      into.emplace_back(list.substr(0, cut));
+      list.remove_prefix(std::min(cut + 1, list.size()));
+    }
+  };
+  take(one.config_files, options.files);
+  if (options.env_files.empty()) take(one.env_files, options.env_files);
+  options.project_directory = options.working_directory = one.working_dir;
+  return {};
+}
+
 bool open_session(Args& args, std::vector<std::string> names, Session& out, int& exit, bool with_dependencies) {
   const auto say = [&](const Error& error) {
     exit = complain(error);
@@ -62,6 +81,7 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   if (!opened) return say(opened.error());
   out.engine = *std::move(opened);
   read_stdin(args.project);
+  if (const auto found = find_by_name(args, *out.engine, out.within(std::chrono::seconds(30))); !found) return say(found.error());
   auto& options = args.project;
   const auto folder_of_project = project_folder(args);
   auto handover = secrets::Handover::open(folder_of_project, options, key_sources(args));

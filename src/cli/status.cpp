@@ -7,6 +7,7 @@
 #include <map>
 
 #include "base/json.hpp"
+#include "cli/secrets.hpp"
 #include "cli/session.hpp"
 #include "deploy/look.hpp"
 #include "deploy/plan.hpp"
@@ -87,43 +88,20 @@ int status(Args& args) {
   const auto info = (*engine)->info(limit);
   if (!info) return complain(info.error());
   read_stdin(args.project);
-  // A project that somebody started elsewhere is known by its name alone: its labels tell where its files are.
+  if (const auto found = find_by_name(args, **engine, limit); !found) return complain(found.error());
   std::string name = args.project.project_name;
-  std::unique_ptr<compose::Project> project;
   // Names and profiles are all that is asked of the files: what a variable holds does not matter, and no key is needed.
+  if (args.project.project_directory.empty()) args.project.project_directory = project_folder(args);  // which may lie above, where a lenient load does not look
   args.project.lenient = true;
-  auto loaded = compose::load(args.project, sources::disk());
-  std::vector<Container> containers;
-  const auto fetch = [&]() -> bool {
-    auto seen = deploy::look(**engine, name, limit);
-    if (!seen) return false;
-    containers = *std::move(seen);
-    return true;
-  };
-  bool adopted = false;
-  if (!loaded.usable && !name.empty()) {
-    if (!fetch()) return kFailed;
-    if (containers.empty()) {
-      fmt::print(stderr, "datamancy: no container of a project '{}' on {}\n", name, (*engine)->description());
-      return kFailed;
-    }
-    compose::Options options = args.project;
-    std::string_view files = containers.front().config_files;
-    while (!files.empty()) {
-      const auto cut = std::min(files.find(','), files.size());
-      options.files.emplace_back(files.substr(0, cut));
-      files.remove_prefix(std::min(cut + 1, files.size()));
-    }
-    options.project_directory = options.working_directory = containers.front().working_dir;
-    loaded = compose::load(options, sources::disk());
-    adopted = true;
-  }
+  const auto loaded = compose::load(args.project, sources::disk());
   if (loaded.usable) name = loaded.project->name;
   if (name.empty()) {
     print_diagnostics(*loaded.project, loaded.diagnostics);
     return kFailed;
   }
-  if (!adopted && !fetch()) return kFailed;
+  const auto seen = deploy::look(**engine, name, limit);
+  if (!seen) return complain(seen.error());
+  const auto& containers = *seen;
   std::string store = state::root_folder(plain_environment(args), ::geteuid() == 0);
   std::vector<state::Revision> history;
   if (const auto folder = state::store_folder(store, info->id, name)) {
@@ -150,7 +128,7 @@ int status(Args& args) {
   if (json) {
     JsonWriter out;
     out.begin_object().key("version").value(std::int64_t{1}).key("project").value(name).key("engine").value((*engine)->description()).key("store").value(store);
-    if (!containers.empty()) out.key("files").value(containers.front().config_files).key("folder").value(containers.front().working_dir);
+    if (!containers.empty()) out.key("files").value(deploy::spokesman(containers).config_files).key("folder").value(containers.front().working_dir);
     out.key("started_by").value(ours ? "datamancy" : containers.empty() ? "nobody" : "docker compose " + containers.front().compose_version);
     if (ours) out.key("revision").value(history.front().id).key("revision_result").value(history.front().result);
     out.key("services").begin_array();
@@ -171,9 +149,10 @@ int status(Args& args) {
     return write_output("", out.take() + "\n") ? exit : kFailed;
   }
   fmt::print("{} on {}\n", name, (*engine)->description());
-  if (!containers.empty()) fmt::print("files: {}\n", containers.front().config_files);
+  if (!containers.empty()) fmt::print("files: {}\n", deploy::spokesman(containers).config_files);
   fmt::print("store: {}\n", store);
-  if (ours) fmt::print("revision {}: {} by {}, {}\n", history.front().id, history.front().verb, history.front().who, history.front().result);
+  if (containers.empty()) fmt::print("no container of it is on the engine\n");
+  if (ours) fmt::print("{}revision {}: {} by {}, {}\n", containers.empty() ? "last " : "", history.front().id, history.front().verb, history.front().who, history.front().result);
   else if (!containers.empty()) fmt::print("started by docker compose {}; 'datamancy up' takes it over without recreating what is as the files want it\n", containers.front().compose_version);
   std::size_t width = 8;
   for (const auto& [service, list] : by_service) width = std::max(width, service.size());

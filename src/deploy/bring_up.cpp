@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,11 +28,18 @@ struct Message {
   bool flag = false;
   std::vector<Container> containers{};
   Clock::time_point asked{};             // when the engine was asked for `containers`
+  std::optional<int> exit_code{};        // of a "die"
 };
 
 std::string attribute(const engine::Event& event, const char* name) {
   const auto found = event.attributes.find(name);
   return found == event.attributes.end() ? std::string() : found->second;
+}
+
+std::optional<int> exit_code(const engine::Event& event) {
+  const auto text = attribute(event, "exitCode");
+  int code = 0;
+  return event.action == "die" && std::from_chars(text.data(), text.data() + text.size(), code).ec == std::errc() ? std::optional(code) : std::nullopt;
 }
 
 /// The engine's words about a failed start, without its prefixes.
@@ -120,7 +128,7 @@ class Run {
         if (notice->kind == engine::Notice::Kind::event) {
           const auto& event = notice->event;
           if (event.action.starts_with("exec_") || attribute(event, "com.docker.compose.oneoff") == "True") continue;
-          mail_.put({.kind = Message::Kind::event, .service = attribute(event, "com.docker.compose.service"), .id = event.id, .text = event.action});
+          mail_.put({.kind = Message::Kind::event, .service = attribute(event, "com.docker.compose.service"), .id = event.id, .text = event.action, .exit_code = exit_code(event)});
         } else {
           mail_.put({.kind = notice->kind == engine::Notice::Kind::lost ? Message::Kind::lost : Message::Kind::reconcile, .text = notice->why});
         }
@@ -228,7 +236,9 @@ class Run {
       ask_why(container, asked, as_before);
       return;
     }
-    gate_.seen(container.service, container.id, container.state, Clock::now(), as_before);
+    auto state = container.state;
+    if (const auto last = last_exit_.find(container.id); runs && last != last_exit_.end()) state.last_exit = last->second;
+    gate_.seen(container.service, container.id, state, Clock::now(), as_before);
   }
 
   /// A container that ended with its engine ended for no reason of its own: the engine is asked whether it still takes connections.
@@ -250,6 +260,7 @@ class Run {
           if (known_.contains(message.id)) gate_.seen(message.service, message.id, {.status = Snapshot::Status::gone}, now);
           return;
         }
+        if (message.exit_code) last_exit_[message.id] = *message.exit_code;
         // Dependents wait for what these say; the many events of creation and start can wait.
         look_at(message.id, message.text.starts_with("health_status") || message.text == "die" ? 1 : 0);
         return;
@@ -422,6 +433,7 @@ class Run {
   std::map<std::string, std::set<std::string>, std::less<>> ids_;        // service -> containers to start and watch
   std::map<std::string, std::string, std::less<>> known_;                // container -> service
   std::map<std::string, std::string, std::less<>> before_;               // container -> when it had started before this run
+  std::map<std::string, int, std::less<>> last_exit_;                    // container -> how its last run ended
   std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_, ending_;
   std::optional<Clock::time_point> first_made_;                          // when the first new container was seen
   std::optional<Clock::time_point> lost_since_;                          // without events of the engine

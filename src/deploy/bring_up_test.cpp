@@ -130,6 +130,22 @@ TEST(BringUp, AnEngineThatComesBackInTimeIsNotGivenUp) {
   EXPECT_TRUE(outcome->fine) << outcome_text(*outcome, "p");
 }
 
+TEST(BringUp, OneThatRunsAgainIsSaidToHaveEndedAsItDid) {
+  engine::FakeEngine fake;
+  const auto id = unanswering(fake, "web");
+  std::jthread later([&] {
+    await([&] { return runs(fake, id) && fake.asked("events") == 1; });
+    // The engine has started it again by the time anybody asks: what it says of it then is exit code 0.
+    fake.edit([&](engine::FakeState& state) { state.containers[id].restart_count = 1; });
+    auto attributes = labels_of("web");
+    attributes["exitCode"] = "7";
+    fake.emit({.time = 0, .type = "container", .action = "die", .id = id, .attributes = attributes});
+  });
+  const auto outcome = go(fake, plan_of("web", Change::start), options_for(1h));
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(why(*outcome, "web"), "keeps restarting (1 time); it ended with exit code 7") << outcome_text(*outcome, "p");
+}
+
 TEST(BringUp, WhatEndsWhileTheEngineIsAwayEndedWithIt) {
   engine::FakeEngine fake;
   const auto id = unanswering(fake, "web");

@@ -19,7 +19,7 @@ struct Container {
   std::string image{};             ///< as configured
   std::string config_hash{};       ///< as Compose labelled it
   std::string secret_marks{};      ///< label datamancy.secrets: which secrets it was made with
-  std::string config_files{}, working_dir{}, compose_version{};
+  std::string config_files{}, env_files{}, working_dir{}, compose_version{};
   std::string restart_policy{};    ///< "no", "always", "unless-stopped", "on-failure"
   Snapshot state{};
   std::string started_at{};        ///< the engine's text: tells one run from the next

@@ -126,7 +126,10 @@ void Gate::judge(std::size_t i, Clock::time_point now) {
     const bool retried = job.one_shot && job.may_retry;
     if (s.status == Status::restarting || s.restarts > one.first_restarts) {
       if (!retried) {
-        fail(i, fmt::format("keeps restarting ({} time{}); it {}", std::max<std::int64_t>(s.restarts, 1), s.restarts > 1 ? "s" : "", how_it_ended(s)));
+        auto end = s;
+        if (s.last_exit) end.exit_code = *s.last_exit;
+        const bool known = s.last_exit || s.status == Status::restarting || s.status == Status::exited || s.status == Status::dead;  // one that runs again says 0
+        fail(i, fmt::format("keeps restarting ({} time{}){}", std::max<std::int64_t>(s.restarts, 1), s.restarts > 1 ? "s" : "", known ? "; it " + how_it_ended(end) : ""));
         return;
       }
     }

@@ -33,6 +33,7 @@ struct Snapshot {
   Status status = Status::created;
   Health health = Health::none;
   int exit_code = 0;
+  std::optional<int> last_exit{};     ///< of a container that runs again: how its run before ended, where that was seen
   bool out_of_memory = false;
   std::int64_t restarts = 0;
   std::string error{};                ///< the engine's own words, e.g. about a port

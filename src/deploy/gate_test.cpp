@@ -70,10 +70,14 @@ TEST(Gate, ARestartIsAFailureEvenWhereItRunsAgain) {
   gate.seen("other", "4", running(), kStart);
   auto again = running();
   again.restarts = 1;
-  again.exit_code = 3;
+  again.last_exit = 3;  // its own exit code is 0 again
   gate.seen("other", "4", again, kStart + 1s);
   EXPECT_EQ(gate.view("other").phase, Phase::failed);
   EXPECT_THAT(gate.view("other").why, HasSubstr("exit code 3"));
+  Gate unseen(stack(), {});
+  again.last_exit.reset();
+  unseen.seen("other", "4", again, kStart + 1s);
+  EXPECT_EQ(unseen.view("other").why, "keeps restarting (1 time)");
 }
 
 TEST(Gate, AnOldRestartCountOfWhatRanBeforeIsNoFailure) {

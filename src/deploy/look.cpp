@@ -41,6 +41,9 @@ Snapshot::Health health_of(std::string_view text) {
 
 milliseconds from_ns(std::int64_t ns) { return milliseconds(ns / 1000000); }
 
+/// No model that our store keeps (`revisions/3/compose.json`).
+bool users_own(std::string_view config_files) { return config_files.find("/revisions/") == std::string_view::npos || !config_files.ends_with("/compose.json"); }
+
 }  // namespace
 
 Container read(const engine::Container& c, std::int64_t now_ns) {
@@ -56,6 +59,7 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
   out.config_hash = label(c.labels, "config-hash");
   if (const auto marks = c.labels.find(std::string(secrets::kMarks)); marks != c.labels.end()) out.secret_marks = marks->second;
   out.config_files = label(c.labels, "project.config_files");
+  out.env_files = label(c.labels, "project.environment_file");
   out.working_dir = label(c.labels, "project.working_dir");
   out.compose_version = label(c.labels, "version");
   out.restart_policy = c.restart.name;
@@ -116,6 +120,11 @@ std::vector<std::pair<std::string_view, std::string_view>> marks_of(const std::v
   return out;
 }
 
+const Container& spokesman(const std::vector<Container>& containers) {
+  const auto found = std::ranges::find_if(containers, [](const Container& c) { return users_own(c.config_files); });
+  return found != containers.end() ? *found : containers.front();
+}
+
 Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline& deadline) {
   engine::ContainerFilter filter;
   filter.labels = {"com.docker.compose.project"};
@@ -126,7 +135,7 @@ Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline&
     auto& found = by_name[name];
     found.name = name;
     if (found.working_dir.empty()) found.working_dir = label(c.labels, "project.working_dir");
-    if (found.config_files.empty()) found.config_files = label(c.labels, "project.config_files");
+    if (found.config_files.empty() || !users_own(found.config_files)) found.config_files = label(c.labels, "project.config_files");
     if (found.compose_version.empty()) found.compose_version = label(c.labels, "version");
     ++found.containers;
     if (c.state == "running") ++found.running;

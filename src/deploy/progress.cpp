@@ -110,7 +110,8 @@ class Tty final : public Progress {
       good += view.phase == Phase::ready || view.phase == Phase::done ? 1 : 0;
       width = std::max(width, name.size());
     }
-    fmt::print(stderr, "{} {}/{} {} s\n", stage_, good, views_.size(), seconds_since(start_));
+    const bool settling = !views_.empty() && good == views_.size();
+    fmt::print(stderr, "{} {}/{} {} s\n", settling ? "all up, watched for restarts:" : stage_.c_str(), good, views_.size(), seconds_since(start_));
     lines_ = 1;
     std::size_t left_out = 0;
     for (const auto& [name, view] : views_) {

@@ -2,12 +2,14 @@
 """`up` on a real engine: order, gating, failures, Ctrl-C, kill -9, two at once, rollback, adoption, content, secrets.
 
 usage: deploy_test.py SOURCE_FOLDER DATAMANCY [TEST...]      exit 77 where there is no engine or no image to build from
-Every project begins with "deploy-" and is taken down at the end.
+Every project begins with the name of the file that runs it and its pid, so that any two of them can share an engine, and is taken down at the end.
 """
 import json, os, random, shutil, signal, subprocess, sys, tempfile, time
 
 BINARY = os.path.abspath(sys.argv[2])
+OURS = f"{os.path.basename(sys.argv[0]).split('_test')[0].replace('_', '-')}-{os.getpid()}"  # deploy-123, deploy-faults-124
 IMAGE = "deploy-test/base:1"
+APP = f"{OURS}/app:latest"
 STATE = tempfile.mkdtemp(prefix="deploy-state-")
 ENV = dict(os.environ, DATAMANCY_STATE=STATE)
 LABEL = "    labels: {datamancy.test: deploy}\n    init: true\n    stop_grace_period: 1s\n"
@@ -24,7 +26,7 @@ def sh(*argv, check=True, **more):
 class Project:
     """A project in a folder of its own."""
     def __init__(self, name, text):
-        self.name, self.folder = f"deploy-{name}", tempfile.mkdtemp(prefix=f"deploy-{name}-")
+        self.name, self.folder = f"{OURS}-{name}", tempfile.mkdtemp(prefix=f"deploy-{name}-")
         self.write("compose.yaml", f"name: {self.name}\nservices:\n{text}")
 
     def write(self, path, text):
@@ -110,9 +112,9 @@ def test_never_healthy_crash_loop_and_missing_tool_are_told_apart():
                 + service("loop", "echo boom; sleep 0.2; exit 7", "    restart: always\n")
                 + service("tool", "exec sleep 3600", "    healthcheck: {test: [CMD, curl, -f, http://localhost], interval: 1s, timeout: 2s, retries: 2}\n"))
     try:
-        done = p.up()
+        done = p.run("up", "--progress", "plain", "--min-free", "1g", "--settle", "5s")  # on a busy machine its first run may outlast a second
         same(done.returncode, 1, done.stderr)
-        has(done.stdout, "never: unhealthy", "healthcheck: exit 1: not yet", "loop: keeps restarting", "log: boom", "tool: unhealthy", "executable file not found")
+        has(done.stdout, "never: unhealthy", "healthcheck: exit 1: not yet", "loop: keeps restarting", "it ended with exit code 7", "log: boom", "tool: unhealthy", "executable file not found")
     finally:
         p.gone()
 
@@ -132,13 +134,15 @@ def test_image_that_is_missing_stops_before_anything_is_touched():
 
 
 def test_port_that_is_taken_names_its_holder_and_the_next_up_works():
-    holder = Project("holder", service("h", SERVER, "    ports: ['127.0.0.1:18731:80']\n"))
-    p = Project("port", service("web", SERVER, "    ports: ['127.0.0.1:18731:80']\n") + service("other", SERVER))
+    port = 20000 + os.getpid() % 10000
+    ports = f"    ports: ['127.0.0.1:{port}:80']\n"
+    holder = Project("holder", service("h", SERVER, ports))
+    p = Project("port", service("web", SERVER, ports) + service("other", SERVER))
     try:
         same(holder.up().returncode, 0, "holder")
         done = p.up()
         same(done.returncode, 2, done.stdout)
-        has(done.stderr, "web publishes 18731/tcp, which is taken by container deploy-holder-h-1")
+        has(done.stderr, f"web publishes {port}/tcp, which is taken by container {holder.name}-h-1")
         done = p.up("--no-preflight")
         same(done.returncode, 1, done.stdout)
         has(done.stdout, "web: cannot start: a port that it publishes is taken")
@@ -196,7 +200,7 @@ def test_two_at_once_the_second_says_who_holds_it_or_waits():
         time.sleep(1)
         second = p.up()
         same(second.returncode, 2, second.stdout + second.stderr)
-        has(second.stderr, f"pid {first.pid}", "up of deploy-two")
+        has(second.stderr, f"pid {first.pid}", f"up of {p.name}")
         third = p.up("--lock-wait", "60s")
         same(third.returncode, 0, third.stderr)
         same(first.wait(), 0, "the first one")
@@ -205,14 +209,14 @@ def test_two_at_once_the_second_says_who_holds_it_or_waits():
 
 
 def test_atomic_returns_to_the_last_good_revision_also_where_a_tag_moved():
-    p = Project("atomic", service("db", SERVER, OK) + service("app", SERVER, OK + "    depends_on: {db: {condition: service_healthy}}\n", image="deploy-test/app:latest"))
+    p = Project("atomic", service("db", SERVER, OK) + service("app", SERVER, OK + "    depends_on: {db: {condition: service_healthy}}\n", image=APP))
     try:
-        sh("docker", "tag", IMAGE, "deploy-test/app:latest")
+        sh("docker", "tag", IMAGE, APP)
         same(p.up().returncode, 0, "first")
         good = p.inspect("app")["Image"]
         db = p.ids()["db"]
         # The tag moves to an image whose service never gets healthy.
-        sh("docker", "build", "--network", "none", "--label", "datamancy.test=deploy", "-t", "deploy-test/app:latest", "-", input=f"FROM {IMAGE}\nENTRYPOINT [\"sh\",\"-c\",\"exec sleep 3600\"]\n")
+        sh("docker", "build", "--network", "none", "--label", "datamancy.test=deploy", "-t", APP, "-", input=f"FROM {IMAGE}\nENTRYPOINT [\"sh\",\"-c\",\"exec sleep 3600\"]\n")
         done = p.up("--atomic")
         same(done.returncode, 1, done.stdout + done.stderr)
         has(done.stdout + done.stderr, "app: unhealthy", "going back to revision 1", "revision 1 runs again")
@@ -229,7 +233,7 @@ def test_atomic_returns_to_the_last_good_revision_also_where_a_tag_moved():
         same(p.inspect("db")["State"]["Health"]["Status"], "healthy", "db after the second one")
     finally:
         p.gone()
-        for tag in sh("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "deploy-test/app").stdout.split():
+        for tag in sh("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", APP.rsplit(":", 1)[0]).stdout.split():
             sh("docker", "rmi", tag, check=False)  # by name: the good one has the id of the base image
 
 
@@ -253,6 +257,8 @@ def test_content_of_a_mounted_file_recreates_its_users_and_rollback_restores_it(
         same(done.returncode, 0, done.stdout + done.stderr)
         same(sh("docker", "exec", p.ids()["web"], "cat", "/etc/web.conf").stdout, "color = red\n", "content after the rollback")
         same(open(os.path.join(p.folder, "web.conf")).read(), "color = blue\n", "the user's file is not touched")
+        has(done.stderr, "going back to revision 1 (up by ")
+        has(p.run("status").stdout, f"files: {p.folder}/compose.yaml")
         done = p.up()
         same(done.returncode, 0, "up from the files again: " + done.stdout + done.stderr)
         same(sh("docker", "exec", p.ids()["web"], "cat", "/etc/web.conf").stdout, "color = blue\n", "content after the next up")
@@ -287,6 +293,10 @@ def test_a_project_that_compose_started_is_taken_over_as_it_is():
         has(status.stdout, "started by docker compose 2", "store: " + STATE)
         elsewhere = subprocess.run([BINARY, "-p", p.name, "status"], cwd="/", env=ENV, text=True, capture_output=True)
         has(elsewhere.stdout, p.folder, "healthy")
+        by_name = lambda *words: subprocess.run([BINARY, "-p", p.name, *words], cwd="/", env=ENV, text=True, capture_output=True)  # noqa: E731
+        has(by_name("logs", "migrate").stdout, "migrate | migrated")
+        has(by_name("plan").stdout, "0 to create, 0 to recreate", "3 as wanted")
+        has(subprocess.run([BINARY, "-p", "no-such-project", "plan"], cwd="/", env=ENV, text=True, capture_output=True).stderr, "there is no container of a project 'no-such-project'")
         done = p.up()
         same(done.returncode, 0, done.stdout + done.stderr)
         same(p.ids(), before, "containers")
