@@ -140,10 +140,12 @@ Result<Finished> ComposeCli::run(std::vector<std::string> words, bool engine, co
     rest.remove_prefix(std::min(end + 1, rest.size()));
     const auto last_word = line.substr(line.find_last_of(' ') + 1);
     const bool moving = last_word == "Interrupted" || (last_word.size() > 3 && last_word.ends_with("ing")) || last_word == "Created" || last_word == "Pulled" || last_word == "Started";
-    if (!line.empty() && !(line.starts_with(' ') && moving)) lines.push_back(line);
+    // The same words come once for the container and once for the whole command.
+    const bool said_before = std::ranges::any_of(lines, [&](std::string_view before) { return before.ends_with(line); });
+    if (!line.empty() && !said_before && !(line.starts_with(' ') && moving)) lines.push_back(line);
   }
   std::string said;
-  for (std::size_t i = lines.size() > 4 ? lines.size() - 4 : 0; i < lines.size(); ++i) said += fmt::format("{}{}", said.empty() ? "" : "; ", lines[i]);
+  for (std::size_t i = lines.size() > 4 ? lines.size() - 4 : 0; i < lines.size(); ++i) said += fmt::format("{}{}", said.empty() ? "" : "; ", lines[i].substr(std::min(lines[i].find_first_not_of(' '), lines[i].size())));
   return fail(Errc::failed, fmt::format("docker compose: {}", said));
 }
 
@@ -180,6 +182,7 @@ Result<std::string> ComposeCli::model(const Deadline& deadline) const {
 
 Result<void> ComposeCli::create(const Create& what, const Sink& progress, const Deadline& deadline) const {
   std::vector<std::string> words{"create"};
+  if (what.only_these) words = {"up", "--no-start", "--no-deps"};
   if (what.force_recreate) words.emplace_back("--force-recreate");
   if (what.no_recreate) words.emplace_back("--no-recreate");
   if (what.remove_orphans) words.emplace_back("--remove-orphans");

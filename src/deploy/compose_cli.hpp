@@ -28,6 +28,7 @@ class ComposeCli {
   /// `config --format json`. May hold secrets: never stored, never printed.
   Result<std::string> model(const Deadline& deadline) const;
   struct Create {
+    bool only_these = false;   ///< also leaves alone what the services need
     std::vector<std::string> services{};
     bool force_recreate = false, no_recreate = false, remove_orphans = false, build = false;
     std::string pull{};                ///< "", "always", "missing", "never"

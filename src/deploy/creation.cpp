@@ -32,6 +32,9 @@ Created create_containers(engine::Engine& engine, const ComposeCli& compose, con
     if (step.change == Change::create) fresh.push_back(step.service);
     if (step.change == Change::recreate) (step.forced ? forced : again).push_back(step.service);
   }
+  // Podman 4 gives names of networks where their ids belong, so that Compose takes every container for one on another network and makes it anew.
+  const auto info = engine.info(until);
+  const bool podman = info && info->product == "Podman";
   const auto one = [&](std::vector<std::string> services, bool force, bool keep) {
     ComposeCli::Create what;
     what.services = std::move(services);
@@ -40,6 +43,7 @@ Created create_containers(engine::Engine& engine, const ComposeCli& compose, con
     what.remove_orphans = options.remove_orphans;
     what.build = options.build;
     what.pull = options.pull;
+    what.only_these = podman;
     return compose.create(what, lines, until);
   };
   auto made = remove_surplus(engine, plan, until);

@@ -98,6 +98,8 @@ Result<Surroundings> gather(engine::Engine& engine, const wiring::Wiring& wiring
   }
   out.memory_available = host::memory().available;
   out.clock_synchronised = clock_synchronised();
+  out.gpus = host::gpus();
+  out.systemd = ::access("/run/systemd/system", F_OK) == 0;
   return out;
 }
 

@@ -60,6 +60,9 @@ std::vector<std::string> health_tail(engine::Engine& engine, const std::string& 
     if (out.empty() || out.back() != line) out.push_back(std::move(line));
   }
   if (out.size() > 2) out.erase(out.begin(), out.end() - 2);
+  if (container->health.status == "starting" && container->health.log.empty())
+    if (const auto info = engine.info(deadline); info && info->product == "Podman")
+      out.emplace_back("Podman has not asked it once: it does so by timers of systemd, and where no systemd runs nobody does");
   return out;
 }
 
@@ -129,7 +132,9 @@ std::string outcome_text(const UpOutcome& outcome, const std::string& project) {
     for (const auto& line : ended.log) text += fmt::format("  log: {}\n", line);
     if (!ended.waiting.empty()) text += fmt::format("  not started because of it: {}\n", joined(ended.waiting));
   }
-  if (!outcome.creation_error.empty()) text += fmt::format("creating failed: {}\n", outcome.creation_error);
+  // Where it is the reason of a service it was said there.
+  const bool told = std::ranges::any_of(outcome.services, [&](const Ended& ended) { return ended.view.why.find(outcome.creation_error) != std::string::npos; });
+  if (!outcome.creation_error.empty() && !told) text += fmt::format("creating failed: {}\n", outcome.creation_error);
   for (const auto& notice : outcome.notices) text += fmt::format("note: {}\n", notice);
   if (outcome.interrupted) {
     text += fmt::format("{}: interrupted: {} of {} services are up, nothing was undone; 'datamancy up' goes on from here\n", project, good, outcome.services.size());

@@ -221,6 +221,24 @@ networks: {default: {external: true, name: shared}}
   EXPECT_THAT(preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})), HasSubstr("docker compose 2.17.0 is too old"));
 }
 
+TEST(Preflight, WhereNobodyAsksAHealthcheckItIsNamed) {
+  const Wired w(kThree);
+  Surroundings around;
+  around.engine.product = "Podman";
+  around.engine.server_version = "4.3.1";
+  around.compose_version = "2.40.3";
+  const auto services = *choose(*w.loaded.project, {});
+  const auto text = [&] { return preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})); };
+  EXPECT_THAT(text(), Not(HasSubstr("healthcheck")));
+  around.systemd = false;
+  EXPECT_THAT(text(), HasSubstr("systemd, which does not run here: nobody asks db\n"));
+  around.local = false;  // of another machine nobody knows
+  EXPECT_THAT(text(), Not(HasSubstr("healthcheck")));
+  around.local = true;
+  around.engine.product = "Docker";
+  EXPECT_THAT(text(), Not(HasSubstr("healthcheck")));
+}
+
 TEST(Preflight, AKernelSettingIsNamedOnceWithAllWhoNeedIt) {
   const Wired w("services:\n  cache: {image: \"valkey/valkey:8\"}\n  queue: {image: \"valkey/valkey:8\"}\n  old: {image: \"redis:7\"}\n");
   Surroundings around;

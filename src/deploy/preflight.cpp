@@ -155,6 +155,8 @@ void check_gpu(const PreflightInput& input, std::vector<Problem>& out) {
     const auto& runtimes = input.around.engine.runtimes;
     if (std::ranges::none_of(runtimes, [](const auto& name) { return name.find("nvidia") != std::string::npos || name.find("rocm") != std::string::npos || name.find("amd") != std::string::npos; }))
       out.push_back({"gpu", true, fmt::format("{} asks for a GPU, but the engine knows no runtime for one", service->name), "install nvidia-container-toolkit, run nvidia-ctk runtime configure, restart the engine"});
+    else if (input.around.local && input.around.gpus.empty())
+      out.push_back({"gpu", false, fmt::format("{} asks for a GPU, and this machine shows none", service->name), "load its driver (nvidia-smi must answer here first)"});
   }
 }
 
@@ -274,6 +276,18 @@ void check_images(const PreflightInput& input, std::vector<Problem>& out) {
   }
 }
 
+/// Podman itself never asks a healthcheck: it makes a timer of systemd for each. What is gated by one would wait in vain.
+void check_healthchecks(const PreflightInput& input, std::vector<Problem>& out) {
+  const auto& around = input.around;
+  if (!around.local || around.systemd || around.engine.product != "Podman") return;
+  std::string who;
+  for (const auto* service : chosen(input))
+    if (service->healthcheck && !service->healthcheck->disabled) who += fmt::format("{}{}", who.empty() ? "" : ", ", service->name);
+  if (!who.empty())
+    out.push_back({"healthchecks", false, fmt::format("Podman leaves healthchecks to systemd, which does not run here: nobody asks {}", who),
+                   "run Podman where systemd runs, let a timer run `podman healthcheck run NAME`, or use Docker"});
+}
+
 constexpr PreflightCheck kChecks[] = {
     {"engine", "version of the engine", check_engine},
     {"compose", "version of docker compose", check_compose},
@@ -287,6 +301,7 @@ constexpr PreflightCheck kChecks[] = {
     {"ports", "published ports are free", check_ports},
     {"address pools", "there are addresses for the networks", check_pools},
     {"kernel", "settings that the products need", check_kernel},
+    {"healthchecks", "somebody asks them", check_healthchecks},
     {"clock", "the engine's clock and ours agree", check_clock},
     {"images", "images are here, or can be had, for this platform", check_images},
 };

@@ -42,6 +42,8 @@ struct Surroundings {
   std::set<std::string> missing_paths{};      ///< devices of local bind volumes, files of secrets and configs that are not there
   std::uint64_t memory_available = 0;
   std::optional<bool> clock_synchronised{};
+  bool systemd = true;                        ///< runs on this machine
+  std::vector<std::string> gpus{};            ///< of this machine
   std::int64_t now = 0;                       ///< our clock, Unix nanoseconds
 };
 

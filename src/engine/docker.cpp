@@ -140,7 +140,11 @@ Result<std::vector<ContainerSummary>> Docker::containers(const ContainerFilter& 
 
 Result<Container> Docker::container(const std::string& id, const Deadline& deadline) {
   DM_TRY(const std::string json, get(fmt::format("looking at container '{}'", id), "/containers/" + escape(id) + "/json", {}, deadline));
-  return parse_container(json);
+  DM_TRY(Container out, parse_container(json));
+  // Podman's compatible answer leaves out how large a log may become; its own answer has it.
+  if (out.log_driver == "json-file" && out.log_options.empty() && spoken_.with([](const Spoken& value) { return value.answer.product; }) == "Podman")
+    if (const auto own = get(fmt::format("looking at container '{}'", id), "/libpod/containers/" + escape(id) + "/json", {}, deadline)) add_podman_log(*own, out);
+  return out;
 }
 
 Result<std::string> Docker::create(const NewContainer& wanted, const Deadline& deadline) {

@@ -178,6 +178,13 @@ Volume volume_of(const Json& value) {
 
 }  // namespace
 
+void add_podman_log(std::string_view json, Container& out) {
+  const auto value = Json::parse(json, nullptr, false);
+  if (value.is_discarded()) return;
+  const auto size = text(at(at(value, "HostConfig"), "LogConfig"), "Size");
+  if (size.find_first_of("123456789") == 0) out.log_options["max-size"] = size;  // "0B", "-1B": none
+}
+
 std::int64_t parse_time(std::string_view time) {
   std::tm parts{};
   const std::string copy(time);

@@ -19,6 +19,8 @@ Result<VersionAnswer> parse_version(std::string_view json);
 Result<Info> parse_info(std::string_view json);
 Result<std::vector<ContainerSummary>> parse_containers(std::string_view json);
 Result<Container> parse_container(std::string_view json);
+/// What Podman's own answer about a container says of its log, and its compatible one does not.
+void add_podman_log(std::string_view json, Container& out);
 Result<std::vector<Image>> parse_images(std::string_view json);
 Result<Image> parse_image(std::string_view json);
 Result<std::vector<Network>> parse_networks(std::string_view json);

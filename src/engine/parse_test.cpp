@@ -39,6 +39,17 @@ TEST(Parse, AContainerKeepsWhatJudgementsNeed) {
   EXPECT_EQ(one->healthcheck.retries, 5U);
 }
 
+TEST(Parse, OfPodmanTheBoundOfALogComesFromItsOwnAnswer) {
+  Container one;
+  add_podman_log(R"({"HostConfig":{"LogConfig":{"Type":"json-file","Config":null,"Path":"/ctr.log","Tag":"","Size":"1MB"}}})", one);
+  EXPECT_EQ(one.log_options.at("max-size"), "1MB");
+  for (const auto* none : {R"({"HostConfig":{"LogConfig":{"Size":"0B"}}})", R"({"HostConfig":{"LogConfig":{"Size":"-1B"}}})", "{}", "<html>"}) {
+    Container other;
+    add_podman_log(none, other);
+    EXPECT_TRUE(other.log_options.empty()) << none;
+  }
+}
+
 TEST(Parse, AnyShapeOfJsonIsSurvivedAndNonsenseIsCorrupt) {
   EXPECT_EQ(parse_container("<html>").error().code, Errc::corrupt);
   EXPECT_EQ(parse_container("{}").error().code, Errc::corrupt);

@@ -127,10 +127,11 @@ constexpr Row kRows[] = {
      .fix = "Move to overlay2: back up the volumes, change `storage-driver`, pull the images again.",
      .bad = R"({"datamancy_facts": 1, "engine": {"storage_driver": "devicemapper"}})",
      .good = R"({"datamancy_facts": 1, "engine": {"storage_driver": "overlay2"}})",
-     .look_alike = R"({"datamancy_facts": 1, "engine": {"storage_driver": "overlayfs"}})",
+     .look_alike = R"({"datamancy_facts": 1, "engine": {"product": "Podman", "storage_driver": "overlay"}})",
      .says = [](const Facts& f) -> Said {
           const auto& driver = f.engine.storage_driver;
-          return {driver == "aufs" || driver == "devicemapper" || driver == "overlay" ? "storage driver " + driver : "", ""};
+          const bool first_overlay = driver == "overlay" && f.engine.product != "Podman";  // which calls the second one so
+          return {driver == "aufs" || driver == "devicemapper" || first_overlay ? "storage driver " + driver : "", ""};
         }},
     {.id = "DM1119", .name = "swap-limit-missing", .severity = Severity::low, .area = Area::operations, .checks = "54 O36", .minutes = 15,
      .summary = "the kernel does not limit swap by container",

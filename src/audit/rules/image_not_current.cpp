@@ -1,6 +1,20 @@
 #include "audit/rules/live.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// Podman writes names out: "docker.io/library/postgres:17" for "postgres:17", "localhost/app:latest" for an "app" that was built here.
+bool same_name(std::string_view running, std::string_view wanted) {
+  if (running == wanted) return true;
+  for (const std::string_view prefix : {"localhost/", "docker.io/library/", "docker.io/"})
+    if (running.starts_with(prefix)) {
+      running.remove_prefix(prefix.size());
+      break;
+    }
+  return running == wanted || (running.ends_with(":latest") && running.substr(0, running.size() - 7) == wanted);
+}
+
+}  // namespace
 
 extern constinit const LiveRule image_not_current{
     .rule = {
@@ -28,7 +42,7 @@ extern constinit const LiveRule image_not_current{
   app:
     image: example/app:1.0
 -- facts.json
-{"datamancy_facts": 1, "containers": [{"name": "shop-app-1", "service": "app", "state": "running", "image": "example/app:1.0", "image_id": "sha256:1"}], "images": [{"name": "example/app:1.0", "id": ""}]}
+{"datamancy_facts": 1, "containers": [{"name": "shop-app-1", "service": "app", "state": "running", "image": "docker.io/example/app:1.0", "image_id": "sha256:1"}], "images": [{"name": "example/app:1.0", "id": ""}]}
 )",
         .minutes = 5,
         .check = files_say_nothing,
@@ -37,7 +51,7 @@ extern constinit const LiveRule image_not_current{
         [](const LiveInput& input, Report& report) {
           each_container(input, [&](ServiceId id, const compose::Service& service, const facts::Container& container) {
             if (!service.image || service.build != nullptr) return;
-            if (container.image != service.image.value && !container.image.starts_with("sha256:")) {
+            if (!same_name(container.image, service.image.value) && !container.image.starts_with("sha256:")) {
               report.add(service.image.where(), id, fmt::format("'{}' runs image '{}', the files say '{}'", container.name, container.image, service.image.value));
               return;
             }
