@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cli/deploying.hpp"
+#include "cli/secrets.hpp"
 #include "cli/session.hpp"
 #include "compose/units.hpp"
 #include "deploy/preflight.hpp"
@@ -22,6 +23,23 @@ bool has_templates(const std::string& folder) {
       if (inner.ends_with(".tmpl")) return true;
   }
   return false;
+}
+
+/// The project with placeholders for what is sealed, where it does not load with its values: the rest is judged all the same, so that all problems are known
+/// at once. False where nothing can be judged.
+bool load_without_values(Args& args, const std::vector<std::string>& names, std::unique_ptr<secrets::UnsealedFiles>& files, Session& session) {
+  args.project.lenient = true;
+  const auto folder = project_folder(args);
+  auto sealed = secrets::placeholders_for(folder, args.project, {args.project.environment, {}, true});
+  secrets::add_to(args.project, sealed, folder);
+  files = std::make_unique<secrets::UnsealedFiles>(sealed, secrets::UnsealedFiles::Show::placeholders);
+  session.loaded = secrets::load_with_placeholders(args.project, sealed, *files, {args.project.environment, {}, true});
+  if (!session.loaded.usable) return false;
+  auto chosen = deploy::choose(session.project(), names);
+  if (!chosen) return false;
+  session.services = *std::move(chosen);
+  session.wiring = wiring::wire(*session.loaded.project, session.products);
+  return true;
 }
 
 }  // namespace
@@ -64,17 +82,22 @@ int preflight(Args& args) {
     return kUsage;
   }
   if (!take_names(args, "preflight", names)) return kUsage;
+  std::unique_ptr<secrets::UnsealedFiles> files;  // outlives the project that is read through it
   Session session;
   int exit = kFailed;
-  if (!open_session(args, names, session, exit)) return exit;
+  const bool loads = open_session(args, names, session, exit);
+  if (!loads && (session.engine == nullptr || !load_without_values(args, names, files, session))) return exit;
   const auto around = deploy::gather(*session.engine, session.wiring, session.services, session.within(std::chrono::seconds(60)));
-  if (!around) return complain(around.error());
+  if (!around) return loads ? complain(around.error()) : exit;
   auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = *bytes});
-  for (auto& problem : rendering_problems(session)) problems.push_back(std::move(problem));
+  if (loads)
+    for (auto& problem : rendering_problems(session)) problems.push_back(std::move(problem));
+  else
+    problems.insert(problems.begin(), {"project", true, "it does not load with its values, as was said; the rest was judged without them", ""});
   if (!write_output("", json ? deploy::preflight_json(problems) : deploy::preflight_text(problems))) return kFailed;
   if (!json && problems.empty())
     fmt::print("{}: {} checks, nothing in the way (engine {}, compose {})\n", session.project().name, deploy::preflight_checks().size(), around->engine.server_version, around->compose_version);
-  return problems.empty() ? kClean : kFindings;
+  return !loads ? exit : problems.empty() ? kClean : kFindings;
 }
 
 }  // namespace dm::cli

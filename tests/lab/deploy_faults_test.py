@@ -123,6 +123,11 @@ def test_sealed_variables_reach_the_containers_and_nothing_else():
         before = p.ids()
         same(p.up(env=own).returncode, 0, "again")
         same(p.ids(), before, "containers: a second up changes nothing")
+        # Without the key everything else that is in the way is named all the same.
+        p.write("compose.yaml", open(p.folder + "/compose.yaml").read() + "    volumes: ['./nowhere/app.conf:/app.conf:ro']\n")
+        blind = p.run("preflight", env={"HOME": p.folder + "/nobody", "XDG_CONFIG_HOME": p.folder + "/nobody"})
+        same(blind.returncode, 11, blind.stdout + blind.stderr)
+        has(blind.stdout, "stops: project: it does not load with its values", "nowhere/app.conf", "stops: mounts:")
     finally:
         p.gone()
 
