@@ -17,7 +17,8 @@ DEFAULT_SOCKET = pathlib.Path("/var/run/docker.sock")
 HOME = CACHE / "engine"
 SOCKET = HOME / "docker.sock"
 PID = HOME / "pid"
-# What an engine of Debian consists of; --version current takes them of Debian 13, whatever the machine runs.
+# What an engine of Debian consists of; --version takes them of another Debian than the machine's.
+SUITES = {"current": "trixie", "newest": "sid"}
 PACKAGES = ["docker.io", "containerd", "runc", "tini"]
 
 
@@ -76,7 +77,7 @@ def programs(version):
     """The folder with dockerd and its helpers, or None for those of the system."""
     if version == "system" and shutil.which("dockerd"):
         return None
-    suite = "trixie" if version == "current" else suite_of_machine()
+    suite = SUITES.get(version) or suite_of_machine()
     folder = HOME / f"programs-{suite}"
     if not (folder / "complete").exists():
         with Clock(f"engine of Debian {suite} unpacked below {folder}"):
