@@ -21,6 +21,11 @@ std::string stalled(std::int64_t seconds) {
                      ".datamancy.yml, says how long to wait)", seconds);
 }
 
+Error Repository::give_up() const {
+  given_up_.request_stop();
+  return {Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)), {}};
+}
+
 namespace {
 
 /// A number that is the same within one period and differs between periods.

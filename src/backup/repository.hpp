@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,9 @@ struct CheckReport {
   bool read_data = false;
 };
 
+/// Tag of the snapshots of a run that saved a part only.
+constexpr std::string_view kOfAPart = "partial";
+
 /// How many to keep of each path, counted by the newest of each period (item O14).
 struct Retention {
   unsigned latest = 30, hourly = 24, daily = 30, weekly = 26, monthly = 24, annual = 3;
@@ -96,7 +100,7 @@ class Repository {
   virtual Result<void> copy(const std::vector<std::string>& ids, Repository& target, const Deadline& deadline) = 0;
   virtual Result<Usage> usage(const Deadline& deadline) = 0;
   /// It was given up since it was opened, because nothing moved: asking again mostly means to wait once more.
-  virtual bool lost() const { return false; }
+  bool lost() const { return given_up_.stop_requested(); }
   /// Removes locks that nobody holds any more.
   virtual Result<void> unlock(const Deadline& deadline) = 0;
   /// The repository opens with `password` from now on and no longer with the old one. Nothing is uploaded again.
@@ -104,7 +108,11 @@ class Repository {
 
  protected:
   explicit Repository(Location location) : location_(std::move(location)) {}
+  /// One program has stood still: whatever else asks this repository ends with it, and who asks later is told so at once. So the limit
+  /// is waited for once, however many streams there are.
+  Error give_up() const;
   Location location_;
+  mutable std::stop_source given_up_;
 };
 
 /// `cache` is a folder for what the program may keep between runs (no plaintext of ours). Errors: `invalid_input` (kind unknown).

@@ -267,7 +267,7 @@ class Stall {
 };
 
 /// Moves bytes until both outputs have ended and the child is reaped.
-Result<Finished> pump(Child& child, const Streams& streams, Clock::duration limit, const Deadline& deadline) {
+Result<Finished> pump(Child& child, const Streams& streams, Clock::duration limit, const std::stop_token& give_up, const Deadline& deadline) {
   Finished finished;
   std::string piece;     // of stdin
   std::size_t sent = 0;  // of it
@@ -277,6 +277,7 @@ Result<Finished> pump(Child& child, const Streams& streams, Clock::duration limi
   while (child.out || child.err || !ended) {
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
     if (deadline.passed()) return fail(Errc::timeout, "the deadline passed");
+    if (give_up.stop_requested()) return fail(Errc::timeout, "it was given up");
     if (child.in && sent == piece.size()) {
       auto next = streams.in();
       stall.moved();
@@ -345,7 +346,7 @@ std::optional<std::string> find_program(const std::string& name) {
 Result<Finished> run_process(const Command& command, const Streams& streams, const Deadline& deadline) {
   const NoSigpipe guard;
   DM_TRY(Child child, start(command, static_cast<bool>(streams.in)));
-  auto result = pump(child, streams, command.stall, deadline);
+  auto result = pump(child, streams, command.stall, command.give_up, deadline);
   if (!result) {
     end(child);
     return during(fmt::format("running '{}'", command.argv[0]), std::move(result));

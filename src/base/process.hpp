@@ -4,6 +4,7 @@
 #include <chrono>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Command {
   /// It is ended with `timeout` when for so long nothing moves: no stream of ours, and in its whole process group no 64 KiB read or written and hardly
   /// any computing. While it waits for us nothing counts, nor where one of its processes may not be looked at (/proc/PID/io). 0 = it may wait for ever.
   Clock::duration stall{};
+  std::stop_token give_up{};                    ///< stopped = it is ended as one that stands still
 };
 
 struct Streams {

@@ -39,6 +39,22 @@ TEST(Process, AProgramThatDoesNothingIsGivenUpAndItsComplaintsAreNoProgress) {
   EXPECT_NE(given_up.error().message.find("nothing moved"), std::string::npos) << given_up.error().describe();
 }
 
+TEST(Process, OneThatIsGivenUpWithAnotherEndsAtOnce) {
+  std::stop_source other;
+  Command command{.argv = {"sleep", "60"}};
+  command.give_up = other.get_token();
+  const auto begin = Clock::now();
+  std::thread stops([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    other.request_stop();
+  });
+  const Deadline none;
+  const auto ended = run_process(command, {}, none);
+  stops.join();
+  EXPECT_TRUE(stood_still(ended, none));
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(20));
+}
+
 TEST(Process, WhatMovesBytesOfItsOwnOrWaitsForUsIsNotGivenUp) {
   Command copies{.argv = {"sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do head -c 200000 /dev/zero >/dev/null; sleep 0.1; done"}};
   copies.stall = std::chrono::milliseconds(900);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -183,7 +182,6 @@ class Kopia final : public Repository {
     return out;
   }
 
-  bool lost() const override { return stalled_; }
   Result<void> unlock(const Deadline&) override { return {}; }  // it has no locks
 
   Result<void> change_password(const std::string&, const Deadline&) override {
@@ -213,6 +211,7 @@ class Kopia final : public Repository {
   }
 
   Result<Finished> run(std::vector<std::string> words, const Streams& streams, const Deadline& deadline) const {
+    if (lost()) return fail(give_up());
     Command command;
     command.argv = {"kopia", "--no-progress"};
     command.argv.insert(command.argv.end(), words.begin(), words.end());
@@ -226,10 +225,10 @@ class Kopia final : public Repository {
     command.env["KOPIA_CHECK_FOR_UPDATES"] = "false";
     command.env["KOPIA_PERSIST_CREDENTIALS_ON_CONNECT"] = "false";
     command.stall = std::chrono::seconds(location_.stall);
+    command.give_up = given_up_.get_token();
     auto done = run_process(command, streams, deadline);
     if (!stood_still(done, deadline)) return done;
-    stalled_ = true;
-    return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
+    return fail(give_up());
   }
 
   Result<void> fine(std::string_view doing, std::vector<std::string> words, const Deadline& deadline) const {
@@ -252,7 +251,6 @@ class Kopia final : public Repository {
 
   std::string cache_;
   std::string version_;
-  mutable std::atomic<bool> stalled_{false};
 };
 
 }  // namespace

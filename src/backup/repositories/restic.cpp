@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <ctime>
 #include <mutex>
@@ -162,7 +161,7 @@ class Restic final : public Repository {
     if (!finished) {
       // It got SIGTERM before its input was closed, so it saves nothing. Seen, not believed:
       auto error = std::move(finished).error();
-      if (stalled_) return fail(std::move(error));  // it was told no end, and nobody answers who could be asked
+      if (lost()) return fail(std::move(error));  // it was told no end, and nobody answers who could be asked
       if (auto gone = withdraw(request); !gone) error.during.push_back(fmt::format("and what was stored could not be withdrawn ({})", gone.error().message));
       return fail(std::move(error));
     }
@@ -254,8 +253,6 @@ class Restic final : public Repository {
     return out;
   }
 
-  bool lost() const override { return stalled_; }
-
   Result<void> unlock(const Deadline& deadline) override {
     DM_CHECK(program(deadline));
     return fine("unlocking", {"unlock"}, {}, deadline);
@@ -328,13 +325,14 @@ class Restic final : public Repository {
   }
 
   Result<Finished> run(const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline, const std::function<bool()>& again = [] { return true; }) const {
+    if (lost()) return fail(give_up());
     auto command = command_for(words, location_);
     command.stall = std::chrono::seconds(location_.stall);
+    command.give_up = given_up_.get_token();
     const std::array<const Location*, 1> here{&location_};
     auto done = words[0] == "unlock" ? run_process(command, streams, deadline) : run_locking(command, here, streams, deadline, again);
     if (!stood_still(done, deadline)) return done;
-    stalled_ = true;
-    return fail(Errc::timeout, fmt::format("repository '{}' at {}: {}", location_.name, location_.url, stalled(location_.stall)));
+    return fail(give_up());
   }
 
   Result<void> fine(std::string_view doing, const std::vector<std::string>& words, const Streams& streams, const Deadline& deadline) const {
@@ -406,7 +404,6 @@ class Restic final : public Repository {
 
   std::string cache_;
   std::string version_;
-  mutable std::atomic<bool> stalled_{false};
   std::mutex mutex_;
   std::map<std::string, std::string> copies_;  ///< id here by the id that it was copied from, as last listed
 };
