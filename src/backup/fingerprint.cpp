@@ -143,6 +143,11 @@ std::vector<std::string> differences(const Fingerprint& then, const Fingerprint&
   return out;
 }
 
+Fingerprint narrowed(Fingerprint now, const Fingerprint& then) {
+  std::erase_if(now.parts, [&](const Part& part) { return then.part(part.name) == nullptr; });
+  return now;
+}
+
 Part& Parts::operator[](std::string_view name) {
   if (last_ != nullptr && last_->name == name) return *last_;
   const auto at = std::ranges::lower_bound(parts_, name, {}, [](const auto& part) { return std::string_view(part->name); });

@@ -80,6 +80,9 @@ enum class Compare : std::uint8_t {
 /// What differs, one line each, at most `limit` lines; empty = equal.
 std::vector<std::string> differences(const Fingerprint& then, const Fingerprint& now, Compare how, std::size_t limit = 20);
 
+/// `now` without the parts that `then` has not: accounts that a server has besides are no loss.
+Fingerprint narrowed(Fingerprint now, const Fingerprint& then);
+
 /// Reads a dump as it passes by. Bounded memory for any input; never throws.
 class DumpReader {
  public:

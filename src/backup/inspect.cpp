@@ -7,6 +7,7 @@
 #include "backup/clickhouse_stream.hpp"
 #include "backup/couchdb_stream.hpp"
 #include "backup/ldif_stream.hpp"
+#include "backup/drivers/mysql_accounts.hpp"
 #include "backup/mysqldump_stream.hpp"
 #include "backup/pg_dump_stream.hpp"
 #include "backup/qdrant_stream.hpp"
@@ -67,6 +68,7 @@ Guess guess(std::string_view head) {
   const auto begin = head.substr(0, 4096);
   if (begin.find("PostgreSQL database dump") != std::string_view::npos || begin.find("PostgreSQL database cluster dump") != std::string_view::npos) return {.kind = "pg_dump, plain", .reader = std::make_unique<PgDumpStream>()};
   if (begin.find("-- MariaDB dump ") != std::string_view::npos || begin.find("-- MySQL dump ") != std::string_view::npos) return {.kind = "mariadb-dump", .reader = std::make_unique<MysqlDumpStream>()};
+  if (starts(kMysqlAccounts)) return {.kind = "accounts of MySQL, as datamancy writes them", .reader = std::make_unique<MysqlDumpStream>()};
   if (head.size() >= 512 && head.substr(257, 5) == "ustar") return {.kind = "tar", .reader = make_tree_reader()};
   if (starts("dn:") || starts("version: 1\n") || begin.find("\ndn: ") != std::string_view::npos) return {.kind = "LDIF", .reader = std::make_unique<LdifStream>()};
   return {.kind = "unknown", .detail = "none of the kinds that are known here"};

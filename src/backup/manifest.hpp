@@ -33,6 +33,11 @@ struct Saved {
   Fingerprint fingerprint{};
   Target target{};               ///< what it came from; `container` is empty
   std::string config_hash{};     ///< as Compose labels it
+
+  /// What stands beside the databases: "(roles)", "(users)", "(aliases)". A server that stays may have more of it than was saved.
+  bool beside() const { return item.starts_with('('); }
+  /// Whether it can be held against such a server nevertheless: it says what belongs to which account, in words of the same version.
+  bool by_account(Compare how) const { return beside() && fingerprint.format == "mariadb" && !fingerprint.parts.empty() && how != Compare::data; }
 };
 
 struct Manifest {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backup/drivers/mysql_accounts.hpp"
 #include "base/utf8.hpp"
 
 namespace dm::backup {
@@ -75,6 +76,7 @@ struct MysqlDumpStream::State {
   Parts parts;
   Fingerprint out;
   bool begun = false, complete = false;
+  bool accounts = false;  ///< written by us: an account a part, a row a statement
 
   void add(std::string_view bytes) {
     if (head.size() < kHead) head.append(bytes.substr(0, kHead - head.size()));
@@ -86,6 +88,9 @@ struct MysqlDumpStream::State {
     while (line.ends_with('\r')) line.pop_back();
     const std::string_view text = line;
     if (text.starts_with("-- MariaDB dump ") || text.starts_with("-- MySQL dump ")) begun = true;
+    if (text.starts_with(kMysqlAccounts)) begun = accounts = true;
+    constexpr std::string_view kAccount = "-- Account ";
+    if (accounts && text.starts_with(kAccount)) table = &parts[text.substr(kAccount.size())];
     if (text.starts_with("-- Dump completed")) complete = true;
     constexpr std::string_view kServer = "-- Server version";
     if (text.starts_with(kServer)) {
@@ -97,7 +102,7 @@ struct MysqlDumpStream::State {
 
   void statement() {
     const auto sum = hash.take();
-    length = 0;
+    const auto size = std::exchange(length, 0);
     std::string_view text = head;
     while (!text.empty() && blank(text.back())) text.remove_suffix(1);
     mode = Mode::between;
@@ -105,7 +110,12 @@ struct MysqlDumpStream::State {
     if (text.find("`datamancy_drill`") != std::string_view::npos || text.find("'datamancy_drill'") != std::string_view::npos) {
       // The stand-in's own user is no part of what is compared.
     } else if (text.starts_with("CREATE DATABASE ") || text.starts_with("USE ") || text.starts_with("ALTER DATABASE ")) out.identity += sum;
-    else if (!session(text)) {
+    else if (session(text)) {
+    } else if (accounts && table != nullptr) {
+      table->rows += 1;
+      table->bytes += size;
+      table->sum += sum;
+    } else {
       out.schema += sum;
       out.statements += 1;
     }

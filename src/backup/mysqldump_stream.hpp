@@ -1,4 +1,4 @@
-/// Reads what `mariadb-dump` and `mysqldump` write.
+/// Reads what `mariadb-dump` and `mysqldump` write, and our own dump of MySQL's accounts.
 #pragma once
 
 #include "backup/fingerprint.hpp"
@@ -6,7 +6,7 @@
 namespace dm::backup {
 
 /// Parts: one per table, a row per tuple of its INSERTs. The schema is every other statement but session settings, locks and DROPs.
-/// Whole = it ends with "-- Dump completed" outside any quote.
+/// Of accounts: one part per account, a row per statement. Whole = it ends with "-- Dump completed" outside any quote.
 class MysqlDumpStream final : public DumpReader {
  public:
   MysqlDumpStream();

@@ -36,33 +36,15 @@ Result<void> feed(engine::Engine& engine, backup::Repository& repository, const 
                                 [&](const Source& in) { return driver.restore(engine, target, item_of(saved), in, {.name = {}, .replace = true}, deadline); });
 }
 
-/// The accounts of a MariaDB without those by which we are in: to make them anew takes our own rights away half-way. The new server has
-/// made them itself, with the password of its environment.
-Result<void> feed_users(engine::Engine& engine, backup::Repository& repository, const backup::Driver& driver, const backup::Target& target, const Saved& saved, const Deadline& deadline) {
-  std::string text;
-  DM_CHECK(backup::read_back(repository, saved, [&](std::string_view piece) -> Result<void> {
-    text.append(piece);
-    return text.size() < (64U << 20U) ? Result<void>() : fail(Errc::invalid_input, "the accounts are larger than 64 MiB");
-  }, deadline));
-  std::string kept;
-  for (std::string_view rest = text; !rest.empty();) {
-    const auto end = std::min(rest.find('\n'), rest.size() - 1);
-    const auto line = rest.substr(0, end + 1);
-    rest.remove_prefix(end + 1);
-    const bool statement = line.starts_with("CREATE ") || line.starts_with("GRANT ") || line.starts_with("/*!50701 DROP USER") || line.starts_with("/*M!100005 SET DEFAULT ROLE") || line.starts_with("/*!80001 ALTER USER");
-    if (!statement || (line.find("`root`@`") == std::string_view::npos && line.find("'root'@'") == std::string_view::npos)) kept += line;
-  }
-  bool given = false;
-  return driver.restore(engine, target, item_of(saved), [&]() -> Result<std::string> { return std::exchange(given, true) ? std::string() : kept; }, {.name = {}, .replace = true}, deadline);
-}
-
 /// What is there now against what was saved.
 Result<std::uint64_t> compare(engine::Engine& engine, const backup::Driver& driver, const backup::Target& target, const Saved& saved, const Deadline& deadline) {
   const auto reader = driver.reader(item_of(saved));
   std::vector<std::string> notes;
   DM_CHECK(driver.dump(engine, target, item_of(saved), [&](std::string_view piece) { return reader->take(piece); }, notes, deadline));
-  DM_TRY(const auto print, reader->finish());
-  if (const auto lines = backup::differences(saved.fingerprint, print, driver.comparison(saved.target, target)); !lines.empty())
+  DM_TRY(auto print, reader->finish());
+  const auto how = driver.comparison(saved.target, target);
+  if (saved.by_account(how)) print = backup::narrowed(std::move(print), saved.fingerprint);
+  if (const auto lines = backup::differences(saved.fingerprint, print, how); !lines.empty())
     return fail(Errc::corrupt, fmt::format("{}: what came back is not what was saved: {}", saved.item, lines.front()));
   return print.rows();
 }
@@ -253,16 +235,19 @@ Result<Back> live(engine::Engine& engine, backup::Repository& repository, const 
     }
   } rest(engine, *driver, target);
   for (const auto* one : saved) {
-    if (!one->item.starts_with('(')) rest.left.push_back(one);
+    if (!one->beside()) rest.left.push_back(one);
     const auto begin = Clock::now();
-    const bool accounts = kind == "mariadb" && one->item.starts_with('(');
-    DM_CHECK(during(fmt::format("restoring {}", one->item), accounts ? feed_users(engine, repository, *driver, target, *one, deadline) : feed(engine, repository, *driver, target, *one, deadline)));
+    DM_CHECK(during(fmt::format("restoring {}", one->item), feed(engine, repository, *driver, target, *one, deadline)));
     bytes += one->bytes;
     if (progress) progress({fmt::format("{}/{} restored", one->subject, one->item), one->bytes, one->bytes, since(begin), true});
   }
   for (const auto* one : saved) {
-    if (one->item.starts_with('(')) continue;  // accounts: the image has made some of its own
+    if (one->beside() && !one->by_account(driver->comparison(one->target, target))) continue;
     const auto count = compare(engine, *driver, target, *one, deadline);
+    if (one->beside()) {
+      if (!count) return fail(count.error());
+      continue;
+    }
     std::erase(rest.left, one);
     const auto on = driver->compared(engine, target, item_of(*one), {.name = {}, .replace = true}, Deadline::in(std::chrono::minutes(5)));
     if (!count) return fail(count.error());

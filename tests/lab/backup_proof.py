@@ -48,7 +48,7 @@ def bad_inputs(path):
     return refused, len(cuts)
 
 
-with backup_stack.Stack(datamancy, rows=rows, services=backup_stack.SERVICES + backup_stack.STORES) as stack:
+with backup_stack.Stack(datamancy, rows=rows, services=(*backup_stack.SERVICES, *backup_stack.STORES, "mysql")) as stack:
     made = stack.json("backup", "run", status=0)
     drill = stack.json("drill", "restore", "--all")
     stack.dm("backup", "restore", "--all", "--to", str(stack.work / "out"), status=0)

@@ -52,13 +52,19 @@ services:
     image: datamancy-lab/qdrant:1.19
     environment: {{QDRANT__SERVICE__API_KEY: "k e'y"}}
     volumes: [vectors:/qdrant/storage]
+  mysql:
+    <<: *mark
+    profiles: [stores]
+    image: datamancy-lab/mysql:9.7
+    environment: {{MYSQL_ROOT_PASSWORD: "r\\"o'o$$t p=w", MYSQL_DATABASE: shop, MYSQL_USER: shop, MYSQL_PASSWORD: shop}}
+    volumes: [mysql:/var/lib/mysql]
   app:
     <<: *mark
     image: datamancy-lab/base:13
     command: [sleep, infinity]
     init: true
     volumes: [uploads:/srv/uploads]
-volumes: {{db: *mark, maria: *mark, cache: *mark, ldapdata: *mark, ldapconf: *mark, uploads: *mark, couch: *mark, house: *mark, vectors: *mark}}
+volumes: {{db: *mark, maria: *mark, cache: *mark, ldapdata: *mark, ldapconf: *mark, uploads: *mark, couch: *mark, house: *mark, vectors: *mark, mysql: *mark}}
 networks: {{default: *mark}}
 """
 
@@ -95,6 +101,30 @@ create event e on schedule every 1 day do delete from orders where id < 0;;
 delimiter ;
 create database second character set latin1;
 grant select on shop.orders to reporter@'%' identified by 'geheim';
+"""
+
+MYSQL = r"""
+use shop;
+set session cte_max_recursion_depth = 10000000;
+create table orders(id int auto_increment primary key, note text, b blob, d decimal(10,2), j json, at timestamp default current_timestamp);
+insert into orders(note, b, d, j) values ('a''b\\c"; -- x', x'00ff27', 1.5, '{"a": [1, null]}'), (null, null, null, null), ('(1,2),(3)', '', 0, '[]');
+insert into orders(note, b) with recursive n(i) as (select 1 union all select i + 1 from n where i < ROWS) select concat('row ', i), unhex(sha2(i, 256)) from n;
+create view v as select count(*) c from orders;
+delimiter ;;
+create procedure p() begin select 'x;y'; -- a ' comment
+  insert into orders(note) values ('(from p)'); end;;
+create trigger t before insert on orders for each row begin set new.note = ifnull(new.note, 'none'); end;;
+create event e on schedule every 1 day do delete from orders where id < 0;;
+delimiter ;
+create database second character set latin1;
+create role reading, writing;
+grant select on shop.* to reading; grant insert, update (note) on shop.orders to writing;
+create user 'rep`o rter'@'%' identified by 'ge''heim'; grant reading, writing to 'rep`o rter'@'%' with admin option; set default role reading to 'rep`o rter'@'%';
+create user locked@'10.%' identified by 'x' require ssl with max_queries_per_hour 5 password expire interval 90 day account lock comment 'it''s "odd" \\ ; -- x';
+create user tries@localhost identified by 'y' failed_login_attempts 3 password_lock_time 2;
+create user proxied; grant proxy on proxied to tries@localhost with grant option;
+grant execute on procedure shop.p to tries@localhost with grant option; grant backup_admin, process on *.* to tries@localhost;
+create table gone(a int); grant select on shop.gone to tries@localhost; drop table gone;
 """
 
 VALKEY = r"""
@@ -179,7 +209,7 @@ call("POST", "/collections/aliases", {"actions": [{"create_alias": {"alias_name"
 """
 
 SERVICES = ("db", "maria", "cache", "ldap", "app")
-STORES = ("couch", "house", "vectors")  # of a profile: what starts the whole project leaves them alone
+STORES = ("couch", "house", "vectors")  # of a profile, as mysql is: what starts the whole project leaves them alone
 
 
 class Stack:
@@ -236,6 +266,15 @@ class Stack:
     def json(self, *argv, status=None, **more):
         return json.loads(self.dm(*argv, "--json", status=status, **more)[1])
 
+    def is_proven(self):
+        """The newest run reads back whole, every drill of it is equal and leaves nothing, and the coverage says so."""
+        that(self.dm("backup", "verify", "--read-data")[0] == 0, "it verifies")
+        drill = self.json("drill", "restore", "--all", status=0)
+        that(drill["outcome"] == "verified" and all(i["outcome"] == "verified" for d in drill["drills"] for i in d["items"]), drill)
+        that(not docker("ps", "-aq", "--filter", f"label=datamancy.drill={self.name}"), "the stand-ins are gone")
+        coverage = self.json("backup", "coverage", status=0)
+        that(coverage["findings"] == 0 and all("verified" in c["last_proven"] for c in coverage["covered"]), coverage)
+
     def psql(self, sql, database="shop"):
         return docker("exec", "-i", self.container("db"), "psql", "-U", "shop", "-XAtq", "-v", "ON_ERROR_STOP=1", database, data=sql)
 
@@ -247,6 +286,19 @@ class Stack:
         maria = ["exec", "-i", self.container("maria"), "sh", "-c", 'MYSQL_PWD=$MARIADB_ROOT_PASSWORD exec mariadb -uroot -h 127.0.0.1 "$@"', "sh"]
         eventually("MariaDB answers", lambda: subprocess.run([engine.docker(), *maria, "-e", "select 1"], env=ENV, capture_output=True).returncode == 0, 90)
         docker(*maria, data=MARIA.replace("ROWS", str(self.rows)))
+
+    def mysql(self, sql, user="root", password=None, host="127.0.0.1"):
+        script = 'export MYSQL_PWD=${PW-$MYSQL_ROOT_PASSWORD}; exec mysql -u"$1" -h "$2" -BN'
+        return docker("exec", "-i", *(["-e", f"PW={password}"] if password is not None else []), self.container("mysql"), "sh", "-c", script, "sh", user, host, data=sql)
+
+    def fill_mysql(self):
+        def answers():
+            try:
+                return self.mysql("select 1")
+            except Failed:
+                return ""
+        eventually("MySQL answers", answers, 180)
+        self.mysql(MYSQL.replace("ROWS", str(self.rows)), host="localhost")  # who comes by an address may not grant PROXY
 
     def fill_cache(self):
         cache = ["exec", "-i", "-e", "REDISCLI_AUTH=s3 cret", self.container("cache"), "valkey-cli", "-e"]

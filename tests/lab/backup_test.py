@@ -49,12 +49,7 @@ def during_copy(*argv):
 def test_a_run_is_verified_and_every_drill_is_equal():
     made = S.json("backup", "run", status=0)
     that({f"{s['subject']}/{s['item']}" for s in made["saved"]} >= {"db/(roles)", "db/shop", 'db/Second "DB', "db/empty", "project/."}, f"all is saved: {[s['item'] for s in made['saved']]}")
-    that(S.dm("backup", "verify", "--read-data")[0] == 0, "it verifies")
-    drill = S.json("drill", "restore", "--all", status=0)
-    that(drill["outcome"] == "verified" and all(i["outcome"] == "verified" for d in drill["drills"] for i in d["items"]), drill)
-    that(not docker("ps", "-aq", "--filter", f"label=datamancy.drill={S.name}"), "the stand-ins are gone")
-    coverage = S.json("backup", "coverage", status=0)
-    that(coverage["findings"] == 0 and all("verified" in c["last_proven"] for c in coverage["covered"]), coverage)
+    S.is_proven()
 
 
 def test_a_database_comes_back_beside_and_in_place_with_a_safety_copy():
@@ -67,6 +62,15 @@ def test_a_database_comes_back_beside_and_in_place_with_a_safety_copy():
     S.dm("backup", "restore", "db", "shop", "--in-place", "--yes", status=0)
     that(S.psql("select count(*) from orders") == "2000", "in place")
     that(runs()[0]["outcome"] == "verified", "the safety copy is there")
+
+
+def test_a_run_of_a_part_says_nothing_about_the_rest():
+    S.json("backup", "run", "db", status=0)
+    covered = {c["subject"]: c for c in S.json("backup", "coverage")["covered"]}
+    that(all(c["finding"] == "" and c["last_backup"] != "never" for c in covered.values()), f"what was saved before is saved: {covered}")
+    newest = next(c["detail"] for c in S.json("backup", "doctor")["checks"] if c["what"] == "newest run")
+    whole = next(r for r in runs() if r["run"] != runs()[0]["run"])
+    that(not newest.startswith("no whole") and "verified" in newest, f"the newest whole run counts: {newest} {whole}")
 
 
 def test_a_volume_comes_back_in_place_and_its_services_go_on():

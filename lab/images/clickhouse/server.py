@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """ClickHouse's HTTP interface as its documentation describes it, in front of the real engine as a library. One query at a time.
 DATAMANCY_LAB_BREAK=N ends every answer after N bytes as older servers do: with the text of an error, and properly.
+DATAMANCY_LAB_SPOIL=TABLE puts the first row of this table there twice, whatever fills it.
 DATAMANCY_LAB_REPLICATED=TABLE says of this table that it has other replicas: the library has no keeper to have some by."""
 import base64
 import http.server
@@ -17,6 +18,7 @@ ENGINE = session.Session("/var/lib/clickhouse/engine")
 LOCK = threading.Lock()
 NO_SETTINGS = {"query", "database", "default_format", "user", "password"}
 BREAK = int(os.environ.get("DATAMANCY_LAB_BREAK", "0"))
+SPOIL = os.environ.get("DATAMANCY_LAB_SPOIL", "")
 REPLICATED = os.environ.get("DATAMANCY_LAB_REPLICATED", "")
 OPEN = os.environ.get("CLICKHOUSE_SKIP_USER_SETUP") == "1"
 USER = os.environ.get("CLICKHOUSE_USER") or "default"
@@ -94,6 +96,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                         file.write(data)
                         file.flush()
                         ENGINE.query(f"{into} FROM INFILE '{file.name}' FORMAT {form}")
+                        if SPOIL and f"`{SPOIL}`" in into:
+                            table = into.split("INTO ", 1)[1].split(" (", 1)[0]
+                            ENGINE.query(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1")
                     return self.whole(200, "")
                 if not re.match(r"\s*(SELECT|WITH|SHOW|CHECK)\b", query, re.I):
                     ENGINE.query(query)

@@ -9,8 +9,10 @@
 
 #include "backup/driver.hpp"
 #include "backup/drivers/drivers.hpp"
+#include "backup/drivers/mysql_accounts.hpp"
 #include "backup/inside.hpp"
 #include "backup/mysqldump_stream.hpp"
+#include "backup/repository.hpp"
 
 namespace dm::backup {
 namespace {
@@ -42,12 +44,14 @@ Inside client(std::string kind, std::vector<std::string> words) {
   return {.name = "mariadb client", .script = kClient, .words = std::move(words)};
 }
 
-Result<std::vector<std::vector<std::string>>> query(engine::Engine& engine, const Target& target, std::string_view sql, const Deadline& deadline, std::string kind = "client") {
-  DM_TRY(const auto result, run_inside(engine, target.container, client(std::move(kind), {"--batch", "--skip-column-names", "-e", std::string(sql)}), deadline.at_most(std::chrono::minutes(2))));
-  std::vector<std::vector<std::string>> out;
-  for (std::string_view rest = result.out; !rest.empty();) {
-    auto line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+using Rows = std::vector<std::vector<std::string>>;
+
+/// What --batch prints.
+Rows rows_of(std::string_view text) {
+  Rows out;
+  while (!text.empty()) {
+    auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
     auto& row = out.emplace_back();
     while (true) {
       const auto cut = line.find('\t');
@@ -64,6 +68,19 @@ Result<std::vector<std::vector<std::string>>> query(engine::Engine& engine, cons
     }
   }
   return out;
+}
+
+Result<Rows> query(engine::Engine& engine, const Target& target, std::string_view sql, const Deadline& deadline, std::string kind = "client") {
+  DM_TRY(const auto result, run_inside(engine, target.container, client(std::move(kind), {"--batch", "--skip-column-names", "-e", std::string(sql)}), deadline.at_most(std::chrono::minutes(2))));
+  return rows_of(result.out);
+}
+
+/// Statements that are too many for an argument.
+Result<Rows> query_many(engine::Engine& engine, const Target& target, const std::string& sql, const Deadline& deadline) {
+  auto inside = client("client", {"--batch", "--skip-column-names"});
+  inside.in = [&sql, given = false]() mutable -> Result<std::string> { return std::exchange(given, true) ? std::string() : sql; };
+  DM_TRY(const auto result, run_inside(engine, target.container, std::move(inside), deadline.at_most(std::chrono::minutes(10))));
+  return rows_of(result.out);
 }
 
 std::string quote(std::string_view name) {
@@ -86,6 +103,14 @@ std::string file_name(std::string_view name) {
   }
   return out + ".sql";
 }
+
+bool is_mysql(const Target& target) {
+  const auto found = target.facts.find("version");
+  return found != target.facts.end() && found->second.find("MariaDB") == std::string::npos;
+}
+
+/// SHOW CREATE USER came with 5.7; from 8.0 to 8.0.16 it prints hashes that are no text.
+bool says_accounts(std::string_view version) { return version_at_least(version, "8.0.17") || (version_at_least(version, "5.7.6") && !version_at_least(version, "8")); }
 
 int major(const Target& target) {
   int number = 0;
@@ -119,28 +144,25 @@ class Mariadb final : public Driver {
       if (!others.empty()) item.notes.push_back(fmt::format("{} tables are not InnoDB (the first: {}, {}): they are not part of the dump's snapshot", others.size(), others[0][0], others[0][1]));
       out.push_back(std::move(item));
     }
-    // Last: grants name tables. MySQL's own program cannot write them.
-    if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") != std::string::npos) out.push_back({.name = std::string(kUsers), .file = "users.sql", .small = true});
-    else if (!out.empty()) {
-      // The account of MYSQL_USER, which the image makes again, is none that would be lost, as long as it may only what the image lets it.
-      DM_TRY(const auto container, engine.container(target.container, deadline));
-      std::string made, its;
-      for (const std::string_view line : container.env) {
-        if (line.starts_with("MYSQL_USER=")) made = line.substr(11);
-        if (line.starts_with("MYSQL_DATABASE=")) its = line.substr(15);
-      }
-      const auto again = made.empty() ? std::string() : fmt::format(" and not (user = {0} and host = '%' and not exists (select 1 from mysql.db d where d.user = {0} and replace(d.db, '\\\\', '') <> {1}) "
-                                                                    "and not exists (select 1 from mysql.tables_priv t where t.user = {0}))", literal(made), literal(its));
-      DM_TRY(const auto users, query(engine, target, "select count(*) from mysql.user where user not in ('root', 'mysql.sys', 'mysql.session', 'mysql.infoschema')" + again, deadline));
-      if (!users.empty() && users[0][0] != "0") out.front().unsaved.push_back(fmt::format("{} users of MySQL and their grants are not saved: mysqldump cannot write them", users[0][0]));
+    // Last: grants name tables.
+    if (is_mysql(target) && !says_accounts(target.facts.at("version"))) {
+      if (!out.empty()) out.front().unsaved.push_back(fmt::format("users and grants of MySQL {} are not saved: this server does not say them in a form that can be given back (5.7, and 8.0.17 or later, do)", target.facts.at("version")));
+    } else {
+      out.push_back({.name = std::string(kUsers), .file = "users.sql", .small = true});
     }
     return out;
   }
 
-  Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, std::vector<std::string>&, const Deadline& deadline) const override {
+  Result<void> dump(engine::Engine& engine, const Target& target, const Item& item, const Sink& out, std::vector<std::string>& notes, const Deadline& deadline) const override {
+    if (item.name == kUsers && is_mysql(target)) {
+      DM_TRY(const auto text, mysql_accounts([&](const std::string& sql) { return query_many(engine, target, sql, deadline); }, target.facts.at("version"), notes));
+      return out(text);
+    }
     auto inside = item.name == kUsers ? client("dump", {"--system=users", "--replace", "--skip-dump-date"})
                                       : client("dump", {"--single-transaction", "--quick", "--routines", "--events", "--triggers", "--hex-blob", "--tz-utc", "--skip-dump-date",
                                                         "--default-character-set=utf8mb4", "--databases", "--", item.name});
+    // With the numbers of the server's transactions, one database could be restored only into a server that has none yet.
+    if (is_mysql(target)) inside.words.insert(inside.words.begin() + 1, "--set-gtid-purged=OFF");
     inside.out = out;
     DM_CHECK(run_inside(engine, target.container, std::move(inside), deadline));
     return {};
@@ -154,7 +176,7 @@ class Mariadb final : public Driver {
     out.network = "none";
     out.env = {"MARIADB_ALLOW_EMPTY_ROOT_PASSWORD=1", "MYSQL_ALLOW_EMPTY_PASSWORD=1", "DATAMANCY_STAND_IN=1"};
     out.command = {"mariadbd", "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--event-scheduler=OFF"};
-    if (target.facts.contains("version") && target.facts.at("version").find("MariaDB") == std::string::npos) out.command[0] = "mysqld";
+    if (is_mysql(target)) out.command[0] = "mysqld";
     return out;
   }
 
@@ -181,7 +203,8 @@ class Mariadb final : public Driver {
   Result<void> restore(engine::Engine& engine, const Target& target, const Item& item, const Source& in, const RestoreInto& into, const Deadline& deadline) const override {
     const auto name = into.name.empty() ? item.name : into.name;
     if (item.name == kUsers) {
-      if (!target.facts.contains("stand_in")) return feed(engine, target, in, {}, {}, deadline);
+      if (is_mysql(target)) return feed(engine, target, in, {}, {}, deadline);
+      if (!target.facts.contains("stand_in")) return feed_accounts(engine, target, in, deadline);
       DM_TRY(const auto users, query(engine, target, "select user, host from mysql.user where user not in ('datamancy_drill', 'mariadb.sys')", deadline));
       std::string drop;
       for (const auto& user : users) drop += fmt::format("drop user {}@{};", literal(user[0]), literal(user.size() > 1 ? user[1] : "%"));
@@ -209,6 +232,20 @@ class Mariadb final : public Driver {
   Compare comparison(const Target& then, const Target& now) const override { return major(then) == major(now) ? Compare::everything : Compare::data; }
 
  private:
+  /// Into a server that stays.
+  static Result<void> feed_accounts(engine::Engine& engine, const Target& target, const Source& in, const Deadline& deadline) {
+    constexpr std::size_t kMost = 64U << 20U;
+    std::string text;
+    while (true) {
+      DM_TRY(const std::string piece, in());
+      if (piece.empty()) break;
+      text += piece;
+      if (text.size() > kMost) return fail(Errc::invalid_input, "the accounts are larger than 64 MiB");
+    }
+    auto kept = without_root(text);
+    return feed(engine, target, [&]() -> Result<std::string> { return std::exchange(kept, {}); }, {}, {}, deadline);
+  }
+
   /// The client stops at the first error, and then prints the whole failing statement, which holds data: only its first line is said.
   static Result<void> feed(engine::Engine& engine, const Target& target, const Source& in, const std::string& from, const std::string& to, const Deadline& deadline) {
     auto inside = client("client", {"--default-character-set=utf8mb4", "--max-allowed-packet=1G", "--binary-mode"});
