@@ -50,6 +50,11 @@ class Driver {
 
   /// Asks the server who it is; fills `facts` and `identity`.
   virtual Result<void> examine(engine::Engine& engine, Target& target, const Deadline& deadline) const = 0;
+  /// The server takes clients: after a start that is not yet so. Drivers whose `examine` asks the server itself need nothing more.
+  virtual Result<void> answers(engine::Engine& engine, const Target& target, const Deadline& deadline) const {
+    auto seen = target;
+    return examine(engine, seen, deadline);
+  }
   /// What there is to save, by asking the server; in the order in which it must be restored.
   virtual Result<std::vector<Item>> items(engine::Engine& engine, const Target& target, const Deadline& deadline) const = 0;
   /// Success = every byte was delivered, the program ended with 0, and said so itself. The reader has the last word.

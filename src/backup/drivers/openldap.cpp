@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 
 #include "backup/driver.hpp"
 #include "backup/drivers/drivers.hpp"
@@ -27,6 +28,15 @@ case $what in
   cat) exec slapcat -F "$dir" -o ldif-wrap=no "$@" ;;
   test) exec slaptest -u -F "$dir" ;;
 esac
+)sh";
+
+/// Its files can be read before anybody listens. By what the kernel says: images have not always a client.
+constexpr std::string_view kListens = R"sh(
+for port in 389 636 1389 1636; do
+  if grep -qE "^ *[0-9]+: [0-9A-F]+:$(printf %04X $port) 0+:0000 0A" /proc/net/tcp /proc/net/tcp6 2>/dev/null; then exit 0; fi
+done
+echo "slapd listens on none of the ports 389, 636, 1389 and 1636 yet" >&2
+exit 1
 )sh";
 
 /// In a stand-in: $1 = configuration folder, $2 = number of the database, $3 = its folder.
@@ -76,6 +86,11 @@ class Openldap final : public Driver {
       if (!number.empty() && number != "0" && number != "-1" && !folder.empty()) list += fmt::format("{}\t{}\t{}\n", number, folder, suffix);
     }
     target.facts["databases"] = list;
+    return {};
+  }
+
+  Result<void> answers(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
+    DM_CHECK(run_inside(engine, target.container, {.name = "looking for slapd's port", .script = kListens}, deadline.at_most(std::chrono::minutes(1))));
     return {};
   }
 
