@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <set>
 #include <utility>
@@ -17,6 +18,29 @@ std::string run_of(const Snapshot& snapshot) {
   return {};
 }
 
+bool has_tag(const Snapshot& snapshot, std::string_view wanted) { return std::ranges::find(snapshot.tags, wanted) != snapshot.tags.end(); }
+
+/// When its run began, as the run's name says: streams of one run must not end up in different hours or days.
+std::int64_t time_of_run(const Snapshot& snapshot) {
+  const auto run = run_of(snapshot);
+  std::tm parts{};
+  const char* rest = ::strptime(run.c_str(), "%Y%m%dT%H%M%SZ", &parts);
+  return rest != nullptr && *rest == '-' ? static_cast<std::int64_t>(::timegm(&parts)) : snapshot.time;
+}
+
+/// Of one path. Runs of a part are judged apart: one of them in place of a whole run's stream would leave a hole in what else comes back whole.
+std::set<std::string> to_drop(const std::vector<Snapshot>& snapshots, const Retention& retention) {
+  std::vector<Snapshot> whole, parts;
+  for (auto snapshot : snapshots) {
+    snapshot.time = time_of_run(snapshot);
+    (has_tag(snapshot, kOfAPart) ? parts : whole).push_back(std::move(snapshot));
+  }
+  std::set<std::string> out;
+  for (auto* list : {&whole, &parts})
+    for (auto& id : to_forget(std::move(*list), retention)) out.insert(std::move(id));
+  return out;
+}
+
 }  // namespace
 
 Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline) {
@@ -29,7 +53,7 @@ Result<std::string> manifest_text(Repository& repository, const Snapshot& snapsh
   return text;
 }
 
-Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline) {
+Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline, const std::function<bool(const Manifest&)>& enough) {
   DM_TRY(auto listed, repository.list(deadline));
   History out;
   for (auto& snapshot : listed)
@@ -46,7 +70,7 @@ Result<History> history(Repository& repository, std::string_view project, std::s
     if (snapshot.path != path && !finished.contains(run_of(snapshot)) && !run_of(snapshot).empty()) out.orphans.push_back(snapshot);
   std::ranges::sort(manifests, [](const Snapshot& a, const Snapshot& b) { return a.time > b.time; });
   for (const auto& snapshot : manifests) {
-    if (out.runs.size() >= limit) break;
+    if (out.runs.size() >= limit || (enough && !out.runs.empty() && enough(out.runs.back()))) break;
     const auto text = manifest_text(repository, snapshot, deadline);
     if (deadline.stopped()) return fail(Errc::conflict, "interrupted");
     if (text && text->empty()) {  // its program was killed before it could say anything
@@ -64,6 +88,10 @@ Result<History> history(Repository& repository, std::string_view project, std::s
     out.manifest_ids.push_back(snapshot.id);
   }
   return out;
+}
+
+std::function<bool(const Manifest&)> found_by(std::string_view run) {
+  return [run = std::string(run)](const Manifest& one) { return run.empty() ? !one.partial : one.run.starts_with(run); };
 }
 
 const Manifest* History::find(std::string_view run) const {
@@ -113,24 +141,27 @@ Result<std::size_t> apply_retention(Repository& repository, std::string_view pro
   // Paths that get no snapshots any more (what is kept in the manifest by now, what was removed) would keep their last ones, and with them their
   // runs, for ever: they go with the data that they were saved with.
   std::set<std::string> named;
-  DM_TRY(const auto past, run.partial ? history(repository, project, 200, deadline) : Result<History>(newest));
+  const auto proven = [](const Manifest& one) { return !one.partial && one.outcome() == Outcome::verified; };
+  DM_TRY(const auto past, run.partial ? history(repository, project, kAllRuns, deadline, proven) : Result<History>(newest));
   const auto* whole = past.find("");
   if (whole != nullptr && !whole->partial)
     for (const auto& saved : whole->saved)
       if (!saved.inside) named.insert(saved.path);
+  // What everything would be brought back from stays, whatever has been saved of a part since.
+  const auto verified = std::ranges::find_if(past.runs, proven);
+  const auto held = [&](const Snapshot& snapshot) { return verified != past.runs.end() && run_of(snapshot) == verified->run; };
   std::vector<std::pair<Snapshot, bool>> others;  // of such paths, and whether their own age lets them go
   for (auto& [where, list] : by_path) {
     if (where == path) continue;
     std::erase_if(list, [&](const Snapshot& snapshot) { return orphans.contains(snapshot.id); });
-    const auto gone = to_forget(list, retention);
-    const std::set<std::string> ids(gone.begin(), gone.end());
+    const auto ids = to_drop(list, retention);
     for (const auto& snapshot : list) {
       if (!named.empty() && !named.contains(where)) {
         others.emplace_back(snapshot, ids.contains(snapshot.id));
         continue;
       }
       with_streams.insert(run_of(snapshot));
-      if (ids.contains(snapshot.id)) drop.insert(snapshot.id);
+      if (ids.contains(snapshot.id) && !held(snapshot)) drop.insert(snapshot.id);
       else kept_runs.insert(run_of(snapshot));
     }
   }
@@ -139,14 +170,13 @@ Result<std::size_t> apply_retention(Repository& repository, std::string_view pro
   for (const auto& [snapshot, old] : others) {
     const auto name = run_of(snapshot);
     with_streams.insert(name);
-    if (with_named.contains(name) ? !kept_by_named.contains(name) : old) drop.insert(snapshot.id);
+    if (!held(snapshot) && (with_named.contains(name) ? !kept_by_named.contains(name) : old)) drop.insert(snapshot.id);
     else kept_runs.insert(name);
   }
   // One that has nothing but small streams, or nothing at all, goes by its own age.
-  const auto gone = to_forget(by_path[path], retention);
-  const std::set<std::string> old(gone.begin(), gone.end());
+  const auto old = to_drop(by_path[path], retention);
   for (const auto& snapshot : by_path[path])
-    if (with_streams.contains(run_of(snapshot)) ? !kept_runs.contains(run_of(snapshot)) : old.contains(snapshot.id)) drop.insert(snapshot.id);
+    if (!held(snapshot) && (with_streams.contains(run_of(snapshot)) ? !kept_runs.contains(run_of(snapshot)) : old.contains(snapshot.id))) drop.insert(snapshot.id);
   if (drop.empty()) return std::size_t{0};
   DM_CHECK(repository.remove({drop.begin(), drop.end()}, prune, deadline));
   return drop.size();

@@ -33,14 +33,15 @@ std::string_view file_of(std::string_view path) { return path.substr(path.rfind(
 
 }  // namespace
 
-Places::Places(Repository& repository, std::string project, const Deadline& deadline)
-    : repository_(repository), project_(std::move(project)), started_(unix_now()), deadline_(deadline) {
+Places::Places(Repository& repository, std::string project, bool partial, const Deadline& deadline)
+    : repository_(repository), project_(std::move(project)), partial_(partial), started_(unix_now()), deadline_(deadline) {
   run_ = new_run_id(started_);
 }
 
 std::string Places::path(std::string_view subject, std::string_view file) const { return fmt::format("/{}/{}/{}", path_part(project_), path_part(subject), path_part(file)); }
 
 std::unique_ptr<Place> Places::open(std::string path, std::vector<std::string> tags) {
+  if (partial_) tags.emplace_back(kOfAPart);
   StoreRequest request{.host = project_, .path = std::move(path), .tags = std::move(tags)};
   return std::make_unique<Place>([&repository = repository_, request = std::move(request), deadline = deadline_](const Source& in) { return repository.store(request, in, deadline); });
 }

@@ -20,8 +20,8 @@ using Place = Ahead<Result<Stored>>;
 /// Those of one run.
 class Places {
  public:
-  /// `repository` must outlive it.
-  Places(Repository& repository, std::string project, const Deadline& deadline);
+  /// `repository` must outlive it. `partial`: the run saves a part only, which its snapshots say.
+  Places(Repository& repository, std::string project, bool partial, const Deadline& deadline);
   const std::string& run() const { return run_; }
   std::int64_t started() const { return started_; }
   /// In the repository: stable, so that old and new versions of a stream meet under it.
@@ -40,6 +40,7 @@ class Places {
 
   Repository& repository_;
   std::string project_, run_;
+  bool partial_;
   std::int64_t started_;
   Deadline deadline_;
   std::map<std::string, std::unique_ptr<Place>> open_;  ///< by path

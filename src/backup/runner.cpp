@@ -299,7 +299,7 @@ Result<Manifest> run_backup(engine::Engine& engine, const Inventory& inventory, 
   Manifest manifest;
   DM_TRY(const auto program, repository.program(deadline));
   std::optional<Places> own;
-  Places& places = options.places != nullptr ? *options.places : own.emplace(repository, inventory.project, deadline);
+  Places& places = options.places != nullptr ? *options.places : own.emplace(repository, inventory.project, !options.only.empty(), deadline);
   manifest.tool = fmt::format("{}, {}", options.tool, program);
   manifest.project = inventory.project;
   manifest.engine = inventory.engine_id;

@@ -57,8 +57,12 @@ struct History {
   /// In words, which manifests newer than `chosen` (one of `runs`; null = all) cannot be read; "" = none. `counts` leaves some out by their time.
   std::string passed_over(const Manifest* chosen, const std::function<bool(std::int64_t)>& counts = {}) const;
 };
+/// At most `limit` of them, and none that is older than the first one for which `enough` holds: each costs an opening of the repository.
 /// Errors: a repository that does not answer, is locked or does not open; damaged or newer manifests are no error.
-Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline);
+Result<History> history(Repository& repository, std::string_view project, std::size_t limit, const Deadline& deadline, const std::function<bool(const Manifest&)>& enough = {});
+constexpr std::size_t kAllRuns = static_cast<std::size_t>(-1);
+/// For `enough`: it is what `History::find` gives.
+std::function<bool(const Manifest&)> found_by(std::string_view run);
 
 /// The text of a manifest.
 Result<std::string> manifest_text(Repository& repository, const Snapshot& snapshot, const Deadline& deadline);
@@ -78,8 +82,8 @@ struct Verdict {
 /// Repository check of `depth`, every item of `manifest` read back, its age against `objective` seconds.
 std::vector<Verdict> verify(Repository& repository, const Manifest& manifest, Depth depth, std::int64_t objective, const OnProgress& progress, const Deadline& deadline);
 
-/// Forgets what `retention` does not keep, run by run; only where the newest run is verified (`conflict` otherwise, in words). Runs
-/// that nobody finished go too. Gives how many snapshots went.
+/// Forgets what `retention` does not keep, run by run; only where the newest run is verified (`conflict` otherwise, in words). The newest
+/// whole run that is verified stays, and runs of a part take no place of whole ones. Runs that nobody finished go too. Gives how many snapshots went.
 Result<std::size_t> apply_retention(Repository& repository, std::string_view project, const Retention& retention, bool prune, const Deadline& deadline);
 
 std::int64_t unix_now();

@@ -59,8 +59,11 @@ class Shelf final : public Repository {
   Result<void> change_password(const std::string&, const Deadline&) override { return {}; }
 
   /// A run of `streams` (paths; one that begins with ! is kept in the manifest), `age` days old.
-  Manifest add_run(const std::string& name, std::int64_t age, const std::vector<std::string>& streams) {
+  Manifest add_run(const std::string& name, std::int64_t age, const std::vector<std::string>& streams, bool partial = false, Outcome outcome = Outcome::verified) {
     Manifest run;
+    run.partial = partial;
+    std::vector<std::string> tags{"run=" + name};
+    if (partial) tags.emplace_back(kOfAPart);
     run.run = name;
     run.project = "shop";
     const auto time = unix_now() - age * 86400;
@@ -68,15 +71,16 @@ class Shelf final : public Repository {
     for (const auto& stream : streams) {
       Saved saved;
       saved.subject = "db";
-      saved.outcome = Outcome::verified;
+      saved.outcome = outcome;
       saved.inside = stream.starts_with('!');
       saved.item = saved.inside ? stream.substr(1) : stream;
       saved.path = "/shop/db/" + saved.item;
       if (saved.inside) saved.content = "roles";
-      else saved.snapshot = put(saved.path, {"run=" + name}, "data", time);
+      else saved.snapshot = put(saved.path, tags, "data", time);
       run.saved.push_back(std::move(saved));
     }
-    const auto id = put("/shop/manifest.json", {"run=" + name, "manifest"}, run.whole(), time + 1);
+    tags.emplace_back("manifest");
+    const auto id = put("/shop/manifest.json", tags, run.whole(), time + 1);
     return Manifest::parse(run.whole(), id).value();
   }
   std::vector<std::string> runs() {
@@ -200,6 +204,64 @@ TEST(Retention, RunsThatHaveNothingElseAreJudgedByTheirOwnAge) {
   EXPECT_EQ(shelf.runs(), (std::vector<std::string>{"new", "gone-service"}));
 }
 
+constexpr Retention kOne{.latest = 1, .hourly = 0, .daily = 0, .weekly = 0, .monthly = 0, .annual = 0};
+
+/// Whether every stream that the run's manifest names is there.
+bool has_all(const Shelf& shelf, const Manifest& run) {
+  return std::ranges::all_of(run.saved, [&](const Saved& saved) { return saved.inside || std::ranges::find(shelf.snapshots, saved.snapshot, &Snapshot::id) != shelf.snapshots.end(); });
+}
+
+TEST(Retention, RunsOfAPartTakeNoStreamFromTheNewestWholeRun) {
+  Shelf shelf;
+  const auto whole = shelf.add_run("whole", 2, {"shop.sql", "files.tar", "!roles.sql"});
+  shelf.add_run("part1", 1, {"shop.sql"}, true);
+  shelf.add_run("part2", 0, {"shop.sql"}, true);
+  ASSERT_TRUE(apply_retention(shelf, "shop", kOne, false, {}));
+  EXPECT_EQ(shelf.runs(), (std::vector<std::string>{"part2", "whole"}));
+  EXPECT_TRUE(has_all(shelf, whole));
+}
+
+TEST(Retention, TheNewestVerifiedWholeRunStaysThoughOneThatIsNotVerifiedAndOneOfAPartCameAfterIt) {
+  Shelf shelf;
+  const auto good = shelf.add_run("good", 3, {"shop.sql", "files.tar"});
+  shelf.add_run("torn", 2, {"shop.sql", "files.tar"}, false, Outcome::could_not_verify);
+  shelf.add_run("part", 1, {"shop.sql"}, true);
+  ASSERT_TRUE(apply_retention(shelf, "shop", kOne, false, {}));
+  EXPECT_TRUE(has_all(shelf, good));
+  EXPECT_EQ(shelf.runs().back(), "good");
+}
+
+TEST(Retention, AWholeRunThatIsAllInItsManifestStaysBesideRunsOfAPart) {
+  Shelf shelf;
+  shelf.add_run("whole", 2, {"!roles.sql"});
+  shelf.add_run("part1", 1, {"!roles.sql"}, true);
+  shelf.add_run("part2", 0, {"!roles.sql"}, true);
+  ASSERT_TRUE(apply_retention(shelf, "shop", kOne, false, {}));
+  EXPECT_EQ(shelf.runs(), (std::vector<std::string>{"part2", "whole"}));
+}
+
+TEST(Retention, OfAPeriodTheLastWholeRunIsKeptAndNotWhatWasSavedOfAPartAfterIt) {
+  Shelf shelf;
+  const auto monday = shelf.add_run("monday", 9, {"shop.sql", "files.tar"});
+  shelf.add_run("monday-part", 9, {"shop.sql"}, true);
+  shelf.add_run("today", 0, {"shop.sql", "files.tar"});
+  ASSERT_TRUE(apply_retention(shelf, "shop", {.latest = 1, .hourly = 0, .daily = 30, .weekly = 0, .monthly = 0, .annual = 0}, false, {}));
+  EXPECT_TRUE(has_all(shelf, monday));
+}
+
+TEST(Retention, TheStreamsOfARunBelongToTheHourInWhichItBegan) {
+  Shelf shelf;
+  const auto first = shelf.add_run("20260302T015950Z-00000001", 0, {"shop.sql", "files.tar"});
+  shelf.add_run("20260302T025000Z-00000002", 0, {"shop.sql", "files.tar"});
+  shelf.add_run("20260302T040000Z-00000003", 0, {"shop.sql", "files.tar"});
+  // The first one's second stream came after the full hour.
+  const std::int64_t two = 1772416800;
+  const std::int64_t times[] = {two - 5, two + 30, two + 31, two + 3000, two + 3001, two + 3002, two + 7200, two + 7201, two + 7202};
+  for (std::size_t i = 0; i < shelf.snapshots.size(); ++i) shelf.snapshots[i].time = times[i];
+  ASSERT_TRUE(apply_retention(shelf, "shop", {.latest = 1, .hourly = 24, .daily = 0, .weekly = 0, .monthly = 0, .annual = 0}, false, {}));
+  EXPECT_TRUE(has_all(shelf, first));
+}
+
 TEST(History, ARepositoryThatDoesNotAnswerHasNoOlderRunToOffer) {
   Shelf shelf;
   shelf.add_run("yesterday", 1, {"shop.sql"});
@@ -208,6 +270,17 @@ TEST(History, ARepositoryThatDoesNotAnswerHasNoOlderRunToOffer) {
   const auto past = history(shelf, "shop", 20, {});
   ASSERT_FALSE(past);
   EXPECT_EQ(past.error().code, Errc::timeout);
+}
+
+TEST(History, TheNewestWholeRunIsFoundBehindAnyNumberOfPartsAndNothingOlderIsRead) {
+  Shelf shelf;
+  shelf.add_run("old", 60, {"shop.sql"});
+  shelf.add_run("whole", 50, {"shop.sql"});
+  for (int i = 0; i < 40; ++i) shelf.add_run("part" + std::to_string(i), 40 - i, {"shop.sql"}, true);
+  const auto past = history(shelf, "shop", kAllRuns, {}, found_by(""));
+  ASSERT_TRUE(past);
+  EXPECT_EQ(past->find("")->run, "whole");
+  EXPECT_EQ(shelf.fetched.size(), 41U);
 }
 
 TEST(History, ANewerManifestThatCannotBeReadIsNamedAndAnOlderOneIsNot) {

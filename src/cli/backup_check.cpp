@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 
 #include "base/json.hpp"
 #include "cli/backup.hpp"
@@ -12,12 +13,42 @@ namespace {
 
 /// The newest run, or the one that the word begins.
 Result<backup::Manifest> chosen_run(BackupSession& session, const std::string& word, std::string& past) {
-  DM_TRY(const auto history, backup::history(*session.repository, session.project, word.empty() ? 20 : 10000, session.within(std::chrono::minutes(10))));
+  DM_TRY(const auto history, backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), backup::found_by(word)));
   if (const auto* found = history.find(word); found != nullptr) {
     if (word.empty()) past = history.passed_over(found);
     return *found;
   }
   return fail(Errc::not_found, word.empty() ? fmt::format("there is no readable run of '{}' in {}", session.project, session.repository->location().url) : fmt::format("no run is called '{}'", word));
+}
+
+/// What this machine remembers of each subject: of the newest run that saved it, be it one of a part.
+struct LastSaved {
+  struct Subject {
+    std::int64_t at = 0;
+    bool good = true;
+    std::string repository{};
+  };
+  std::map<std::string, Subject> subjects{};
+  std::vector<std::string> uncovered{};
+};
+
+LastSaved last_saved(state::Db& db) {
+  LastSaved out;
+  for (const auto& record : state::backups_since_whole(db, "")) {
+    const auto manifest = backup::Manifest::parse(record.manifest);
+    if (!manifest) continue;
+    std::map<std::string, LastSaved::Subject> here;
+    for (const auto& saved : manifest->saved) {
+      auto& subject = here[saved.subject];
+      subject.at = saved.at;
+      subject.good = subject.good && saved.outcome == state::Outcome::verified;
+      subject.repository = record.repository;
+    }
+    for (const auto& line : manifest->uncovered)
+      if (!out.subjects.contains(line.substr(0, line.find(": ")))) out.uncovered.push_back(line);
+    out.subjects.merge(here);  // what a newer run says stays
+  }
+  return out;
 }
 
 }  // namespace
@@ -73,10 +104,7 @@ int backup_coverage(Args& args) {
   }
   const auto inventory = session.inventory();
   if (!inventory) return complain(inventory.error());
-  const auto record = state::newest_backup(*session.db, "");
-  std::optional<backup::Manifest> newest;
-  if (record)
-    if (auto parsed = backup::Manifest::parse(record->manifest)) newest = *std::move(parsed);
+  const auto last = last_saved(*session.db);
   std::size_t findings = 0;
   struct Row {
     std::string id, how, often, where, last, proven, finding, tier;
@@ -94,16 +122,15 @@ int backup_coverage(Args& args) {
     row.tier = backup::tier_of(subject.target);
     if (row.tier != backup::kStandard) row.how += ", " + row.tier;
     row.often = datastore ? session.settings.databases : session.settings.volumes;
-    row.where = record ? record->repository : "-";
+    row.where = "-";
     row.last = "never";
     std::int64_t at = 0;
     bool good = false;
-    if (newest)
-      for (const auto& saved : newest->saved)
-        if (saved.subject == subject.id) {
-          good = (at == 0 || good) && saved.outcome == state::Outcome::verified;
-          at = saved.at;
-        }
+    if (const auto found = last.subjects.find(subject.id); found != last.subjects.end()) {
+      at = found->second.at;
+      good = found->second.good;
+      row.where = found->second.repository;
+    }
     if (at != 0) row.last = fmt::format("{}{}", human_time(at), good ? "" : ", not verified");
     if (at == 0 || !good) row.finding = at == 0 ? "no backup yet" : "the last backup is not verified";
     else if (now - at > session.settings.objective) row.finding = "older than the objective";
@@ -119,7 +146,7 @@ int backup_coverage(Args& args) {
   }
   // What a server keeps and nobody saves is known to whom asked it last.
   auto uncovered = inventory->skipped;
-  for (const auto& line : newest ? newest->uncovered : std::vector<std::string>()) {
+  for (const auto& line : last.uncovered) {
     const auto cut = line.find(": ");
     if (const auto* subject = cut == std::string::npos ? nullptr : inventory->find(line.substr(0, cut)); subject != nullptr)
       uncovered.push_back({.id = subject->id, .services = subject->services, .reason = line.substr(cut + 2)});

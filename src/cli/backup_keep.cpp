@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "backup/mirror.hpp"
@@ -182,10 +183,16 @@ int backup_doctor(Args& args) {
     const auto usage = session.repository->usage(session.within(std::chrono::minutes(10)));
     if (usage) lines.push_back({true, "size", fmt::format("{} stored, {} snapshots", human_bytes(usage->stored), usage->snapshots)});
     else lines.push_back({false, "size", usage.error().describe()});
-    const auto records = state::newest_backups(*session.db, 30);
-    if (records.size() >= 2 && records.front().stored > records.back().stored && records.back().stored > 0 && records.front().started > records.back().started) {
-      const double per_day = static_cast<double>(records.front().stored - records.back().stored) * 86400 / static_cast<double>(records.front().started - records.back().started);
-      lines.push_back({true, "growth", fmt::format("about {} a day", human_bytes(static_cast<std::uint64_t>(per_day)))});
+    auto records = state::newest_backups(*session.db, 100);
+    std::erase_if(records, [&](const state::BackupRecord& one) { return one.repository != location.name; });
+    if (const auto per_day = state::growth_per_day(records)) {
+      auto words = fmt::format("about {} a day", human_bytes(static_cast<std::uint64_t>(*per_day)));
+      std::error_code unknown;
+      const auto disk = location.url.starts_with('/') ? std::filesystem::space(location.url, unknown) : std::filesystem::space_info{};
+      const double days = location.url.starts_with('/') && !unknown ? static_cast<double>(disk.available) / *per_day : -1;
+      if (days >= 0) words += fmt::format("; {} are free: full in {:.0f} days", human_bytes(disk.available), days);
+      constexpr double kSoon = 14;
+      lines.push_back({days < 0 || days > kSoon, "growth", words});
     }
     const auto* settings = settings_of(session);
     const auto key = settings != nullptr ? settings->password_file : backup::default_repository(session.project, session.environment, ::geteuid() == 0).password_file;
@@ -194,11 +201,14 @@ int backup_doctor(Args& args) {
     lines.push_back({offsite, "off-site", offsite ? "a repository on another machine is configured" : "every repository is on this machine: fire or theft takes data and backups together"});
     const bool append_only = std::ranges::any_of(session.settings.repositories, [](const auto& item) { return item.append_only; });
     lines.push_back({append_only, "append-only", append_only ? "one is declared so; 'restic forget' with this host's credentials must fail there" : "an intruder on this host could delete every copy: declare one that this host may only add to"});
-    if (const auto newest = state::newest_backup(*session.db, "")) {
+    // One of a part says nothing about the rest.
+    const auto runs = state::backups_since_whole(*session.db, "");
+    const auto newest = runs.empty() ? Result<backup::Manifest>(fail(Errc::not_found, "")) : backup::Manifest::parse(runs.back().manifest);
+    if (newest && !newest->partial) {
       const auto age = backup::unix_now() - newest->started;
-      lines.push_back({age <= session.settings.objective && newest->outcome == state::Outcome::verified, "newest run", fmt::format("{}, {}", human_time(newest->started), state::to_string(newest->outcome))});
+      lines.push_back({age <= session.settings.objective && newest->outcome() == state::Outcome::verified, "newest run", fmt::format("{}, {}", human_time(newest->started), state::to_string(newest->outcome()))});
     } else {
-      lines.push_back({false, "newest run", "none from this machine"});
+      lines.push_back({false, "newest run", runs.empty() ? "none from this machine" : "no whole one from this machine, only of parts"});
     }
   }
   const bool fine = std::ranges::all_of(lines, &Line::good);
@@ -218,11 +228,18 @@ int backup_schedule(Args& args) {
   BackupSession session;
   const bool units = args.has("--systemd");
   session.json = args.has("--json");
-  std::string project = args.project.project_name;
+  // Given here, they are part of what is run.
+  std::string project = args.project.project_name, more;
+  for (const std::string_view name : {"--repository", "--password-file", "--stall-timeout"}) {
+    std::string value;
+    args.option(name, value);
+    if (!value.empty()) more += fmt::format(" {} {}", name, value);
+  }
   args.project.lenient = true;
   const auto loaded = compose::load(args.project, sources::disk());
   const auto folder = loaded.usable ? loaded.project->folder : args.project.working_directory;
   if (project.empty() && loaded.usable) project = loaded.project->name;
+  if (project.empty()) return complain({Errc::not_found, "which project? There is no Compose file here: name one with -p", {}});
   if (!args.words.empty()) return leftover("schedule", args);
   const auto settings = backup::parse_settings(sources::disk().read(folder + "/.datamancy.yml").value_or(""));
   if (!settings) return complain(settings.error());
@@ -247,6 +264,7 @@ int backup_schedule(Args& args) {
   };
   // What much depends on: all of its data is read, and all of it restored, every week.
   if (critical) jobs.push_back({"drill-critical", "Sunday 05:30 UTC", "drill restore --tier critical --quiet", "OnCalendar=Sun *-*-* 05:30:00 UTC"});
+  for (auto& job : jobs) job.command += more;
   if (units) {
     for (const auto& job : jobs) {
       fmt::print("# /etc/systemd/system/datamancy-{0}-{1}.service\n[Unit]\nDescription=datamancy {2} ({0})\nAfter=docker.service\n\n[Service]\nType=oneshot\nNice=10\nIOSchedulingClass=idle\n"

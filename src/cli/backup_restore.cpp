@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <iterator>
+#include <set>
 #include <thread>
 
 #include "backup/pipe.hpp"
@@ -63,7 +64,8 @@ Result<void> compare(BackupSession& session, const backup::Driver& driver, const
   const auto reader = driver.reader(item);
   std::vector<std::string> notes;
   DM_CHECK(driver.dump(*session.engine, target, item, [&](std::string_view piece) { return reader->take(piece); }, notes, deadline));
-  DM_TRY(const auto print, reader->finish());
+  DM_TRY(auto print, reader->finish());
+  if (saved.beside()) print = backup::narrowed(std::move(print), saved.fingerprint);
   const auto how = name == saved.item ? driver.comparison(saved.target, target) : std::min(backup::Compare::data, std::max(backup::Compare::renamed, driver.comparison(saved.target, target)));
   if (const auto lines = backup::differences(saved.fingerprint, print, how); !lines.empty()) return fail(Errc::corrupt, fmt::format("what was restored is not what was saved: {}", lines.front()));
   return {};
@@ -83,15 +85,16 @@ Result<std::string> into_server(BackupSession& session, const backup::Inventory&
   item.name = saved.item;
   item.file = saved.path.substr(saved.path.rfind('/') + 1);
   const backup::RestoreInto into{.name = plan.as, .replace = plan.replace};
-  const bool accounts = saved.item.starts_with('(');
+  const bool accounts = saved.beside();
+  const bool compared = !accounts || saved.by_account(driver->comparison(saved.target, target));
   auto done = backup::stream_between([&](const Sink& out) { return backup::read_back(*session.repository, saved, out, deadline); }, [] { return Result<void>(); },
                                      [&](const Source& in) { return driver->restore(*session.engine, target, item, in, into, deadline); });
-  if (done && !accounts) done = compare(session, *driver, target, saved, name, deadline);
+  if (done && compared) done = compare(session, *driver, target, saved, name, deadline);
   // What the server was kept from doing until then it does again, however that ended, and after an interruption, too.
   const auto on = accounts ? Result<void>() : driver->compared(*session.engine, target, item, into, Deadline::in(std::chrono::minutes(5)));
   DM_CHECK(done);
   DM_CHECK(on);
-  if (accounts) return fmt::format("{} restored", saved.item);
+  if (accounts) return fmt::format("{} {}", saved.item, compared ? fmt::format("restored: {} accounts, equal to the backup", saved.fingerprint.parts.size()) : "restored");
   return fmt::format("database '{}': {} rows, equal to the backup", name, saved.fingerprint.rows());
 }
 
@@ -118,10 +121,12 @@ Result<std::string> into_stopped_server(BackupSession& session, const std::vecto
   auto target = saved.front()->target;
   target.container = id;
   const auto until = deadline.at_most(std::chrono::minutes(3));
-  while (true) {
-    const auto seen = driver->examine(*session.engine, target, until);
-    if (seen) return back->detail + "; it runs again";
-    if (until.passed() || until.stopped()) return fail(Errc::timeout, fmt::format("its data is back ({}), but it does not answer: {}; run {} has what it held before", back->detail, seen.error().message, safety));
+  // Twice: an image's entrypoint may run a first server for its own set-up.
+  for (int good = 0;;) {
+    const auto seen = driver->answers(*session.engine, target, until);
+    good = seen ? good + 1 : 0;
+    if (good == 2) return back->detail + "; it runs again";
+    if (!seen && (until.passed() || until.stopped())) return fail(Errc::timeout, fmt::format("its data is back ({}), but it does not answer: {}; run {} has what it held before", back->detail, seen.error().message, safety));
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -187,6 +192,7 @@ int backup_restore(Args& args) {
   args.option("--path", plan.path);
   args.option("--run", run_name);
   args.option("--before", at);
+  if (!is_moment(at)) return complain({Errc::invalid_input, fmt::format("--before '{}' is no moment: it is given in UTC, as 2026-11-25 or 2026-11-25T02:00", at), {}});
   const bool in_place = args.has("--in-place");
   const bool all = args.has("--all");
   if (auto opened = open_backup(args, plan.to.empty() ? Needs::engine_and_repository : Needs::repository, false, session); !opened) return complain(opened.error());
@@ -198,7 +204,8 @@ int backup_restore(Args& args) {
   if (args.words.size() > 1) plan.item = args.words[1];
   plan.replace = in_place;
   if (!plan.to.empty()) plan.to = sources::clean_path(plan.to, session.working_directory);
-  auto history = backup::history(*session.repository, session.project, run_name.empty() && at.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
+  const auto enough = at.empty() ? backup::found_by(run_name) : [&](const backup::Manifest& run) { return no_later(run.started, at); };
+  auto history = backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), enough);
   if (!history) return complain(history.error());
   const auto* named = history->find(run_name);
   const auto found = at.empty() ? std::ranges::find_if(history->runs, [&](const backup::Manifest& run) { return &run == named; }) : std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
@@ -211,11 +218,15 @@ int backup_restore(Args& args) {
   for (const auto& saved : found->saved) {
     if (!all && saved.subject != plan.subject) continue;
     if (!plan.item.empty() && saved.item != plan.item) continue;
-    if (!plan.as.empty() && saved.item.starts_with('(')) continue;
+    if (!plan.as.empty() && saved.beside()) continue;
     if (saved.snapshot.empty()) return complain({Errc::failed, fmt::format("{}/{} was not saved in this run: {}", saved.subject, saved.item, saved.trouble), {}});
     chosen.push_back(&saved);
   }
-  if (chosen.empty()) return complain({Errc::not_found, fmt::format("run {} has no {}{}{}", found->run, plan.subject, plan.item.empty() ? "" : "/", plan.item), {}});
+  if (chosen.empty()) {
+    std::set<std::string> there;
+    for (const auto& saved : found->saved) there.insert(saved.subject == plan.subject ? fmt::format("{} {}", saved.subject, saved.item) : saved.subject);
+    return complain({Errc::not_found, fmt::format("run {} has no {}{}{}; it has {}", found->run, plan.subject, plan.item.empty() ? "" : "/", plan.item, fmt::join(there, ", ")), {}});
+  }
   if (!plan.as.empty() && chosen.size() != 1) return complain({Errc::invalid_input, "--as needs one database: name it behind the service", {}});
   // Files first, then databases: the other way round than saving.
   std::ranges::stable_sort(chosen, [](const Saved* a, const Saved* b) { return (a->target.kind == "tree") > (b->target.kind == "tree"); });

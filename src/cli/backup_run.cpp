@@ -72,8 +72,9 @@ int backup_run(Args& args) {
   if (record)
     if (auto parsed = backup::Manifest::parse(record->manifest)) previous = *std::move(parsed);
   options.previous = previous ? &*previous : nullptr;
+  const auto whole_before = state::backups_since_whole(*session.db, session.repository->location().name);
   const auto limit = session.within(std::chrono::hours(24));
-  backup::Places places(*session.repository, session.project, limit);
+  backup::Places places(*session.repository, session.project, !options.only.empty(), limit);
   options.places = &places;
   if (previous && options.only.empty()) places.expect(*previous);
   const auto inventory = session.inventory();
@@ -94,9 +95,10 @@ int backup_run(Args& args) {
   std::string kept, unforgotten;
   if (keep && options.only.empty() && run->outcome() == state::Outcome::verified) {
     const auto* settings = session.settings.find(session.repository->location().name);
+    const bool forgot_today = !whole_before.empty() && whole_before.back().outcome == backup::Outcome::verified && whole_before.back().started / 86400 == run->started / 86400;
     if (settings != nullptr && settings->append_only) {
       kept = "append-only: nothing is forgotten from this host";
-    } else if (session.fresh || (record && record->outcome == backup::Outcome::verified && record->started / 86400 == run->started / 86400)) {
+    } else if (session.fresh || forgot_today) {
       kept.clear();
     } else if (auto forgotten = backup::apply_retention(*session.repository, session.project, session.settings.keep, false, session.within(std::chrono::hours(1))); forgotten) {
       if (*forgotten > 0) kept = fmt::format("{} old snapshots forgotten", *forgotten);
@@ -152,7 +154,7 @@ int backup_show(Args& args) {
   BackupSession session;
   if (auto opened = open_backup(args, Needs::repository, false, session); !opened) return complain(opened.error());
   if (args.words.size() > 1) return usage_error("show", args.words[1]);
-  const auto history = backup::history(*session.repository, session.project, args.words.empty() ? 1 : 10000, session.within(std::chrono::minutes(10)));
+  const auto history = backup::history(*session.repository, session.project, args.words.empty() ? 1 : backup::kAllRuns, session.within(std::chrono::minutes(10)), args.words.empty() ? nullptr : backup::found_by(args.words[0]));
   if (!history) return complain(history.error());
   for (const auto& run : history->runs) {
     if (!args.words.empty() && !run.run.starts_with(args.words[0])) continue;

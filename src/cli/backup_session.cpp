@@ -70,6 +70,15 @@ bool no_later(std::int64_t unix_seconds, std::string_view at) {
   return at.empty() || stamp.substr(0, at.size()) <= at;
 }
 
+bool is_moment(std::string& at) {
+  constexpr std::string_view kShape = "dddd-dd-ddTdd:dd";
+  if (at.size() > 10 && at[10] == ' ') at[10] = 'T';
+  if (at.size() > kShape.size() || (!at.empty() && at.size() < 4)) return false;
+  for (std::size_t i = 0; i < at.size(); ++i)
+    if (kShape[i] == 'd' ? at[i] < '0' || at[i] > '9' : at[i] != kShape[i]) return false;
+  return true;
+}
+
 Result<void> none_passed_over(const backup::History& history, const backup::Manifest& chosen, const std::string& at) {
   const auto past = history.passed_over(&chosen, [&](std::int64_t time) { return no_later(time, at); });
   if (past.empty()) return {};

@@ -46,7 +46,7 @@ int restore_drill(Args& args) {
   if (!lock) return complain(lock.error());
   if (const auto left = drill::clean_up(*session.engine, session.project, session.within(std::chrono::minutes(2))); !left) return complain(left.error());
   else if (*left > 0) fmt::print(stderr, "datamancy: removed {} things that an interrupted drill had left\n", *left);
-  auto history = backup::history(*session.repository, session.project, run_name.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
+  auto history = backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), backup::found_by(run_name));
   if (!history) return complain(history.error());
   const auto* found = history->find(run_name);
   if (found == nullptr) return complain({Errc::not_found, fmt::format("there is no run to restore in {}", session.repository->location().url), {}});

@@ -98,7 +98,7 @@ int drill_stack(Args& args) {
   clear_secrets();
   if (const auto left = remove_all(*session.engine, session.project); !left) return complain(left.error());
   else if (*left > 0) fmt::print(stderr, "datamancy: removed {} things that an interrupted drill had left\n", *left);
-  auto history = backup::history(*session.repository, session.project, run_name.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
+  auto history = backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), backup::found_by(run_name));
   if (!history) return complain(history.error());
   const auto* run = history->find(run_name);
   if (run == nullptr || run->partial) return complain({Errc::not_found, fmt::format("there is no whole run to rebuild in {}", session.repository->location().url), {}});

@@ -57,13 +57,9 @@ Result<std::set<std::string>> projects_of(BackupSession& session) {
   return out;
 }
 
-const backup::Manifest* choose_run(const backup::History& history, const Options& options) {
-  for (const auto& run : history.runs) {
-    if (!options.run.empty() && run.run.starts_with(options.run)) return &run;
-    if (!options.run.empty() || run.partial) continue;
-    if (no_later(run.started, options.before)) return &run;
-  }
-  return nullptr;
+bool chosen(const backup::Manifest& run, const Options& options) {
+  if (!options.run.empty()) return run.run.starts_with(options.run);
+  return !run.partial && no_later(run.started, options.before);
 }
 
 void print_plan(const Rebuild& rebuild, const Options& options) {
@@ -149,9 +145,10 @@ void print_json(const Rebuild& rebuild, bool fine, double seconds) {
 
 int run_recovery(Args& args, const Options& options, BackupSession& session) {
   const auto begin = Clock::now();
-  auto history = backup::history(*session.repository, session.project, options.run.empty() && options.before.empty() ? 20 : 10000, session.within(std::chrono::minutes(10)));
+  auto history = backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), [&](const backup::Manifest& one) { return chosen(one, options); });
   if (!history) return complain(history.error());
-  const auto* run = choose_run(*history, options);
+  const auto found = std::ranges::find_if(history->runs, [&](const backup::Manifest& one) { return chosen(one, options); });
+  const auto* run = found == history->runs.end() ? nullptr : &*found;
   if (run == nullptr) return complain({Errc::not_found, fmt::format("{} has no such whole run of '{}'", options.repository, session.project), {}});
   if (options.run.empty())
     if (const auto newest = none_passed_over(*history, *run, options.before); !newest) return complain(newest.error());
@@ -235,6 +232,7 @@ int recover(Args& args) {
   args.option("--run", options.run);
   args.option("--before", options.before);
   args.option("--project", args.project.project_name);
+  if (!is_moment(options.before)) return complain({Errc::invalid_input, fmt::format("--before '{}' is no moment: it is given in UTC, as 2026-11-25 or 2026-11-25T02:00", options.before), {}});
   if (args.words.size() != 1 || args.words[0].starts_with('-')) {
     fmt::print(stderr, "usage: datamancy recover REPOSITORY [--password-file FILE] [--key FILE] [--into DIR] [--project NAME] [--run RUN] [--before DATE]\n");
     return kUsage;

@@ -263,7 +263,8 @@ int run(int argc, char** argv) {
   for (const Verb& known : kVerbs) {
     if (known.name != verb) continue;
     if (help) {
-      if (known.name == "secrets") fmt::print("{}", secrets_help(args.words.empty() ? "" : args.words[0]));
+      if (known.name == "backup") fmt::print("{}\n\n{}", known.summary, backup_help());
+      else if (known.name == "secrets") fmt::print("{}", secrets_help(args.words.empty() ? "" : args.words[0]));
       else fmt::print("{}\n\nusage: datamancy {}\n", known.summary, known.usage);
       return kClean;
     }

@@ -45,6 +45,8 @@ int graph(Args& args);
 int init_stack(Args& args);
 int render(Args& args);
 int backup(Args& args);
+/// Its parts, with their options.
+std::string backup_help();
 int secrets(Args& args);
 /// Help of one of its subcommands, or the list of them.
 std::string secrets_help(std::string_view name);

@@ -1,5 +1,7 @@
 #include "state/backup_record.hpp"
 
+#include <algorithm>
+
 namespace dm::state {
 namespace {
 
@@ -27,6 +29,24 @@ void add(Db& db, const BackupRecord& record) {
 std::vector<BackupRecord> newest_backups(Db& db, std::int64_t limit) {
   std::vector<BackupRecord> out;
   for (const auto& row : db.rows<S, S, I, I, S, I, I, I, S>("select run, repository, started, finished, outcome, bytes, added, stored, '' from backups order by started desc, run desc limit ?", limit))
+    out.push_back(record_of(row));
+  return out;
+}
+
+std::optional<double> growth_per_day(const std::vector<BackupRecord>& records) {
+  constexpr std::int64_t kDay = 86400;
+  const auto measured = [](const BackupRecord& record) { return record.stored > 0; };
+  const auto last = std::ranges::find_if(records, measured);
+  const auto first = std::find_if(records.rbegin(), records.rend(), measured);
+  if (last == records.end() || last->started - first->started < kDay || last->stored <= first->stored) return std::nullopt;
+  return static_cast<double>(last->stored - first->stored) * kDay / static_cast<double>(last->started - first->started);
+}
+
+std::vector<BackupRecord> backups_since_whole(Db& db, std::string_view repository) {
+  std::vector<BackupRecord> out;
+  for (const auto& row : db.rows<S, S, I, I, S, I, I, I, S>(
+           "with mine as (select * from backups where ?1 = '' or repository = ?1), whole as (select max(started) as at from mine where not coalesce(json_extract(manifest, '$.partial'), 0)) "
+           "select run, repository, started, finished, outcome, bytes, added, stored, manifest from mine where started >= coalesce((select at from whole), 0) order by started desc, run desc", repository))
     out.push_back(record_of(row));
   return out;
 }

@@ -29,5 +29,9 @@ void add(Db& db, const BackupRecord& record);
 std::vector<BackupRecord> newest_backups(Db& db, std::int64_t limit);
 /// The newest that `repository` ("" = any) has, with its manifest.
 std::optional<BackupRecord> newest_backup(Db& db, std::string_view repository);
+/// Bytes a day by which a repository grew over `records` of it, newest first. None = those that know its size span less than a day, or it does not grow. Pure.
+std::optional<double> growth_per_day(const std::vector<BackupRecord>& records);
+/// Newest first, with their manifests: those of a part that are newer than the newest whole one, and that one.
+std::vector<BackupRecord> backups_since_whole(Db& db, std::string_view repository);
 
 }  // namespace dm::state

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "state/backup_record.hpp"
 #include "state/journal.hpp"
 #include "state/proof.hpp"
 #include "state/store.hpp"
@@ -38,6 +39,36 @@ TEST(Journal, AnActionThatNeverFinishedIsSeen) {
   ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(entries[0].outcome, "");
   EXPECT_EQ(entries[1].outcome, "started");
+}
+
+BackupRecord run(const char* name, std::int64_t started, bool partial, const char* repository = "local", std::uint64_t stored = 0) {
+  return {.run = name, .repository = repository, .started = started, .outcome = Outcome::verified, .stored = stored, .manifest = partial ? R"({"partial": true})" : R"({"partial": false})"};
+}
+
+std::vector<std::string> names(const std::vector<BackupRecord>& records) {
+  std::vector<std::string> out;
+  for (const auto& record : records) out.push_back(record.run);
+  return out;
+}
+
+TEST(Backups, RunsOfAPartDoNotHideTheNewestWholeOne) {
+  Db db(":memory:");
+  EXPECT_TRUE(backups_since_whole(db, "").empty());
+  add(db, run("first part", 5, true));
+  EXPECT_EQ(names(backups_since_whole(db, "")), (std::vector<std::string>{"first part"}));
+  for (const auto& one : {run("old", 10, false), run("whole", 20, false), run("part", 30, true), run("other", 40, true, "far")}) add(db, one);
+  EXPECT_EQ(names(backups_since_whole(db, "")), (std::vector<std::string>{"other", "part", "whole"}));
+  EXPECT_EQ(names(backups_since_whole(db, "local")), (std::vector<std::string>{"part", "whole"}));
+}
+
+TEST(Backups, GrowthIsToldOnlyOverADayAndMore) {
+  constexpr std::int64_t kDay = 86400;
+  EXPECT_EQ(growth_per_day({run("c", 4 * kDay, false, "local", 500), run("unmeasured", 3 * kDay, false), run("a", 2 * kDay, false, "local", 300)}), 100.0);
+  EXPECT_EQ(growth_per_day({run("unmeasured", 9 * kDay, false), run("b", 4 * kDay, false, "local", 500), run("a", 2 * kDay, false, "local", 300)}), 100.0);
+  EXPECT_FALSE(growth_per_day({run("b", 60, false, "local", 500), run("a", 0, false, "local", 300)}));
+  EXPECT_FALSE(growth_per_day({run("b", 4 * kDay, false, "local", 300), run("a", 0, false, "local", 300)}));
+  EXPECT_FALSE(growth_per_day({run("a", 0, false, "local", 300)}));
+  EXPECT_FALSE(growth_per_day({}));
 }
 
 TEST(Store, FollowsTheEnvironment) {
