@@ -126,7 +126,15 @@ def test_tiers_decide_what_is_proven_how_often():
     drilled = [d["subject"] for d in S.json("drill", "restore", "--tier", "critical", status=0)["drills"]]
     that(drilled == ["db"], drilled)
     that(S.json("drill", "restore", "--random", status=0)["drills"][0]["subject"] != APP, "what little depends on is no random choice")
+    # One way to say what is restored: what is left out of the choice must not seem to be proven.
+    for words, wanted in ((["--tier", "urgent"], "critical, standard or low"), (["--tier", "critical", "db"], "give one of them"), (["--tier", "critical", "--all"], "give one of them"),
+                          (["--all", "db"], "give one of them"), (["--random", "db"], "give one of them"), (["--tier"], "--tier"), ([], "--tier TIER")):
+        status, out, err = S.dm("drill", "restore", *words)
+        that(status == 64 and wanted in err, f"{words}: {status} {out}{err}")
+    that(S.json("drill", "restore", "--random", "--tier", "low", status=0)["drills"][0]["subject"] == APP, "a random one of a tier")
     out = subprocess.run([DATAMANCY, "backup", "schedule", "--json"], cwd=S.project, env=S.env(), capture_output=True, text=True, check=True).stdout
+    status, said, err = S.dm("drill", "restore", "--tier", "low", "--run", S.json("backup", "run", "db", status=0)["run"])
+    that(status == 2 and "is of the tier low" in err, f"what is not there is no success: {status} {said}{err}")
     jobs = {j["job"]: j["command"] for j in json.loads(out)}
     that("--tier critical" in jobs["drill-critical"] and "--depth everything" in jobs["verify"], jobs)
     (S.project / ".datamancy.yml").write_text("backup:\n  tiers: {urgent: [db]}\n")

@@ -101,6 +101,22 @@ def test_the_plan_shows_what_would_be_done_and_touches_nothing():
     that(recover("--yes", status=None).returncode == 2, "a living project is not overwritten")
 
 
+def test_an_older_run_comes_back_only_where_it_is_named():
+    """A manifest that this program cannot read may be of the state that is wanted: none before it is taken in its place unsaid."""
+    older = backup("run")["run"]
+    env = {**ENV, "RESTIC_PASSWORD_FILE": str(S.work / "key"), "RESTIC_REPOSITORY": str(S.repository)}
+    made = subprocess.run(["restic", "backup", "--json", "--stdin", "--stdin-filename", f"/{S.name}/manifest.json", "--host", S.name, "--tag", "run=20990101T000000Z-00000000", "--tag", "manifest"],
+                          env=env, input='{"version": 9}', capture_output=True, text=True, check=True).stdout
+    snapshot = json.loads(made.splitlines()[-1])["snapshot_id"]
+    try:
+        done = recover("--dry-run", "--into", S.work / "nowhere", status=2)
+        that("20990101T000000Z-00000000" in done.stderr and "newer program" in done.stderr and "--run" in done.stderr, done.stderr)
+        done = recover("--dry-run", "--into", S.work / "nowhere", "--run", older, status=None)
+        that(f"run {older}" in done.stdout, done.stdout + done.stderr)
+    finally:
+        subprocess.run(["restic", "forget", snapshot], env=env, capture_output=True, check=True)
+
+
 def test_a_lost_project_comes_back():
     before = state()
     backup("run")
