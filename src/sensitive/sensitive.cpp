@@ -14,7 +14,7 @@ bool secret_name(std::string_view variable) {
   if (upper.find("PUBLIC") != std::string::npos || upper.find("ALLOW_EMPTY") != std::string::npos || upper.find("RANDOM_ROOT") != std::string::npos) return false;
   static constexpr std::array kNames{"PASSWORD", "PASSWD", "PASSPHRASE", "_SECRET", "SECRET_KEY", "_TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY",
                                      "ENCRYPTION_KEY", "ACCESS_KEY", "MASTER_KEY", "SIGNING_KEY", "APP_KEY", "_PASS", "SECRET_ACCESS_KEY",
-                                     "SECRET_KEY_BASE", "SECRET", "_PWD", "VAULT_KEY", "CRYPTO_KEY", "ENC_KEY", "JWT_KEY", "DBPASS", "REDISPASS"};
+                                     "SECRET_KEY_BASE", "SECRET", "_PWD", "VAULT_KEY", "CRYPTO_KEY", "ENC_KEY", "JWT_KEY", "FERNET_KEY", "DBPASS", "REDISPASS"};
   return std::ranges::any_of(kNames, [&](std::string_view name) { return upper.ends_with(name) || upper == name.substr(name[0] == '_' ? 1 : 0); });
 }
 

@@ -9,11 +9,12 @@ namespace {
 
 constexpr std::size_t kMostCompared = 500;  // mounts of one service; more are no hand-written project
 
-/// Targets that a container reads as one file: a known ending, or a well-known name.
-bool file_like(std::string_view target) {
+/// Targets that a container reads as one file: a known ending, or a well-known name. `./data:/acme.sh` is a folder with a dot in its name.
+bool file_like(std::string_view target, std::string_view source) {
   const auto name = sources::file_name(target);
   static constexpr std::array kNames{"Caddyfile", "Dockerfile", "Corefile", "crontab", "hosts", "passwd", "localtime", "timezone", ".htpasswd"};
   if (std::ranges::find(kNames, name) != kNames.end()) return true;
+  if (sources::parent_path(target) == "/" && sources::file_name(source).find('.') == std::string_view::npos) return false;
   static constexpr std::array kEndings{".yml", ".yaml", ".json", ".toml", ".conf", ".cfg", ".ini", ".xml", ".sql", ".sh", ".env", ".pem",
                                        ".crt", ".key", ".cnf", ".txt", ".ldif", ".properties", ".py", ".js", ".php", ".lua", ".rules"};
   return std::ranges::any_of(kEndings, [&](std::string_view ending) { return name.ends_with(ending); });
@@ -47,7 +48,7 @@ void find_mounts(Wiring& wiring, const sources::Files& files) {
           use.source = known->second;
         }
       }
-      use.looks_like_file = file_like(mount.target);
+      use.looks_like_file = file_like(mount.target, mount.source);
       if (mounts.size() <= kMostCompared)
         for (const auto& other : mounts)
           if (&other != &mount && (below(other.target, mount.target) || below(mount.target, other.target))) use.shadows.push_back(&other);

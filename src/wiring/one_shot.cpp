@@ -18,6 +18,15 @@ bool job_name(std::string_view name) {
   return false;
 }
 
+/// The command is one script whose name says that it makes something once: `./generate-secrets.sh`, `/scripts/migrate.sh`.
+bool job_script(const Service& service) {
+  if (service.command.size() != 1 || service.healthcheck) return false;
+  auto name = sources::file_name(service.command[0].value);
+  if (!name.ends_with(".sh") && !name.ends_with(".py") && !name.ends_with(".js")) return false;
+  const auto word = name.substr(0, name.find_first_of("-_."));
+  return word == "generate" || word == "migrate" || word == "seed" || word == "create" || word == "provision";
+}
+
 /// The command is a single migration ("python manage.py migrate"), not the first step of a server's start.
 bool job_command(const Service& service) {
   if (service.command.empty() || service.command.size() > 8) return false;
@@ -64,7 +73,7 @@ void find_one_shots(Wiring& wiring) {
     if (service.restart.value == "no" && !service.profiles.empty() && service.ports.empty() && !service.healthcheck) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() && by_hand(service)) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() &&
-        (job_name(service.name) || job_command(service) || one_script(service) || (product != nullptr && product->kind == "one-shot")))
+        (job_name(service.name) || job_command(service) || job_script(service) || one_script(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;
   }
 }

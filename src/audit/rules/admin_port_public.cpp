@@ -16,6 +16,20 @@ bool is_admin_image(std::string_view image) {
   return std::ranges::find(kNames, repository.substr(repository.rfind('/') + 1)) != std::end(kNames);
 }
 
+/// Told to ask nobody: Portainer's `--no-auth` (versions 1), code-server's `--auth none`.
+bool sign_in_off(const compose::Service& service) {
+  for (std::size_t i = 0; i < service.command.size(); ++i) {
+    const auto word = service.command[i].value;
+    if (word == "--no-auth" || word == "--auth=none" || (word == "--auth" && i + 1 < service.command.size() && service.command[i + 1].value == "none")) return true;
+  }
+  return false;
+}
+
+/// An editor with a shell, which is an ordinary application as long as it asks for its password.
+bool open_editor(const compose::Service& service) {
+  return product::split_image(service.image.value).repository.ends_with("/code-server") && sign_in_off(service);
+}
+
 }  // namespace
 
 extern constinit const Rule admin_port_public{
@@ -37,6 +51,11 @@ extern constinit const Rule admin_port_public{
     image: adminer:4.8.1
     ports:
       - "8080:8080"  # <- DM0902
+  editor:
+    image: codercom/code-server:4.96.4
+    command: [--auth, none, project]
+    ports:
+      - "8443:8080"  # <- DM0902
 )",
     .good = R"(services:
   manage:
@@ -55,6 +74,11 @@ extern constinit const Rule admin_port_public{
     image: example/admin-docs:1.0
     ports:
       - "8080:8080"
+  editor:
+    image: lscr.io/linuxserver/code-server:4.96.4
+    environment: {HASHED_PASSWORD: "${EDITOR_HASH:?}"}
+    ports:
+      - "8443:8443"
 )",
     .minutes = 10,
     .check =
@@ -63,13 +87,15 @@ extern constinit const Rule admin_port_public{
             const auto* product = input.wiring.product_of[id];
             const bool socket = product != nullptr && product->kind == "socket-proxy";
             const bool admin = product != nullptr && product->kind == "admin";
-            if (!socket && !admin && !is_admin_image(service.image.value)) return;
+            if (!socket && !admin && !is_admin_image(service.image.value) && !open_editor(service)) return;
             auto open = published_to_all(input, service);
             if (open.where.empty()) return;
             const auto size = open.where.size();
             auto& finding = report.add_all(std::move(open.where), {id}, fmt::format("'{}' manages others and is open on every interface at port{} {}",
                                                                                 service.name, size == 1 ? "" : "s", open.list));
-            if (socket) finding.severity = Severity::critical;  // no login at all before the engine
+            const bool open_to_all = sign_in_off(service);
+            if (open_to_all) finding.message += ", and its sign-in is switched off";
+            if (socket || open_to_all) finding.severity = Severity::critical;  // no login at all before the engine
           });
         },
 };

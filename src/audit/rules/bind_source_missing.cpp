@@ -25,6 +25,12 @@ extern constinit const Rule bind_source_missing{
     image: example/app:1.0
     volumes:
       - ./app.yaml:/etc/app.yaml:ro  # <- DM0104
+  db:
+    image: postgres:17
+    volumes:
+      - ./init:/docker-entrypoint-initdb.d:ro  # <- DM0104
+      - pg:/var/lib/postgresql/data
+volumes: {pg: }
 )",
     .good = R"(services:
   app:
@@ -49,7 +55,11 @@ debug: false
           for (const auto& use : input.wiring.mounts) {
             if (!use.in_project || use.mount->type != compose::Mount::Type::bind) continue;
             const auto& name = input.wiring.service(use.service).name;
-            if (use.source.kind == sources::Kind::missing && use.looks_like_file) {
+            if (use.source.kind == sources::Kind::missing && use.mount->target == "/docker-entrypoint-initdb.d") {
+              const auto folder = std::string(sources::relative_to(use.host_path, input.project.folder));
+              report.add(use.mount->where, use.service, fmt::format("'{}' runs the scripts of {} on its first start, but there is no such folder: its databases and users will not be made", name, folder), "",
+                         fmt::format("put the scripts into {}, or mount where they are", folder));
+            } else if (use.source.kind == sources::Kind::missing && use.looks_like_file) {
               where.push_back(use.mount->where);
               ids.push_back(use.service);
               files.emplace_back(sources::relative_to(use.host_path, input.project.folder));

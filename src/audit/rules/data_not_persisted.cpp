@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/queue_data.hpp"
@@ -12,6 +13,42 @@ namespace {
 bool under_parent(const compose::Service& service, std::string_view path) {
   const auto parent = sources::parent_path(path);
   return std::ranges::any_of(service.mounts, [&](const auto& mount) { return mount.target == parent; });
+}
+
+/// `- /var/lib/postgresql/data` without a source: a volume that has no name.
+bool nameless(const compose::Mount* mount) { return mount != nullptr && mount->type == compose::Mount::Type::volume && mount->source.empty(); }
+
+/// Its data can be elsewhere, or be made again from files.
+bool kept_elsewhere(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  for (const auto name : {"GF_DATABASE_TYPE", "GF_DATABASE_URL", "GF_DATABASE_HOST", "DB_TYPE", "DATABASE_URL"})
+    if (const auto* variable = service.env(name); variable != nullptr && variable->value.value.find("sqlite") == std::string_view::npos) return true;
+  return std::ranges::any_of(service.mounts, [](const auto& mount) { return mount.target.find("provisioning") != std::string_view::npos; });
+}
+
+/// A folder that it may write to and that is no scratch: versions, commands and variables move an application's data.
+bool holds_something(const compose::Mount& mount) {
+  if (mount.read_only || nameless(&mount) || mount.type == compose::Mount::Type::tmpfs || mount.target.ends_with(".sock")) return false;
+  if (mount.target.substr(mount.target.rfind('/') + 1).find('.') != std::string_view::npos) return false;
+  return std::ranges::none_of(std::initializer_list<std::string_view>{"cache", "transcode", "/tmp", "/log", "localtime", "timezone"},
+                              [&](std::string_view part) { return mount.target.find(part) != std::string_view::npos; });
+}
+
+/// What an application must not lose and nothing holds; "" for nothing.
+const product::DataPath* unheld(const Input& input, ServiceId id) {
+  const auto* product = input.wiring.product_of[id];
+  const auto& service = input.wiring.service(id);
+  if (product == nullptr || !product->datastore.empty() || service.build != nullptr || input.wiring.one_shot[id] || run_by_hand(service) || kept_elsewhere(input, id)) return nullptr;
+  if (std::ranges::any_of(service.mounts, holds_something)) return nullptr;
+  if (product->kind != "application" && product->kind != "admin" && product->kind != "identity" && product->kind != "object-store") return nullptr;
+  for (const auto& data : product->data) {
+    if (!data.essential) continue;
+    if (const auto* mount = mount_of(service, data.path); mount != nullptr && !nameless(mount)) return nullptr;
+    const auto below = data.path + "/";
+    if (std::ranges::any_of(service.mounts, [&](const auto& mount) { return mount.target.starts_with(below) && !nameless(&mount); })) return nullptr;
+    return &data;
+  }
+  return nullptr;
 }
 
 /// A client of the broker in the broker's image.
@@ -28,7 +65,7 @@ bool broker_client(const compose::Service& service) {
 std::optional<QueueData> queue_without_volume(const Input& input, ServiceId id) {
   const auto* product = input.wiring.product_of[id];
   const auto& service = input.wiring.service(id);
-  if (product == nullptr || product->kind != "queue" || product->data.empty()) return std::nullopt;
+  if (product == nullptr || product->kind != "queue" || product->data.empty() || !product->data.front().essential) return std::nullopt;
   if (input.wiring.one_shot[id] || broker_client(service)) return std::nullopt;
   QueueData out{{product->data.front().path}, nullptr, {}};
   const auto told = [&]() -> const compose::EnvVar* {
@@ -75,6 +112,12 @@ extern constinit const Rule data_not_persisted{
     .bad = R"(services:
   db:  # <- DM0401
     image: postgres:17
+  old:
+    image: postgres:15
+    volumes:
+      - /var/lib/postgresql/data  # <- DM0401
+  panels:  # <- DM0401
+    image: grafana/grafana:11.4.0
   events:  # <- DM0401
     image: confluentinc/cp-kafka:7.6.1
   moved:  # <- DM0401
@@ -93,6 +136,16 @@ volumes: {pg: }
     tmpfs: [/var/lib/postgresql/data]
   cache:
     image: redis:7.4
+  panels:
+    image: grafana/grafana:11.4.0
+    volumes: ["./grafana:/etc/grafana/provisioning:ro"]
+  boards:
+    image: grafana/grafana:11.4.0
+    volumes: ["boards:/var/lib/grafana"]
+  files:
+    image: minio/minio:RELEASE.2025-04-22T22-12-26Z
+    command: server /files
+    volumes: ["files:/files"]
   events:
     image: confluentinc/cp-kafka:7.6.1
     volumes: ["events:/var/lib/kafka"]
@@ -106,7 +159,7 @@ volumes: {pg: }
   settings:
     image: apache/kafka:3.9.0
     volumes: ["./kafka:/mnt/shared/config:ro", "settings:/data"]
-volumes: {events: , newer: , settings: }
+volumes: {boards: , events: , files: , newer: , settings: }
 -- kafka/server.properties
 log.dirs=/data
 )",
@@ -114,16 +167,28 @@ log.dirs=/data
     .check =
         [](const Input& input, Report& report) {
           for (const auto& store : input.wiring.datastores) {
-            if (store.mount != nullptr || store.wrong_path || !store.product->data.front().essential) continue;
+            if (!store.product->data.front().essential) continue;
             const auto& service = input.wiring.service(store.service);
+            if (nameless(store.mount)) {
+              report.add(store.mount->where, store.service, fmt::format("'{}' keeps its {} data in a volume without a name", service.name, store.product->name),
+                         "`docker compose down` leaves it behind, and the next `up` begins with a new and empty one");
+              continue;
+            }
+            if (store.mount != nullptr || store.wrong_path) continue;
             if (under_parent(service, store.data_path)) continue;
             report.add(service.where, store.service, fmt::format("'{}' keeps its {} data in the container: nothing is mounted at {}", service.name, store.product->name, store.data_path));
           }
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* data = unheld(input, id);
+            if (data == nullptr) return;
+            report.add(service.where, id, fmt::format("'{}' keeps its {} in the container: nothing is mounted at {}", service.name, data->holds, data->path)).severity = Severity::high;
+          });
           // What waits in a queue is no archive, but whoever sent it believes that it arrived.
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto data = queue_without_volume(input, id);
             if (!data || data->elsewhere != nullptr) return;
-            auto message = fmt::format("'{}' keeps what waits in {} in the container: nothing is mounted at {}", service.name, input.wiring.product_of[id]->name, data->paths.front());
+            const auto& product = *input.wiring.product_of[id];
+            auto message = fmt::format("'{}' keeps {} {} in the container: nothing is mounted at {}", service.name, product.name.find("ZooKeeper") != std::string::npos ? "the data of" : "what waits in", product.name, data->paths.front());
             report.add(service.where, id, std::move(message), data->why).severity = Severity::medium;
           });
         },

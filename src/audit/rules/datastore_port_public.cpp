@@ -27,6 +27,16 @@ extern constinit const Rule datastore_port_public{
     tmpfs: [/var/lib/postgresql/data]
     ports:
       - "${NEXT_PORT}:5432"  # <- DM0901
+  cache:
+    image: redis:7.4
+    ports:
+      - "6379:6379"  # <- DM0901
+  events:
+    image: confluentinc/cp-kafka:7.6.1
+    ports:
+      - "9092:9092"  # <- DM0901
+    volumes: ["events:/var/lib/kafka/data"]
+volumes: {events: }
 )",
     .good = R"(services:
   db:
@@ -50,8 +60,25 @@ extern constinit const Rule datastore_port_public{
             auto open = published_to_all(input, service);
             if (open.where.empty()) continue;
             const auto size = open.where.size();
-            report.add_all(std::move(open.where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", open.list));
+            auto& finding =
+                report.add_all(std::move(open.where), {store.service}, fmt::format("{} of '{}' is open on every interface at port{} {}", store.product->name, service.name, size == 1 ? "" : "s", open.list));
+            if (!asks_no_password(input, store.service)) continue;
+            finding.severity = Severity::critical;
+            finding.message += ", and asks for no password";
           }
+          // Brokers hold what others believe to be sent.
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || product->kind != "queue" || product->id == "mosquitto" || input.wiring.one_shot[id]) return;
+            auto open = published_to_all(input, service);
+            if (open.where.empty()) return;
+            const auto asks = [](const auto& variable) { return variable.value.value.find("SASL") != std::string_view::npos || variable.value.value.find("SSL") != std::string_view::npos; };
+            const bool signs_in = product->id == "rabbitmq" || std::ranges::any_of(service.environment, asks);
+            const auto size = open.where.size();
+            auto& finding = report.add_all(std::move(open.where), {id}, fmt::format("{} of '{}' is open on every interface at port{} {}{}", product->name, service.name, size == 1 ? "" : "s", open.list,
+                                                                                    signs_in ? "" : ", and asks nobody who he is"));
+            if (signs_in) finding.severity = Severity::medium;
+          });
         },
 };
 

@@ -27,18 +27,16 @@ Location trusting_setting(const Input& input, ServiceId id) {
   return {};
 }
 
-/// Redis or Valkey on the host's network without a password: the images switch the protected mode off, in which the server answers to its own
-/// machine only (https://github.com/redis/docker-library-redis).
-bool open_cache(const Input& input, ServiceId id) {
-  const auto& service = input.wiring.service(id);
-  const auto* product = input.wiring.product_of[id];
-  if (product == nullptr || (product->id != "redis" && product->id != "valkey") || service.network_mode.value != "host") return false;
-  if (service.build != nullptr || service.entrypoint_node != nullptr) return false;
-  if (product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return false;
-  for (const auto& word : service.command)
-    for (const std::string_view part : {"requirepass", ".conf", "aclfile", "--bind", "protected-mode", "--user", "--port 0"})
-      if (word.value.find(part) != std::string_view::npos) return false;
-  return std::ranges::none_of(service.mounts, [](const auto& mount) { return mount.target.ends_with(".conf"); });
+/// `listen_addresses=''`, for the running server or for the settings that initdb writes: who comes must have the socket.
+bool socket_only(const compose::Service& service) {
+  const auto empty = [](std::string_view text) {
+    const auto at = text.find("listen_addresses=");
+    if (at == std::string_view::npos) return false;
+    const auto rest = text.substr(at + 17);
+    return rest.empty() || rest.starts_with("''") || rest.starts_with("\"\"") || rest.starts_with(' ');
+  };
+  if (const auto* arguments = service.env("POSTGRES_INITDB_ARGS"); arguments != nullptr && empty(arguments->value.value)) return true;
+  return std::ranges::any_of(service.command, [&](const auto& word) { return empty(word.value); });
 }
 
 }  // namespace
@@ -102,6 +100,11 @@ x
     environment: {POSTGRES_HOST_AUTH_METHOD: trust}
     network_mode: none
     volumes: ["pg:/var/lib/postgresql/data"]
+  socket:
+    image: postgres:17
+    command: ["postgres", "-c", "listen_addresses="]
+    environment: {POSTGRES_HOST_AUTH_METHOD: trust}
+    volumes: ["socket:/var/lib/postgresql/data", "run:/var/run/postgresql"]
   pooler:
     image: edoburu/pgbouncer:1.23.1
     environment: {DB_HOST: db, AUTH_TYPE: scram-sha-256}
@@ -113,7 +116,7 @@ x
     image: redis:7.4-alpine
     network_mode: host
     command: ["sh", "-c", "exec redis-server --requirepass $$REDIS_PASSWORD"]
-volumes: {db: , pg: }
+volumes: {db: , pg: , run: , socket: }
 )",
     .minutes = 10,
     .check =
@@ -125,7 +128,7 @@ volumes: {db: , pg: }
               const auto value = variable.value.value;
               const auto on = [&] { return value == "1" || value == "yes" || value == "true" || value == "True" || value == "TRUE"; };
               const auto name = variable.name;
-              if (name == "POSTGRES_HOST_AUTH_METHOD" && value.find("trust") != std::string_view::npos) open = &variable;
+              if (name == "POSTGRES_HOST_AUTH_METHOD" && value.find("trust") != std::string_view::npos && !socket_only(service)) open = &variable;
               if ((name == "MYSQL_ALLOW_EMPTY_PASSWORD" || name == "MARIADB_ALLOW_EMPTY_ROOT_PASSWORD" || name == "MARIADB_ALLOW_EMPTY_PASSWORD" || name == "ALLOW_EMPTY_PASSWORD" ||
                    name == "ALLOW_ANONYMOUS_LOGIN") && on())
                 open = &variable;
@@ -141,7 +144,7 @@ volumes: {db: , pg: }
               if (open == nullptr) where = trusting_setting(input, id);
               if (where) setting = "auth_type";
             }
-            const bool on_host = open == nullptr && !where && open_cache(input, id);
+            const bool on_host = open == nullptr && !where && service.network_mode.value == "host" && product != nullptr && (product->id == "redis" || product->id == "valkey") && asks_no_password(input, id);
             if (on_host) where = service.network_mode.where(), setting = "no requirepass";
             if (open != nullptr) where = open->value.where() ? open->value.where() : open->where, setting = open->name;
             if (setting.empty()) return;
@@ -150,7 +153,7 @@ volumes: {db: , pg: }
               if (other != id && input.wiring.reachable(other, id)) others.push_back(other);
             const bool published = std::ranges::any_of(service.ports, every_interface);
             auto& finding = report.add(where, id, fmt::format("'{}' lets everybody in without a password ({})", service.name, setting),
-                                       others.empty() ? "" : fmt::format("it is reached by {}", join_names(input, others)));
+                                       others.empty() ? "" : fmt::format("these can reach it: {}", join_names(input, others)));
             if (published) finding.evidence = "its port is open on every interface";
             if (on_host) {
               finding.evidence = "it listens on every address of the host, and its image switches Redis' protected mode off";

@@ -37,6 +37,53 @@ std::string serves_others(const Input& input, ServiceId id) {
   return {};
 }
 
+/// A server that its makers keep for the work on the program.
+struct Server {
+  std::string_view words;  ///< as they stand in a command
+  std::string_view what;
+};
+constexpr Server kServers[] = {{"manage.py runserver", "Django's development server"},   {"django-admin runserver", "Django's development server"},
+                               {"flask run", "Flask's development server"},              {"flask --app", "Flask's development server"},
+                               {"airflow standalone", "Airflow's all-in-one for trials"}, {"php artisan serve", "Laravel's development server"},
+                               {"npm run dev", "a development server"},                  {"yarn dev", "a development server"},
+                               {"yarn run dev", "a development server"},                 {"pnpm dev", "a development server"},
+                               {"pnpm run dev", "a development server"},                 {"next dev", "Next.js' development server"},
+                               {"nuxt dev", "Nuxt's development server"},                {"ng serve", "Angular's development server"},
+                               {"vue-cli-service serve", "Vue's development server"},    {"webpack serve", "webpack's development server"}};
+
+const Server* development_server(std::string_view command) {
+  for (const auto& server : kServers) {
+    const auto at = command.find(server.words);
+    if (at == std::string_view::npos) continue;
+    const auto end = at + server.words.size();
+    if (end < command.size() && command[end] != ' ' && command[end] != '\n' && command[end] != ';' && command[end] != '"' && command[end] != '\'') continue;  // "npm run devices"
+    if (server.words == "flask --app" && command.find(" run", end) == std::string_view::npos) continue;
+    return &server;
+  }
+  return nullptr;
+}
+
+/// The files themselves call it production; "" where they do not.
+std::string production(const Input& input, const compose::Service& service) {
+  for (const auto name : {"NODE_ENV", "APP_ENV", "FLASK_ENV", "DJANGO_ENV", "ENVIRONMENT", "RAILS_ENV"})
+    if (const auto* variable = service.env(name); variable != nullptr && (variable->value.value == "production" || variable->value.value == "prod")) return fmt::format("{} is {}", name, variable->value.value);
+  for (const auto& path : input.project.compose_files)
+    if (const auto file = sources::file_name(path); file.find(".prod") != std::string_view::npos || file.find("-prod") != std::string_view::npos) return fmt::format("the file is called {}", file);
+  return {};
+}
+
+/// A proxy that is open to all leads to it.
+std::string routed(const Input& input, ServiceId id) {
+  for (const auto& reference : input.wiring.references) {
+    if (reference.via != wiring::Reference::Via::proxy_route || reference.to != id || reference.from == id) continue;
+    const auto& proxy = input.wiring.service(reference.from);
+    if (std::ranges::any_of(proxy.ports, every_interface)) return fmt::format("'{}' routes to it", proxy.name);
+  }
+  for (const auto& [name, value] : input.wiring.service(id).labels)
+    if (name.starts_with("traefik.http.routers.") && name.ends_with(".tls") && value.value == "true") return fmt::format("the label {} has it served over TLS", name);
+  return {};
+}
+
 /// It is told that a proxy stands before it: not all developers have one, so that this alone is less sure.
 std::string behind_proxy(const compose::Service& service) {
   for (const auto name : {"KC_PROXY", "KC_PROXY_HEADERS"})
@@ -55,11 +102,13 @@ extern constinit const Rule development_mode{
     .name = "development-mode",
     .severity = Severity::high,
     .area = Area::security,
-    .summary = "Keycloak serves others in its development mode",
-    .rationale = "`start-dev` has insecure defaults, says its documentation, and is to be avoided in production: plain HTTP is on, any "
+    .summary = "what serves others runs in its development mode",
+    .rationale = "Servers for development have no limits, show their source and settings on an error, answer slowly, and are called unfit for production "
+                 "by their makers. Keycloak's `start-dev` has insecure defaults, says its documentation, and is to be avoided in production: plain HTTP is on, any "
                  "host name that a request brings is believed (links to set a password can lead elsewhere), caches are off, and without "
                  "`KC_DB` everything is in a file in the container.",
-    .fix = "`command: [start]` with `KC_HOSTNAME`, `KC_DB` and, behind a proxy that ends TLS, `KC_HTTP_ENABLED: \"true\"` and `KC_PROXY_HEADERS: xforwarded`.",
+    .fix = "Serve with what the makers name for production (gunicorn, uvicorn without `--reload`, `npm run build` and a static server ...). Keycloak: "
+           "`command: [start]` with `KC_HOSTNAME`, `KC_DB` and, behind a proxy that ends TLS, `KC_HTTP_ENABLED: \"true\"` and `KC_PROXY_HEADERS: xforwarded`.",
     .checks = "O78",
     .bad = R"(services:
   sso:
@@ -72,6 +121,22 @@ extern constinit const Rule development_mode{
     image: quay.io/keycloak/keycloak:23.0
     command: ["start-dev"]  # <- DM0915
     environment: {KC_PROXY: edge, KC_HOSTNAME: "${DOMAIN:-}"}
+  web:
+    image: example/web:1
+    command: python manage.py runserver 0.0.0.0:8000  # <- DM0915
+  edge:
+    image: nginx:1.27
+    ports: ["80:80"]
+    volumes: ["./web.conf:/etc/nginx/conf.d/default.conf:ro"]
+  panel:
+    image: example/panel:1
+    command: npm run dev  # <- DM0915
+    environment: {NODE_ENV: production}
+-- web.conf
+server {
+  listen 80;
+  location / { proxy_pass http://web:8000; }
+}
 )",
     .good = R"(services:
   sso:
@@ -90,10 +155,31 @@ extern constinit const Rule development_mode{
     environment:
       KC_HOSTNAME: localhost
     ports: ["127.0.0.1:8080:8080"]
+  web:
+    image: example/web:1
+    command: python manage.py runserver 0.0.0.0:8000
+    ports: ["127.0.0.1:8000:8000"]
+  devices:
+    image: example/devices:1
+    command: npm run devices
+    environment: {NODE_ENV: production}
 )",
     .minutes = 30,
     .check =
         [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            std::string command;
+            for (const auto* words : {&service.entrypoint, &service.command})
+              for (const auto& word : *words) command.append(command.empty() ? "" : " ").append(word.value);
+            const auto* server = input.wiring.one_shot[id] || run_by_hand(service) ? nullptr : development_server(command);
+            if (server == nullptr) return;
+            auto why = production(input, service);
+            const bool meant = !why.empty();
+            if (!meant) why = routed(input, id);
+            if (why.empty()) return;
+            auto& finding = report.add(place(service, service.command.empty() ? "entrypoint" : "command"), id, fmt::format("'{}' runs {} ({})", service.name, server->what, server->words), std::move(why));
+            if (!meant) finding.severity = Severity::medium;
+          });
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
             if (product == nullptr || product->id != "keycloak") return;

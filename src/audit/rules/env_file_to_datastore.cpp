@@ -29,7 +29,7 @@ bool of_the_store(std::string_view name, std::string_view kind) {
 }
 
 /// Secrets in the env file, or in its example where the file is still to be made, that the store has no use for.
-std::vector<std::string> foreign_secrets(const Input& input, const compose::Service& service, const wiring::Datastore& store, const std::string& path) {
+std::vector<std::string> foreign_secrets(const Input& input, const compose::Service& service, std::string_view kind, const std::string& path) {
   auto file = input.project.texts.find(path);
   const bool example = file == sources::kNoFile;
   if (example) {
@@ -41,10 +41,10 @@ std::vector<std::string> foreign_secrets(const Input& input, const compose::Serv
   }
   std::set<std::string_view> own;  // the store's own password under another name is no other secret
   for (const auto& variable : service.environment)
-    if (sensitive::secret_name(variable.name) && of_the_store(variable.name, store.kind)) own.insert(variable.value.value);
+    if (sensitive::secret_name(variable.name) && of_the_store(variable.name, kind)) own.insert(variable.value.value);
   std::vector<std::string> out;
   for (const auto& entry : formats::parse_dotenv_raw(input.project.texts.at(file).content).entries) {
-    if (entry.inherits || !sensitive::secret_name(entry.key) || of_the_store(entry.key, store.kind)) continue;
+    if (entry.inherits || !sensitive::secret_name(entry.key) || of_the_store(entry.key, kind)) continue;
     if (!example && (entry.value.empty() || own.contains(entry.value))) continue;
     if (std::ranges::find(out, entry.key) == out.end()) out.push_back(entry.key);
   }
@@ -68,10 +68,14 @@ extern constinit const Rule env_file_to_datastore{
     image: postgres:17
     env_file: [.env]  # <- DM0513
     volumes: ["pg:/var/lib/postgresql/data"]
+  search:
+    image: getmeili/meilisearch:v1.12.8
+    env_file: [.env]  # <- DM0513
+    volumes: ["search:/meili_data"]
   web:
     image: example/web:1
     env_file: [.env]
-volumes: {pg: }
+volumes: {pg: , search: }
 -- .env
 POSTGRES_PASSWORD=sunflower
 SESSION_SECRET=kohlrabi
@@ -111,20 +115,25 @@ SESSION_SECRET=kohlrabi
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
-          for (const auto& store : input.wiring.datastores) {
-            const auto& service = input.wiring.service(store.service);
+          const auto judge = [&](ServiceId id, std::string_view kind) {
+            const auto& service = input.wiring.service(id);
             for (const auto& file : service.env_files) {
-              const auto names = foreign_secrets(input, service, store, std::string(file.value));
+              const auto names = foreign_secrets(input, service, kind, std::string(file.value));
               if (names.empty()) continue;
               constexpr std::size_t kMost = 3;
               std::string list;
               for (std::size_t i = 0; i < std::min(kMost, names.size()); ++i) list += fmt::format("{}{}", i == 0 ? "" : ", ", names[i]);
               if (names.size() > kMost) list += fmt::format(" and {} more", names.size() - kMost);
-              report.add(file.where(), store.service,
+              report.add(file.where(), id,
                          fmt::format("'{}' is given all of {}, with secrets that are none of its own: {}", service.name,
                                      sources::relative_to(file.value, input.project.folder), list));
             }
-          }
+          };
+          each_service(input, [&](ServiceId id, const compose::Service&) {
+            const auto* product = input.wiring.product_of[id];
+            if (const auto* store = input.wiring.datastore(id); store != nullptr) judge(id, store->kind);
+            else if (product != nullptr && (product->id == "meilisearch" || product->id == "memcached")) judge(id, product->id);  // servers whose data can be made again
+          });
         },
 };
 

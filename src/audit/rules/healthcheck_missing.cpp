@@ -1,22 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
-namespace {
-
-/// All its profiles name work that somebody does by hand, so that nothing waits for it and nobody is to be told when it stops.
-bool run_by_hand(const compose::Service& service) {
-  static constexpr std::string_view kByHand[] = {"tool", "tools", "cli", "debug", "manual", "util", "utils", "script", "scripts", "job", "jobs", "task", "tasks", "ops",
-                                                 "seed", "migrate", "migration", "setup", "init", "test", "tests", "oneshot", "one-shot", "console", "shell"};
-  if (service.profiles.empty() || service.restart.value == "always" || service.restart.value == "unless-stopped") return false;
-  return std::ranges::all_of(service.profiles, [](const auto& profile) { return std::ranges::find(kByHand, profile.value) != std::end(kByHand); });
-}
-
-}  // namespace
-
 extern constinit const Rule healthcheck_missing{
     .id = "DM0304",
     .name = "healthcheck-missing",
@@ -52,6 +41,12 @@ extern constinit const Rule healthcheck_missing{
     image: adminer:4.8.1
     profiles: [tools]
     ports: ["127.0.0.1:8081:8080"]
+  vpn:
+    image: example/vpn:1.0
+  behind:
+    image: example/behind:1.0
+    healthcheck: {test: [CMD, /bin/check]}
+    depends_on: {vpn: {condition: service_healthy}}
   check:
     image: example/app:1.0
     command: ["python", "scripts/check_schema.py"]
@@ -60,8 +55,14 @@ extern constinit const Rule healthcheck_missing{
     .minutes = 10,
     .check =
         [](const Input& input, Report& report) {
+          // Who waits for it to be healthy knows that its image brings a check: without one Compose would give up.
+          std::set<std::string_view> awaited;
+          for (const auto& service : input.project.services)
+            for (const auto& dependency : service.depends_on)
+              if (dependency.condition == "service_healthy") awaited.insert(dependency.service);
           blanket(input, report, [&](ServiceId id, const compose::Service& service) {
             if (input.wiring.one_shot[id] || run_by_hand(service)) return false;
+            if (!service.healthcheck && service.entrypoint_node == nullptr && awaited.contains(service.name)) return false;
             const auto* product = input.wiring.product_of[id];
             const bool inherits = !service.healthcheck || (!service.healthcheck->disabled && service.healthcheck->test.empty());
             if (inherits && product != nullptr && product->image_health && service.entrypoint_node == nullptr) return false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 
 namespace dm::audit::rules {
 
@@ -85,6 +86,12 @@ const compose::Mount* mount_of(const compose::Service& service, std::string_view
   return out;
 }
 
+std::span<const wiring::ConfigFile> config_files_of(const Input& input, ServiceId id) {
+  const auto& files = input.wiring.config_files;  // in project order
+  const auto found = std::ranges::equal_range(files, id, {}, &wiring::ConfigFile::service);
+  return {found.begin(), found.end()};
+}
+
 std::string lowered(std::string_view text) {
   std::string out(text);
   std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
@@ -150,14 +157,80 @@ bool placeholder(std::string_view value) {
                            "replaceme", "yourpassword", "yourpasswordhere", "mysecretpassword", "supersecret", "changeit", "123456", "12345678",
                            "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction"})
     if (word == known) return true;
+  // "rootpassword", "redis_password1", "jwtsecret": a word and what it is for; not the path of a file, not what a script computes
+  const auto letters = word.substr(0, word.find_last_not_of("0123456789") + 1);
+  if (value.find_first_of("/$(){}<>:=`%,") == std::string_view::npos && letters.size() <= 32 && (letters.ends_with("password") || letters.ends_with("secret")) && letters.find_first_of("0123456789") == std::string::npos) return true;
   for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken", "unsecure", "mustgenerate", "randomalphanumeric", "mysecret", "itsasecret",
-                                       "importantsecret", "supersecret", "secretkeyhere"})
+                                       "importantsecret", "supersecret", "keyhere", "passwordhere", "secrethere", "tokenhere", "mustreplace", "mustchange", "replacethis", "verysensitive",
+                                       "overrideme"})
     if (word.find(part) != std::string::npos) return true;
   // "your-database-password", "random-password-1", "put your key here"
   for (const std::string_view start : {"your", "random", "putyour", "enteryour", "insertyour", "setyour", "addyour", "generate"})
     for (const std::string_view what : {"password", "secret", "token", "key"})
       if (word.starts_with(start) && word.find(what, start.size()) != std::string::npos) return true;
   if (word.size() > 3 && word.find_first_not_of(word[0]) == std::string::npos && word[0] == 'x') return true;
+  return false;
+}
+
+bool run_by_hand(const compose::Service& service) {
+  static constexpr std::string_view kByHand[] = {"tool", "tools", "cli", "debug", "manual", "util", "utils", "script", "scripts", "job", "jobs", "task", "tasks", "ops",
+                                                 "seed", "migrate", "migration", "setup", "init", "test", "tests", "oneshot", "one-shot", "console", "shell"};
+  if (service.profiles.empty() || service.restart.value == "always" || service.restart.value == "unless-stopped") return false;
+  return std::ranges::all_of(service.profiles, [](const auto& profile) { return std::ranges::find(kByHand, profile.value) != std::end(kByHand); });
+}
+
+std::string same_as_user(const compose::Service& service, const compose::EnvVar& variable) {
+  const std::string_view name = variable.name;
+  if (variable.value.value.empty()) return {};
+  // Of a long list only what stands near it: `variable` is one of the service's own, and each of them asks.
+  const std::span all(service.environment);
+  const auto at = static_cast<std::size_t>(&variable - all.data());
+  const auto from = at > 64 ? at - 64 : 0;
+  const auto near = all.subspan(from, std::min<std::size_t>(all.size() - from, 129));
+  for (const std::string_view end : {"PASSWORD", "PASSWD", "PASS"}) {
+    if (!name.ends_with(end)) continue;
+    const std::string prefix(name.substr(0, name.size() - end.size()));
+    for (const std::string_view user : {"USER", "USERNAME", "USER_NAME", "LOGIN"})
+      if (const auto other = std::ranges::find(near, prefix + std::string(user), &compose::EnvVar::name); other != near.end()) return other->value.value == variable.value.value ? std::string(other->name) : std::string();
+    if (prefix == "POSTGRES_" && variable.value.value == "postgres") return "POSTGRES_USER";  // its default
+    return {};
+  }
+  return {};
+}
+
+namespace {
+
+/// A mounted file of settings may say anything.
+bool mounts_settings(const compose::Service& service, std::string_view ending) {
+  return !service.configs.empty() || std::ranges::any_of(service.mounts, [&](const auto& mount) { return mount.target.ends_with(ending) || mount.target.starts_with("/etc/"); });
+}
+
+bool says(const std::vector<compose::Text>& words, std::initializer_list<std::string_view> parts) {
+  return std::ranges::any_of(words, [&](const auto& word) { return std::ranges::any_of(parts, [&](std::string_view part) { return word.value.find(part) != std::string_view::npos; }); });
+}
+
+}  // namespace
+
+bool asks_no_password(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  const auto* product = input.wiring.product_of[id];
+  if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr) return false;
+  if (product->id == "redis" || product->id == "valkey") {
+    // The images switch the protected mode off, in which the server answers to its own machine only (https://github.com/redis/docker-library-redis).
+    if (product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return false;
+    return !says(service.command, {"requirepass", ".conf", "aclfile", "--bind", "protected-mode", "--user", "--port 0"}) && !mounts_settings(service, ".conf");
+  }
+  if (product->id == "memcached") return !says(service.command, {"-S", "--enable-sasl", "-Y", "--auth-file"});
+  if (product->id == "mongodb")
+    return service.env("MONGO_INITDB_ROOT_USERNAME") == nullptr && service.env("MONGO_INITDB_ROOT_USERNAME_FILE") == nullptr && !says(service.command, {"--auth", "--keyFile", "--config", "-f", "--clusterAuthMode"}) &&
+           !mounts_settings(service, ".conf");
+  if (product->id == "elasticsearch") {
+    // Its security is on by default from 8 on (https://www.elastic.co/guide/en/elasticsearch/reference/8.0/configuring-stack-security.html).
+    const auto* security = service.env("xpack.security.enabled");
+    if (security != nullptr) return security->value.value == "false";
+    const auto tag = product::split_image(service.image.value).tag;
+    return (tag.starts_with("5.") || tag.starts_with("6.") || tag.starts_with("7.")) && !mounts_settings(service, "elasticsearch.yml");
+  }
   return false;
 }
 

@@ -30,6 +30,8 @@ struct OpenPorts {
 OpenPorts published_to_all(const Input& input, const compose::Service& service, std::string_view random = "(random)");
 /// The mount that a path in the container lies on, the innermost; null where it is the image's.
 const compose::Mount* mount_of(const compose::Service& service, std::string_view path);
+/// The files of settings that a service mounts.
+std::span<const wiring::ConfigFile> config_files_of(const Input& input, ServiceId id);
 /// With ASCII letters in lower case.
 std::string lowered(std::string_view text);
 /// An env file that Compose refuses to start without, and who names it where.
@@ -45,6 +47,13 @@ std::string counted(std::size_t number, std::string_view noun);
 std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many);
 /// The value of an example: changeme, password, <your key>.
 bool placeholder(std::string_view value);
+/// The password is the user's own name, as the variable beside it gives it ("POSTGRES_PASSWORD: app" beside "POSTGRES_USER: app"); the
+/// name of that variable, "" where it is not.
+std::string same_as_user(const compose::Service& service, const compose::EnvVar& variable);
+/// All its profiles name work that somebody does by hand, so that nothing waits for it and nobody is to be told when it stops.
+bool run_by_hand(const compose::Service& service);
+/// A server whose image asks for no password, and no option, variable or mounted file of its own makes it ask.
+bool asks_no_password(const Input& input, ServiceId id);
 /// A capability as the kernel names it, without CAP_: the engine takes "cap_net_admin" for NET_ADMIN.
 std::string capability_name(std::string_view text);
 /// Watches the host by trade (node-exporter, cAdvisor, ...), so that it must see the folders of the host.

@@ -4,10 +4,13 @@
 namespace dm::audit::rules {
 namespace {
 
-/// Media relays use thousands of ports, agents count what passes the host's own interfaces.
+/// Media relays use thousands of ports, agents count what passes the host's own interfaces, home automation finds its devices by
+/// broadcasts (https://www.home-assistant.io/installation/linux#docker-compose), Fail2ban writes the host's firewall
+/// (https://github.com/crazy-max/docker-fail2ban).
 bool needs_host_network(const compose::Service& service) {
   const auto repository = product::split_image(service.image.value).repository;
-  return repository == "coturn/coturn" || repository == "livekit/livekit-server" || repository.ends_with("processone/eturnal") || watches_host(service);
+  return repository == "coturn/coturn" || repository == "livekit/livekit-server" || repository.ends_with("processone/eturnal") || repository.ends_with("home-assistant/home-assistant") ||
+         repository.ends_with("homeassistant/home-assistant") || repository.ends_with("/fail2ban") || watches_host(service);
 }
 
 /// A catcher of test mails that listens to this machine only: every address that it is given begins with 127.

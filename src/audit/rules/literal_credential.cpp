@@ -13,7 +13,7 @@ namespace {
 /// A client that insists on a key for a server that asks for none is given such a word.
 bool stands_for_none(std::string_view name, std::string_view value) {
   if (!name.ends_with("KEY") && !name.ends_with("TOKEN")) return false;
-  static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a", "invalid"};
+  static constexpr std::array kWords{"none", "null", "empty", "dummy", "unused", "ignored", "not-needed", "not-required", "no-key", "no-key-required", "sk-no-key-required", "n/a", "invalid", "unset"};
   auto lower = lowered(value);
   std::ranges::replace(lower, '_', '-');
   return std::ranges::find(kWords, lower) != kWords.end();
@@ -92,6 +92,7 @@ extern constinit const Rule literal_credential{
       PASSWORD: ""
       OPENAI_API_KEY: none
       MAIL_API_KEY: ${MAIL_API_KEY:-invalid}
+      GUARD_API_KEY: ${GUARD_API_KEY:-unset}
       RAG_OPENAI_API_KEY: app
       WHISPER_API_KEY: ${WHISPER_API_KEY:-local-whisper}
       NEO4J_PASSWORD: unused
@@ -122,7 +123,7 @@ SET_PASSWORD=other-44
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               const bool fallback = !is_literal(*value.node);
               if ((fallback && !falls_back(*value.node)) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
-              if (placeholder(value.value)) continue;  // DM0505 says it
+              if (placeholder(value.value) || !same_as_user(service, variable).empty()) continue;  // DM0505 says it
               if (stands_for_none(variable.name, value.value) || nobody_checks(input, variable.name, value.value) || names_user(service, variable.name)) continue;
               const auto [at, fresh] = known.emplace(value.value, groups.size());
               if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}, true});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "audit/rules/helpers.hpp"
 
@@ -143,7 +144,19 @@ app.example.org {
     environment:
       CACHE_URL: redis://localhost:6379
       PUBLIC_URL: http://localhost:3000
-volumes: {sites: }
+  shop:
+    image: example/shop:1.0
+    env_file: shop.env
+    environment: {DATABASE_URL: "postgresql://shop@stock:5432/shop"}
+  search:
+    image: example/search:1.0
+    env_file: shop.env
+  stock:
+    image: postgres:17
+    volumes: ["stock:/var/lib/postgresql/data"]
+volumes: {sites: , stock: }
+-- shop.env
+DATABASE_URL=postgresql://shop@localhost:5432/shop
 -- two/default.conf
 server {
   listen 80;
@@ -175,11 +188,17 @@ server {
     .check =
         [](const Input& input, Report& report) {
           const auto& wiring = input.wiring;
+          std::set<std::string_view> own;  // what some service sets beside its env files
+          for (const auto& service : input.project.services)
+            for (const auto& variable : service.environment)
+              if (!variable.from_env_file) own.insert(variable.name);
           for (const auto& reference : wiring.references) {
             if (reference.outcome != wiring::Reference::Outcome::self || !reference.port || !loopback(reference.host)) continue;
             const auto& from = wiring.service(reference.from);
             const auto* product = wiring.product_of[reference.from];
             if (!alone(input, from)) continue;
+            // One env file for all, and who needs the variable is given another value under `environment:`; the others do not read it.
+            if (const auto* variable = from.env(reference.key); variable != nullptr && variable->from_env_file && own.contains(reference.key)) continue;
             std::string other;
             const auto find_other = [&](const auto& is) {
               for (ServiceId id = 0; id < input.project.services.size() && other.empty(); ++id)

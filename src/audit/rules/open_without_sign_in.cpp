@@ -4,9 +4,23 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
+#include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
+
+/// `allow_anonymous true` of a mounted mosquitto.conf, or the file of the image that says so. Without either, version 2 listens to its own machine only.
+bool lets_anonymous_in(const Input& input, ServiceId id) {
+  for (const auto& word : input.wiring.service(id).command)
+    if (word.value.find("mosquitto-no-auth.conf") != std::string_view::npos) return true;
+  for (const auto& config : config_files_of(input, id)) {
+    if (config.file == sources::kNoFile || !config.path.ends_with(".conf")) continue;
+    const std::string_view text = input.project.texts.at(config.file).content;
+    for (auto at = text.find("allow_anonymous true"); at != std::string_view::npos; at = text.find("allow_anonymous true", at + 1))
+      if (at == 0 || text[at - 1] == '\n') return true;
+  }
+  return false;
+}
 
 /// Asks nobody who he is, and nothing in the files switches that on.
 bool asks_nobody(const Input& input, ServiceId id) {
@@ -19,7 +33,12 @@ bool asks_nobody(const Input& input, ServiceId id) {
   };
   // Panels for everybody may be meant; settings for everybody are not.
   if (product->id == "grafana") return is("GF_AUTH_ANONYMOUS_ENABLED", "true") && (is("GF_AUTH_ANONYMOUS_ORG_ROLE", "Admin") || is("GF_AUTH_ANONYMOUS_ORG_ROLE", "Editor"));
-  if (!product->no_sign_in) return false;
+  if (!product->no_sign_in || product->kind == "socket-proxy") return false;  // DM0902 speaks of those
+  if (product->id == "mosquitto") return lets_anonymous_in(input, id);
+  for (const auto& config : config_files_of(input, id))
+    if (config.file != sources::kNoFile)
+      for (const std::string_view sign : {"auth_token", "adminAuth", "basic_auth_users"})
+        if (const auto& text = input.project.texts.at(config.file).content; text.find(sign) != std::string::npos) return false;
   for (const auto* words : {&service.command, &service.entrypoint})
     for (const auto& word : *words)
       for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled"})
@@ -27,8 +46,25 @@ bool asks_nobody(const Input& input, ServiceId id) {
   return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY"); });
 }
 
+/// A value of a mounted traefik.yml or traefik.toml; "" where there is none.
+std::string from_file(const Input& input, ServiceId id, std::string_view key) {
+  for (const auto& config : config_files_of(input, id)) {
+    if (config.file == sources::kNoFile) continue;
+    const auto target = config.mount == nullptr ? std::string_view() : config.mount->target;
+    if (!target.ends_with("/traefik.yml") && !target.ends_with("/traefik.yaml") && !target.ends_with("/traefik.toml")) continue;
+    const auto& text = input.project.texts.at(config.file).content;
+    const auto settings = formats::read_settings(formats::detect_format(config.path, text), text);
+    if (!settings) continue;
+    for (const auto& setting : *settings)
+      if (lowered(setting.key) == key) return setting.value;
+  }
+  return {};
+}
+
 /// Traefik's API and dashboard on a port of their own, for whoever comes.
-bool insecure_api(const compose::Service& service) {
+bool insecure_api(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  if (from_file(input, id, "api.insecure") == "true") return true;
   const auto set = [](const auto& word) { return word.value == "--api.insecure" || word.value == "--api.insecure=true"; };
   if (std::ranges::any_of(service.command, set)) return true;
   const auto* variable = service.env("TRAEFIK_API_INSECURE");
@@ -48,8 +84,10 @@ std::string_view option(const compose::Service& service, std::string_view name) 
 }
 
 /// Where the insecure API listens; 0 = for the container alone.
-std::uint32_t api_port(const compose::Service& service) {
-  const auto address = option(service, "entrypoints.traefik.address");
+std::uint32_t api_port(const Input& input, ServiceId id) {
+  const std::string in_file = from_file(input, id, "entrypoints.traefik.address");
+  const auto given = option(input.wiring.service(id), "entrypoints.traefik.address");
+  const std::string_view address = given.empty() ? std::string_view(in_file) : given;
   const auto colon = address.rfind(':');
   if (colon == std::string_view::npos) return 8080;
   if (address.starts_with("127.") || address.starts_with("localhost") || address.starts_with("[::1]")) return 0;
@@ -178,6 +216,22 @@ extern constinit const Rule open_without_sign_in{
     labels:
       - traefik.http.routers.plain.service=api@internal  # <- DM0904
       - traefik.http.routers.plain.entrypoints=web
+  filed:
+    image: traefik:v3.1
+    ports:
+      - "8080:8080"  # <- DM0904
+    volumes: ["./traefik.yml:/traefik.yml:ro"]
+  broker:
+    image: eclipse-mosquitto:2
+    ports:
+      - "1883:1883"  # <- DM0904
+    volumes: ["./mosquitto:/mosquitto/config"]
+-- traefik.yml
+api:
+  insecure: true
+-- mosquitto/mosquitto.conf
+listener 1883
+allow_anonymous true
 -- Caddyfile
 metrics.example.org {
 	basic_auth /secret/* {
@@ -236,6 +290,17 @@ metrics.example.org {
     image: grafana/grafana:11.4.0
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true"}
     ports: ["3000:3000"]
+  broker:
+    image: eclipse-mosquitto:2
+    ports: ["1883:1883"]
+    volumes: ["./mosquitto:/mosquitto/config"]
+  engine:
+    image: tecnativa/docker-socket-proxy:0.2.0
+    ports: ["2375:2375"]
+-- mosquitto/mosquitto.conf
+# allow_anonymous true
+listener 1883
+password_file /mosquitto/config/passwd
 -- Caddyfile
 alerts.example.org {
 	@lan not remote_ip 192.168.0.0/16
@@ -256,9 +321,9 @@ alerts.example.org {
             const auto* product = input.wiring.product_of[id];
             if (product == nullptr || product->id != "traefik") return;
             constexpr std::string_view kShows = "it shows every route, service and certificate";
-            if (insecure_api(service)) {
+            if (insecure_api(input, id)) {
               OpenPorts open;
-              const auto inside = api_port(service);
+              const auto inside = api_port(input, id);
               for (const auto& port : service.ports)
                 if (every_interface(port) && port.target == inside) open.add(port, "a random port");
               if (!open.where.empty())

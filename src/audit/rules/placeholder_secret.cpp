@@ -12,9 +12,11 @@ namespace dm::audit::rules {
 namespace {
 
 /// SMTP_PASS beside `SMTP_ENABLED=false`.
-bool not_in_use(const compose::Service& service, std::string_view name) {
-  const auto* enabled = service.env(std::string(name.substr(0, name.find('_'))) + "_ENABLED");
-  return enabled != nullptr && (enabled->value.value == "false" || enabled->value.value == "0");
+std::set<std::string_view> switched_off(const compose::Service& service) {
+  std::set<std::string_view> out;
+  for (const auto& variable : service.environment)
+    if (variable.name.ends_with("_ENABLED") && (variable.value.value == "false" || variable.value.value == "0")) out.insert(std::string_view(variable.name).substr(0, variable.name.size() - 8));
+  return out;
 }
 
 }  // namespace
@@ -37,6 +39,9 @@ extern constinit const Rule placeholder_secret{
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:-changeme}  # <- DM0505
       DB_PASSWORD: your-database-password  # <- DM0505
       JWT_SECRET: random-password-3  # <- DM0505
+      CACHE_PASSWORD: cachepassword1  # <- DM0505
+      SHOP_USER: shop
+      SHOP_PASSWORD: shop  # <- DM0505
     volumes: ["./app.yaml:/etc/app.yaml:ro"]
 -- app.yaml
 server: {port: 8080}
@@ -63,10 +68,13 @@ session:
       ADMIN_PASSWORD: ${ADMIN_PASSWORD:?}
       PASSWORD_HINT: changeme
       TOKEN_MODE: ${TOKEN_MODE:-default}
+      STOCK_USER: stock
+      STOCK_PASSWORD: ${STOCK_PASSWORD:?}
       SMTP_ENABLED: "false"
       SMTP_PASS: password
 -- .env.example
 ADMIN_PASSWORD=changeme
+STOCK_PASSWORD=stock
 )",
     .minutes = 5,
     .check =
@@ -74,19 +82,25 @@ ADMIN_PASSWORD=changeme
           struct Group {
             std::vector<Location> where;
             std::vector<ServiceId> services;
+            std::string user;  ///< the variable of the same value
           };
           std::map<std::pair<std::string_view, std::string_view>, Group> groups;  // one variable with one value is one mistake
           each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto off = switched_off(service);
             for (const auto& variable : service.environment) {
-              if (!sensitive::secret_name(variable.name) || !placeholder(variable.value.value) || not_in_use(service, variable.name)) continue;
+              if (!sensitive::secret_name(variable.name)) continue;
+              auto user = same_as_user(service, variable);
+              if ((!placeholder(variable.value.value) && user.empty()) || off.contains(std::string_view(variable.name).substr(0, variable.name.find('_')))) continue;
               auto& group = groups[{variable.name, variable.value.value}];
+              group.user = std::move(user);
               const auto where = variable.value.where() ? variable.value.where() : variable.where;
               if (std::ranges::find(group.where, where) == group.where.end()) group.where.push_back(where);
               group.services.push_back(id);
             }
           });
           for (auto& [key, group] : groups) {
-            auto message = fmt::format("{} of {} has the value of an example", key.first, quoted_names(input, group.services));
+            auto message = group.user.empty() ? fmt::format("{} of {} has the value of an example", key.first, quoted_names(input, group.services))
+                                              : fmt::format("{} of {} is the name of the user ({})", key.first, quoted_names(input, group.services), group.user);
             report.add_all(std::move(group.where), std::move(group.services), std::move(message));
           }
           std::set<sources::FileId> read;

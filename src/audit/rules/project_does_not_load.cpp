@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <tuple>
 
 #include "audit/rules/helpers.hpp"
 
@@ -71,8 +73,10 @@ extern constinit const Rule project_does_not_load{
         [](const Input& input, Report& report) {
           std::vector<Location> env_files;  // DM0106 speaks of these
           for (const auto& missing : missing_env_files(input)) env_files.insert(env_files.end(), missing.where.begin(), missing.where.end());
+          std::set<std::tuple<sources::FileId, std::uint32_t, std::string_view>> told;  // what an anchor brings to many places is one fault
           for (const auto& diagnostic : input.diagnostics)
-            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && !never_together(input, diagnostic.where) && std::ranges::find(env_files, diagnostic.where) == env_files.end()) {
+            if (diagnostic.severity == compose::Trouble::error && diagnostic.where && !never_together(input, diagnostic.where) && std::ranges::find(env_files, diagnostic.where) == env_files.end() &&
+                told.emplace(diagnostic.where.file, diagnostic.where.span.begin, diagnostic.message).second) {
               auto& finding = report.add(diagnostic.where, wiring::kNone, diagnostic.message, {}, diagnostic.hint);
               if (const auto name = waits_for(input, diagnostic.where); !name.empty()) {
                 finding.severity = Severity::low;

@@ -15,6 +15,22 @@ bool quoted(const compose::EnvVar& variable, std::string_view source) {
   return source.starts_with(variable.name) && source.substr(variable.name.size()).starts_with('=');
 }
 
+/// `${ADDRESS:-"127.0.0.1"}` without a value: a default is taken as it stands, with its quotes.
+bool quoted_default(const Input& input, const compose::EnvVar& variable) {
+  const auto* node = variable.value.node;
+  if (node == nullptr || node->segments == nullptr) return false;
+  return std::ranges::any_of(*node->segments, [&](const auto& segment) {
+    if (segment.kind != compose::Segment::Kind::fallback || segment.defined || !segment.where) return false;
+    auto text = input.project.texts.text(segment.where);
+    if (!text.starts_with("${") || !text.ends_with('}')) return false;
+    text = text.substr(2, text.size() - 3);
+    const auto dash = text.find('-');
+    if (dash == std::string_view::npos) return false;
+    const auto word = text.substr(dash + 1);
+    return word.size() > 1 && (word.front() == '"' || word.front() == '\'') && word.back() == word.front() && word.substr(1, word.size() - 2).find(word.front()) == std::string_view::npos;
+  });
+}
+
 /// The name that `NAME-${NAME}`, `NAME:value` or `NAME value` as an item of a list means to set; "" where the item is sound.
 std::string_view without_equals(const compose::EnvVar& variable, std::string_view source) {
   if (variable.value.node == nullptr || variable.value.node->kind != compose::Kind::null) return {};
@@ -47,6 +63,10 @@ extern constinit const Rule quotes_in_value{
       - LOG="warn,app=debug"  # <- DM0117
       - TITLE=plain
       - 'OTHER="kept"'
+  broker:
+    image: example/broker:1
+    environment:
+      LISTEN: outside://${HOST_ADDRESS:-"127.0.0.1"}:9092  # <- DM0117
   api:
     image: example/api:1
     environment:
@@ -86,7 +106,7 @@ TITLE="taken off here"
             std::vector<Location> where;
             std::string names;
             for (const auto& variable : service.environment) {
-              if (variable.from_env_file || !variable.where || !quoted(variable, input.project.texts.text(variable.where))) continue;
+              if (variable.from_env_file || !variable.where || (!quoted(variable, input.project.texts.text(variable.where)) && !quoted_default(input, variable))) continue;
               if (where.size() < 6) names += fmt::format("{}{}", where.empty() ? "" : ", ", variable.name);
               where.push_back(variable.where);
             }

@@ -29,6 +29,9 @@ extern constinit const Rule restart_policy{
   app:
     image: example/app:1.0
     deploy: {restart_policy: {condition: any}}
+  shell:
+    image: example/app:1.0
+    profiles: [tools]
 )",
     .minutes = 1,
     .check =
@@ -43,6 +46,8 @@ extern constinit const Rule restart_policy{
                 report.add(service.restart.where(), id, fmt::format("one-shot '{}' restarts for ever", service.name));
             } else if (service.restart && service.ports.empty() && !service.healthcheck) {
               return;  // "no" in its author's own words, and nothing speaks of a server
+            } else if (run_by_hand(service)) {
+              return;
             } else if (never && !policy) {
               missing.push_back(id);
               where.push_back(service.where);

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 
 #include "sensitive/sensitive.hpp"
 #include "audit/rules/helpers.hpp"
@@ -16,6 +18,13 @@ bool breaks(std::string_view value) {
     if (value[i] == '%' && !(hex(i + 1) && hex(i + 2))) return true;
   }
   return false;
+}
+
+/// The key that a line begins with: `KEY: ...`, `- KEY=...`.
+std::string_view key_of(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(" -\"'"), line.size()));
+  const auto end = line.find_first_of(":= ");
+  return end == std::string_view::npos ? std::string_view() : line.substr(0, end);
 }
 
 }  // namespace
@@ -61,6 +70,12 @@ WEB_HOST=example.org/base
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          struct Broken {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+            std::vector<std::string> keys;
+          };
+          std::map<std::string_view, Broken> found;  // one value is one mistake
           for (const auto& use : input.project.variables) {
             if (use.service.empty() || !sensitive::secret_name(use.name)) continue;
             const auto known = input.project.environment.find(use.name);
@@ -71,8 +86,15 @@ WEB_HOST=example.org/base
             const auto scheme = before.rfind("://");
             if (scheme == std::string_view::npos || before.find_first_of(" /'\"", scheme + 3) != std::string_view::npos) continue;
             if (before.find(':', scheme + 3) == std::string_view::npos || text.substr(use.where.span.end, 1) != "@") continue;
-            report.add(use.where, input.wiring.id_of(use.service),
-                       fmt::format("the value of {} holds characters that break the URL in {}", use.name, use.path));
+            auto& broken = found[use.name];
+            broken.where.push_back(use.where);
+            if (const auto id = input.wiring.id_of(use.service); id != wiring::kNone) broken.services.push_back(id);
+            if (const auto key = key_of(before); !key.empty() && std::ranges::find(broken.keys, key) == broken.keys.end()) broken.keys.emplace_back(key);
+          }
+          for (auto& [name, broken] : found) {
+            auto message = fmt::format("the value of {} holds characters that break the URL in {} of {}", name, broken.keys.empty() ? "the environment" : fmt::format("{}", fmt::join(broken.keys, ", ")),
+                                       quoted_names(input, broken.services));
+            report.add_all(std::move(broken.where), std::move(broken.services), std::move(message));
           }
         },
 };

@@ -22,6 +22,15 @@ bool curl_takes_errors(std::string_view command) {
   return curl && command.find("http") != std::string_view::npos;
 }
 
+/// `pgrep -f python`, `pidof ddclient || exit 1`: one look at the list of processes and nothing else.
+bool looks_for_process(std::string_view command) {
+  const auto list = audit::commands(command);
+  return !list.empty() && std::ranges::all_of(list, [](const auto& one) {
+    const auto name = one.name().substr(one.name().rfind('/') + 1);
+    return name == "pgrep" || name == "pidof" || name == "exit" || name == "false";
+  }) && list.front().name() != "exit" && list.front().name() != "false";
+}
+
 }  // namespace
 
 extern constinit const Rule weak_healthcheck{
@@ -53,6 +62,10 @@ extern constinit const Rule weak_healthcheck{
     image: example/api:1
     healthcheck:
       test: curl http://localhost:3000/health || exit 1  # <- DM0305
+  worker:
+    image: example/worker:1
+    healthcheck:
+      test: ["CMD-SHELL", "pgrep -f worker || exit 1"]  # <- DM0305
 )",
     .good = R"(services:
   db:
@@ -82,6 +95,10 @@ extern constinit const Rule weak_healthcheck{
     image: example/api:1
     healthcheck:
       test: ["CMD-SHELL", "curl -s http://localhost:3000/health | grep -q ok"]
+  worker:
+    image: example/worker:1
+    healthcheck:
+      test: ["CMD-SHELL", "pgrep -f worker && find /tmp/beat -mmin -1 | grep -q beat"]
 )",
     .minutes = 3,
     .check =
@@ -93,6 +110,9 @@ extern constinit const Rule weak_healthcheck{
             if (curl_takes_errors(command))
               report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' passes on error pages too", service.name), "`curl` without `--fail` exits 0 on HTTP 500",
                          "add `--fail` (`-f`)");
+            if (looks_for_process(command))
+              report.add(service.healthcheck->test[1].where(), id, fmt::format("healthcheck of '{}' only looks whether a process runs", service.name),
+                         "a container ends with its process anyway; one that hangs has it still", "ask its port; let a worker without one write the time to a file, and look at that file's age");
             const auto* store = input.wiring.datastore(id);
             if (store == nullptr) return;
             const bool postgres = store->kind == "postgres" && has("pg_isready") && !has("-h") && !has("--host") && !has("psql") && service.entrypoint.empty();  // without the image's entrypoint there is no init server
