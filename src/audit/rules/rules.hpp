@@ -30,6 +30,9 @@
   X(mount_target_twice) \
   X(command_dropped) \
   X(database_user_foreign) \
+  X(config_never_read) \
+  X(awaited_without_check) \
+  X(variable_not_read) \
   X(variable_in_dollar_quote) \
   X(database_never_made) \
   X(unreachable_dependency) \
@@ -43,6 +46,7 @@
   X(pooler_password_hash) \
   X(mute_network) \
   X(localhost_is_itself) \
+  X(silent_port) \
   X(flat_network) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
@@ -55,8 +59,10 @@
   X(wrong_data_path) \
   X(backup_coverage) \
   X(backup_beside_data) \
+  X(nameless_volume) \
   X(kopia_unknown_flag) \
   X(backup_mirrors_deletion) \
+  X(live_files_copied) \
   X(secret_on_command_line) \
   X(credential_in_url) \
   X(secret_breaks_url) \
@@ -99,6 +105,7 @@
   X(build_takes_image_name) \
   X(dockerfile_secret) \
   X(base_image_latest) \
+  X(version_ended) \
   X(image_without_digest) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
@@ -114,6 +121,7 @@
   X(admin_port_public) \
   X(port_beside_proxy) \
   X(open_without_sign_in) \
+  X(fastcgi_port_public) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \

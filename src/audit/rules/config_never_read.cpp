@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/rules/helpers.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// Servers that read a file of settings only when their command names it: the file's ending, and the part of a command that names one.
+struct Reader {
+  std::string_view product, file, named;
+};
+constexpr Reader kReaders[] = {{"redis", ".conf", ".conf"}, {"valkey", ".conf", ".conf"}, {"postgres", "postgresql.conf", "config_file"}};
+
+}  // namespace
+
+extern constinit const Rule config_never_read{
+    .id = "DM0125",
+    .name = "config-never-read",
+    .severity = Severity::medium,
+    .area = Area::architecture,
+    .summary = "a mounted file of settings that the server is not told to read",
+    .rationale = "Redis and Valkey look for no file by themselves, and PostgreSQL only into its data folder. The server runs with its defaults, while whoever reads the "
+                 "project believes that passwords, limits and persistence are set.",
+    .fix = "Name the file in the command: `redis-server /usr/local/etc/redis/redis.conf`, `postgres -c config_file=/etc/postgresql/postgresql.conf`.",
+    .checks = "115",
+    .bad = R"(services:
+  cache:
+    image: redis:7.4
+    volumes:
+      - ./redis.conf:/usr/local/etc/redis/redis.conf:ro  # <- DM0125
+  queue:
+    image: valkey/valkey:8
+    command: valkey-server --appendonly yes
+    volumes:
+      - ./redis.conf:/etc/valkey/valkey.conf:ro  # <- DM0125
+-- redis.conf
+maxmemory 256mb
+)",
+    .good = R"(services:
+  cache:
+    image: redis:7.4
+    command: redis-server /usr/local/etc/redis/redis.conf
+    volumes: ["./redis.conf:/usr/local/etc/redis/redis.conf:ro"]
+-- redis.conf
+maxmemory 256mb
+)",
+    .look_alike = R"(services:
+  cache:
+    image: redis:7.4
+    command: [sh, -c, "exec redis-server /etc/redis.conf"]
+    volumes: ["./redis.conf:/etc/redis.conf:ro"]
+  stack:
+    image: redis/redis-stack-server:7.4.0-v3
+    volumes: ["./redis.conf:/redis-stack.conf:ro"]
+  db:
+    image: postgres:17
+    volumes:
+      - pg:/var/lib/postgresql/data
+      - ./postgresql.conf:/var/lib/postgresql/data/postgresql.conf:ro
+volumes: {pg: }
+-- redis.conf
+maxmemory 256mb
+-- postgresql.conf
+max_connections = 50
+)",
+    .minutes = 3,
+    .check =
+        [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr) return;
+            const auto reader = std::ranges::find(kReaders, std::string_view(product->id), &Reader::product);
+            if (reader == std::end(kReaders) || product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return;
+            if (std::ranges::any_of(service.command, [&](const auto& word) { return word.value.find(reader->named) != std::string_view::npos; })) return;
+            const auto* store = input.wiring.datastore(id);
+            for (const auto& mount : service.mounts) {
+              if (!mount.target.ends_with(reader->file) || (store != nullptr && mount.target.starts_with(store->data_path) && product->id == "postgres")) continue;
+              report.add(mount.where, id, fmt::format("'{}' mounts {}, and its command does not name it: {} reads no such file by itself", service.name, mount.target, product->name));
+            }
+          });
+        },
+};
+
+}  // namespace dm::audit::rules

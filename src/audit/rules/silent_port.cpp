@@ -1,0 +1,241 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "audit/rules/helpers.hpp"
+#include "formats/nginx.hpp"
+
+namespace dm::audit::rules {
+namespace {
+
+/// The port at the end of `80`, `[::]:80`, `0.0.0.0:80`; 0 for none.
+std::uint32_t port_at_end(std::string_view text) {
+  const auto digits = text.substr(text.find_last_not_of("0123456789") + 1);
+  if (digits.empty() || digits.size() > 5) return 0;
+  if (digits.size() != text.size() && text[text.size() - digits.size() - 1] != ':') return 0;
+  std::uint32_t port = 0;
+  for (const char c : digits) port = port * 10 + static_cast<std::uint32_t>(c - '0');
+  return port <= 65535 ? port : 0;
+}
+
+/// What a service listens on by all that its files say; unknown where some of that cannot be read.
+struct Known {
+  std::set<std::uint32_t> ports;
+  bool sure = false;
+  std::string by;
+};
+
+/// Collects `listen`; false where an `include` or a name of a variable leaves something open.
+bool collect(const std::vector<formats::NginxDirective>& directives, const compose::Service& service, std::set<std::uint32_t>& ports) {
+  for (const auto& one : directives) {
+    if (one.name.text == "listen" && !one.arguments.empty()) {
+      const auto& address = one.arguments[0].text;
+      if (address.starts_with("unix:")) continue;
+      const auto port = port_at_end(address);
+      if (port == 0 && address.find('$') != std::string::npos) return false;
+      ports.insert(port == 0 ? 80 : port);  // `listen localhost;`
+    }
+    if (one.name.text == "server" && one.has_block && std::ranges::none_of(one.block, [](const auto& inner) { return inner.name.text == "listen" || inner.name.text == "include"; }) && one.arguments.empty() &&
+        std::ranges::any_of(one.block, [](const auto& inner) { return inner.name.text == "location" || inner.name.text == "server_name"; }))
+      ports.insert(80);
+    if (one.name.text == "include" && !one.arguments.empty()) {
+      const auto& path = one.arguments[0].text;
+      const bool known = path.ends_with("mime.types") || path.ends_with("fastcgi_params") || path.ends_with("proxy_params") || path.ends_with("uwsgi_params") ||
+                         (path.ends_with("conf.d/*.conf") && mount_of(service, "/etc/nginx/conf.d") != nullptr);
+      if (!known) return false;
+    }
+    if (one.has_block && !collect(one.block, service, ports)) return false;
+  }
+  return true;
+}
+
+/// The image's own start with files that are all of the project's.
+Known of_nginx(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  Known out;
+  out.by = "its files have no `listen` for it";
+  bool main = false, sites = false, folder = false;
+  for (const auto& mount : service.mounts) {
+    if (mount.target == "/etc/nginx" || mount.target.starts_with("/etc/nginx/templates") || mount.target.find("stream") != std::string_view::npos || mount.target.find("sites-enabled") != std::string_view::npos) return out;
+    main = main || mount.target == "/etc/nginx/nginx.conf";
+    folder = folder || mount.target == "/etc/nginx/conf.d";
+    sites = sites || mount.target == "/etc/nginx/conf.d" || mount.target == "/etc/nginx/conf.d/default.conf";
+  }
+  if (!main && !sites) return out;
+  std::size_t read = 0;
+  for (const auto& config : config_files_of(input, id)) {
+    if (config.mount == nullptr) continue;
+    const auto& target = config.mount->target;
+    if (target != "/etc/nginx/nginx.conf" && !target.starts_with("/etc/nginx/conf.d")) continue;
+    if (target == "/etc/nginx/conf.d" && !config.path.ends_with(".conf")) continue;
+    if (config.format != "nginx" || config.file == sources::kNoFile) return out;
+    const auto parsed = formats::parse_nginx(input.project.texts.at(config.file).content);
+    if (!parsed || !collect(*parsed, service, out.ports)) return out;
+    ++read;
+  }
+  // Each of the mounts must have been read.
+  std::size_t wanted = 0;
+  for (const auto& mount : service.mounts)
+    if (mount.target == "/etc/nginx/nginx.conf" || (mount.target.starts_with("/etc/nginx/conf.d") && mount.target.ends_with(".conf"))) ++wanted;
+  if (read < wanted + (folder ? 1 : 0) || out.ports.empty()) return out;
+  if (main && !sites) {  // the image's own site stays, where the main file includes it
+    for (const auto& config : config_files_of(input, id))
+      if (config.mount != nullptr && config.mount->target == "/etc/nginx/nginx.conf" && input.project.texts.at(config.file).content.find("conf.d") != std::string::npos) out.ports.insert(80);
+  }
+  out.sure = true;
+  return out;
+}
+
+/// `listener 8883` and `port 1883` of the one file of Mosquitto.
+Known of_mosquitto(const Input& input, ServiceId id) {
+  Known out;
+  for (const auto& word : input.wiring.service(id).command)
+    if (word.value.find("mosquitto-no-auth.conf") != std::string_view::npos) return {{1883}, true, "the image's mosquitto-no-auth.conf has 1883 only"};
+  for (const auto& config : config_files_of(input, id)) {
+    if (config.file == sources::kNoFile || !config.path.ends_with("mosquitto.conf")) continue;
+    const std::string_view text = input.project.texts.at(config.file).content;
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = std::min(text.find('\n', at), text.size());
+      auto line = text.substr(at, end - at);
+      at = end + 1;
+      if (line.starts_with("include_dir")) return {};
+      if (!line.starts_with("listener ") && !line.starts_with("port ")) continue;
+      line.remove_prefix(line.find(' ') + 1);
+      line = line.substr(0, line.find_first_of(" \t\r"));
+      if (const auto port = port_at_end(line); port != 0) out.ports.insert(port);
+    }
+    out.sure = !out.ports.empty();
+    out.by = fmt::format("{} has no `listener` for it", sources::relative_to(config.path, input.project.folder));
+  }
+  return out;
+}
+
+/// Products that have the same ports in all versions and variants of their image.
+constexpr std::string_view kSteady[] = {"grafana", "prometheus", "alertmanager", "loki", "node-exporter", "uptime-kuma", "postgres", "mysql", "mariadb", "mongodb", "qdrant", "ollama", "open-webui",
+                                        "homepage", "paperless-ngx", "node-red", "immich", "planka"};
+
+/// A product with known ports that nothing moves.
+Known of_product(const Input& input, ServiceId id) {
+  Known out;
+  if (std::ranges::find(kSteady, std::string_view(input.wiring.product_of[id]->id)) == std::end(kSteady)) return out;
+  out.by = fmt::format("{} listens elsewhere, and nothing in the files moves it", input.wiring.product_of[id]->name);
+  for (const auto& listener : std::ranges::equal_range(input.wiring.listeners, id, {}, &wiring::Listener::service)) {
+    if (!listener.evidence.starts_with("product ")) continue;
+    if (!listener.certain) return {};
+    out.ports.insert(listener.port);
+    out.sure = true;
+  }
+  return out;
+}
+
+}  // namespace
+
+extern constinit const Rule silent_port{
+    .id = "DM0213",
+    .name = "silent-port",
+    .severity = Severity::medium,
+    .area = Area::architecture,
+    .summary = "a published port that nothing in the container listens on",
+    .rationale = "The engine takes the port of the host, and every connection to it is refused. What was meant to be there (HTTPS, MQTT over TLS, a dashboard) is not, "
+                 "and who reads the ports believes it is.",
+    .fix = "Make the service listen there, or publish the port where it does (`HOST:CONTAINER`: the second number is the service's own).",
+    .checks = "108",
+    .bad = R"(services:
+  edge:
+    image: nginx:1.27
+    ports:
+      - "80:80"
+      - "443:443"  # <- DM0213
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro"]
+  broker:
+    image: eclipse-mosquitto:2
+    ports:
+      - "8883:8883"  # <- DM0213
+    volumes: ["./mosquitto:/mosquitto/config"]
+  panels:
+    image: grafana/grafana:11.4.0
+    ports:
+      - "3333:3333"  # <- DM0213
+    volumes: ["panels:/var/lib/grafana"]
+volumes: {panels: }
+-- site.conf
+server {
+  listen 80;
+  listen [::]:80;
+  location / { proxy_pass http://panels:3000; }
+}
+-- mosquitto/mosquitto.conf
+listener 1883
+allow_anonymous false
+)",
+    .good = R"(services:
+  edge:
+    image: nginx:1.27
+    ports: ["80:80", "443:443"]
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro"]
+-- site.conf
+server {
+  listen 80;
+  listen 443 ssl;
+  location / { return 200; }
+}
+)",
+    .look_alike = R"(services:
+  edge:
+    image: nginx:1.27
+    ports: ["80:80", "443:443"]
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro", "./templates:/etc/nginx/templates:ro"]
+  more:
+    image: nginx:1.27
+    ports: ["81:80", "8443:443"]
+    volumes: ["./nginx.conf:/etc/nginx/nginx.conf:ro"]
+  own:
+    build: .
+    ports: ["444:443"]
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro"]
+  panels:
+    image: grafana/grafana:11.4.0
+    environment: {GF_SERVER_HTTP_PORT: "3333"}
+    ports: ["3333:3333"]
+    volumes: ["panels:/var/lib/grafana"]
+volumes: {panels: }
+-- Dockerfile
+FROM nginx:1.27
+-- site.conf
+server {
+  listen 80;
+  location / { return 200; }
+}
+-- nginx.conf
+events {}
+http {
+  include /etc/nginx/sites/*;
+}
+)",
+    .minutes = 5,
+    .check =
+        [](const Input& input, Report& report) {
+          std::set<std::string_view> sharing;  // who lends its network: another may listen for it
+          for (const auto& service : input.project.services)
+            if (service.network_mode.value.starts_with("service:")) sharing.insert(service.network_mode.value.substr(8));
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || service.ports.empty() || service.build != nullptr || service.entrypoint_node != nullptr) return;
+            const bool own_start = service.command_node != nullptr && product->id != "mosquitto" &&
+                                   !(product->id == "nginx" && std::ranges::any_of(service.command, [](const auto& word) { return word.value.find("daemon off") != std::string_view::npos; }));
+            if (own_start) return;
+            const auto known = product->id == "nginx" ? of_nginx(input, id) : product->id == "mosquitto" ? of_mosquitto(input, id) : of_product(input, id);
+            if (!known.sure) return;
+            if (sharing.contains(service.name)) return;
+            for (const auto& port : service.ports) {
+              if (port.target == 0 || port.protocol == "udp" || known.ports.contains(port.target)) continue;
+              std::string list;
+              for (const auto number : known.ports) list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
+              report.add(port.where, id, fmt::format("'{}' publishes its port {}, where nothing listens", service.name, port.target), known.by, fmt::format("it listens on {}: publish that, or make it listen on {}", list, port.target));
+            }
+          });
+        },
+};
+
+}  // namespace dm::audit::rules
