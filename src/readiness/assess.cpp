@@ -83,6 +83,7 @@ void judge(Assessment& out, const Stack& stack) {
     out.share = everywhere ? 1.0 : static_cast<double>(out.affected.size() + out.dependents.size()) / all;
     if (!own.reason.empty()) {
       out.reason = own.reason;
+      out.mend = own.mend;
     } else if (out.findings.size() == 1) {
       out.reason = out.findings.front()->message;
     } else {
@@ -216,6 +217,19 @@ const Assessment* Readiness::find(std::string_view control_id) const {
   return found == assessments.end() ? nullptr : &*found;
 }
 
+namespace {
+
+/// A folder of the project's own that a service writes: `./config/jellyfin:/config`. Not a file, a device or a socket.
+bool folder_of_data(const audit::Input& input, const compose::Mount& mount) {
+  if (mount.type != compose::Mount::Type::bind || mount.read_only || mount.source.empty()) return false;
+  for (const std::string_view place : {"/dev", "/proc", "/sys", "/run", "/var/run", "/etc", "/lib", "/usr", "/tmp"})
+    if (mount.source.starts_with(place) && (mount.source.size() == place.size() || mount.source[place.size()] == '/')) return false;
+  const auto kind = input.files.stat(std::string(mount.source)).kind;
+  return (kind == sources::Kind::directory || kind == sources::Kind::missing) && sources::file_name(mount.target).find('.') == std::string_view::npos;
+}
+
+}  // namespace
+
 Stack look_at(const audit::Input& input) {
   Stack stack;
   stack.project = &input.project;
@@ -225,10 +239,11 @@ Stack look_at(const audit::Input& input) {
   for (ServiceId id = 0; id < services.size(); ++id) {
     const auto& service = services[id];
     if (!input.wiring.one_shot[id]) ++stack.long_running;
+    stack.checks = stack.checks || (service.healthcheck && !service.healthcheck->disabled);
     for (const auto& use : service.networks) stack.aliases = stack.aliases || !use.aliases.empty();
     for (const auto& mount : service.mounts) {
       stack.init_scripts = stack.init_scripts || mount.target.starts_with("/docker-entrypoint-initdb.d");
-      stack.volumes = stack.volumes || (mount.type == compose::Mount::Type::volume && !mount.read_only);
+      stack.volumes = stack.volumes || (mount.type == compose::Mount::Type::volume && !mount.read_only) || (service.build == nullptr && !input.wiring.one_shot[id] && folder_of_data(input, mount));
       stack.templates = stack.templates || mount.source.find("template") != std::string_view::npos;
     }
     for (const auto& variable : service.environment)

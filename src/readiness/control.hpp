@@ -29,6 +29,7 @@ struct Stack {
   bool postgres = false;
   bool cache = false;        ///< Valkey or Redis
   bool ldap = false;
+  bool checks = false;       ///< some service has a healthcheck of its own
   bool volumes = false;      ///< named volumes or writable folders: data that can be lost
   bool proxy = false;
   bool identity = false;
@@ -59,6 +60,7 @@ struct Verdict {
   std::string reason{};              ///< why it fails; "" = it does not
   std::vector<ServiceId> services{}; ///< that fail; empty = all
   std::string unknown{};             ///< why it cannot be told; "" = it can
+  std::string mend{};                ///< of what `reason` says
 };
 
 /// One property that production needs. The list is controls.cpp; ids are stable.
@@ -91,6 +93,7 @@ struct Assessment {
   double earned = 0;                            ///< 0 ... control->weight
   double gain = 0;                              ///< points of the score that mending it would add, the cap aside
   std::string reason;                           ///< why it stands so, one sentence
+  std::string mend;                             ///< of a judge's own reason; "" where findings have theirs
 };
 
 enum class Level : std::uint8_t { not_ready, unproven, ready };

@@ -8,6 +8,7 @@ namespace {
 bool always(const Stack& stack) { return !stack.project->services.empty(); }
 bool never(const Stack&) { return false; }
 bool running(const Stack& stack) { return stack.long_running > 0; }
+bool checks(const Stack& stack) { return stack.checks; }
 bool data(const Stack& stack) { return stack.datastore || stack.volumes; }
 bool datastore(const Stack& stack) { return stack.datastore; }
 bool sql(const Stack& stack) { return stack.sql; }
@@ -80,7 +81,7 @@ constexpr std::array kControls{
     Control{"R39", "", security, 3, "nothing else is wrong with security", files, "*", never, ""},
     // Does it stay up, and does somebody notice?
     Control{"R40", "O1 O35", operations, 7, "healthchecks exist, can run and test the service", files, "DM0301 DM0302 DM0304 DM0311", running, ""},
-    Control{"R41", "O1", operations, 2, "healthchecks are well timed, one-shots have none", files, "DM0303 DM0305", running, ""},
+    Control{"R41", "O1", operations, 2, "healthchecks are well timed, one-shots have none", files, "DM0303 DM0305", checks, ""},
     Control{"R42", "O35 O53", operations, 6, "no container is unhealthy or restarting", engine, "DM1001 DM1006 DM1007 DM1009 DM1010", running, kUnhealthy, nullptr, 0,
             "datamancy report --live"},
     Control{"R43", "O5", operations, 4, "restart policies fit the kind of service", files, "DM0803", always, ""},
@@ -107,9 +108,9 @@ constexpr std::array kControls{
     Control{"R59", "O77", operations, 3, "acceptance: failure, partition and load were exercised", drill, "", running, ""},
     Control{"R69", "", operations, 2, "nothing else is wrong with operations", files, "*", never, ""},
     // Does the data come back?
-    Control{"R70", "O34", recovery, 10, "data lies on volumes, where the product writes it", files, "DM0401 DM0402", datastore, ""},
+    Control{"R70", "O34", recovery, 10, "data lies on volumes, where the product writes it", files, "DM0401 DM0402 DM0405", datastore, ""},
     Control{"R78", "", recovery, 3, "datastores are given time to shut down", applied, "DM0808", datastore, ""},
-    Control{"R71", "O6 O34", recovery, 9, "every datastore is covered by a backup", files, "DM0403", datastore, ""},
+    Control{"R71", "O6 O34", recovery, 9, "every datastore is covered by a backup", files, "DM0403 DM0412", datastore, ""},
     Control{"R72", "O13", recovery, 6, "a backup ran and was verified", drill, "", data, "", nullptr, 0,
             "datamancy backup run; datamancy backup verify"},
     Control{"R73", "O13 O34", recovery, 8, "a restore was drilled", drill, "", data, "", nullptr, 0,

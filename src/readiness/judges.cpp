@@ -121,7 +121,8 @@ Verdict judge_sealed(const Stack& stack) {
     if (plain++ == 0) first = name;
   }
   if (plain == 0) return {};
-  return {.reason = fmt::format("{} {} readable in env files, the first is {}", plain, plain == 1 ? "secret stands" : "secrets stand", first)};
+  return {.reason = fmt::format("{} {} readable in env files, the first is {}", plain, plain == 1 ? "secret stands" : "secrets stand", first),
+          .mend = "`datamancy secrets init`, then `datamancy secrets migrate`: the env file is sealed, and `datamancy up` hands the values over in memory"};
 }
 
 Verdict judge_environment(const Stack& stack) {
@@ -196,7 +197,8 @@ Verdict judge_rate_limit(const Stack& stack) {
       if (counts(word.value)) return {};
   }
   if (!readable) return {.unknown = "the configuration of the edge is not among the files"};
-  return {.reason = "nothing at the edge limits how often a login is tried"};
+  return {.reason = "nothing at the edge limits how often a login is tried",
+          .mend = "count requests to the sign-in by address: nginx `limit_req`, Traefik the `rateLimit` middleware, Caddy an image with its rate_limit module; or watch the log with CrowdSec or Fail2ban"};
 }
 
 Verdict judge_central_logs(const Stack& stack) {
@@ -211,7 +213,8 @@ Verdict judge_central_logs(const Stack& stack) {
       for (const std::string_view name : {"loki", "fluentd", "gelf", "syslog", "awslogs", "gcplogs", "splunk"})
         if (driver->string().find(name) != std::string_view::npos) return {};
   }
-  return {.reason = "no service collects logs, and no logging driver sends them anywhere"};
+  return {.reason = "no service collects logs, and no logging driver sends them anywhere",
+          .mend = "add a collector (Vector or Alloy to Loki), or a logging driver that sends them on (`syslog`, `gelf`, `fluentd`)"};
 }
 
 Verdict judge_git(const Stack& stack) {

@@ -27,7 +27,8 @@ Step step_of(const Assessment& assessment, const audit::Input& input) {
   Step step;
   step.assessment = &assessment;
   step.blocking = blocking_of(assessment);
-  step.prove = assessment.control->prove.empty() ? "datamancy audit" : std::string(assessment.control->prove);
+  const std::string_view by_default = assessment.findings.empty() ? "datamancy report" : "datamancy audit";  // a judge of its own has no finding
+  step.prove = std::string(assessment.control->prove.empty() ? by_default : assessment.control->prove);
   for (const auto* finding : assessment.findings) {
     auto change = std::ranges::find(step.changes, finding->rule, &Step::Change::rule);
     if (change == step.changes.end()) {

@@ -93,6 +93,7 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
     else add("Affects {} of {} services{}.\n\n", assessment.affected.size(), summary.input->project.services.size(),
              assessment.dependents.empty() ? "" : fmt::format(", {} more depend on them", assessment.dependents.size()));
     if (step.changes.empty()) add("* {}\n", plain(assessment.reason));
+    if (step.changes.empty() && !assessment.mend.empty()) add("  * change: {}\n", one_line(assessment.mend));
     for (const auto& change : step.changes) {
       add("* **{}** {}:{}:{} - {}\n", change.rule->id, plain(change.first.file), change.first.line, change.first.column,
           plain(change.message));
@@ -115,6 +116,8 @@ void Writer::steps(Blocking first, Blocking last, unsigned& number) {
       std::vector<std::string> ids;
       for (const auto& change : step.changes) ids.emplace_back(change.rule->id);
       add(" no longer finds {}", join(ids, 20));
+    } else if (step.prove == "datamancy report") {
+      add(" no longer lists {}", assessment.control->id);
     }
     add("\n\n");
   }
