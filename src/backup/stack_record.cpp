@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/words.hpp"
 #include "compose/load.hpp"
 #include "secrets/scan.hpp"
 #include "secrets/sops.hpp"
@@ -38,8 +39,7 @@ bool below(std::string_view inner, std::string_view outer) { return inner.size()
 
 /// A file that by its name is a secret and nothing else.
 bool secret_file_name(std::string_view path) {
-  std::string name(sources::file_name(path));
-  std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto name = lowered(sources::file_name(path));
   if (name.ends_with(".pub") || name.ends_with(".crt") || name.ends_with(".md") || name.ends_with(".sh")) return false;
   return std::ranges::any_of(std::initializer_list<std::string_view>{"password", "passwd", "secret", "token", "credential", "id_rsa", "id_ed25519", ".key"}, [&](std::string_view word) { return name.find(word) != std::string::npos; }) ||
          name.ends_with(".pem");

@@ -184,8 +184,6 @@ Result<std::string> chosen_file(Args& args, std::string_view name) {
   return fail(Errc::invalid_input, fmt::format("{}; choose by --in FILE:{}", why, names));
 }
 
-std::string counted(std::size_t number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
-
 std::size_t values_in(const secrets::Opened& opened) {
   return static_cast<std::size_t>(std::ranges::count_if(opened.values, [](const secrets::OpenLeaf& value) { return value.type != secrets::LeafType::comment; }));
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/words.hpp"
 #include "cli/verbs.hpp"
 #include "secrets/sealed.hpp"
 
@@ -77,8 +78,6 @@ std::string shown(const EnvFile& file, const std::string& folder);
 /// `--in FILE`, else the one sealed file that has `name`, else the one of the project's folder, else the one that a service names. Errors: exit 13 where there is
 /// none, `invalid_input` where there are several.
 Result<std::string> chosen_file(Args& args, std::string_view name = {});
-/// "1 value", "2 values".
-std::string counted(std::size_t number, std::string_view noun);
 /// How many values a sealed file has: comments are none.
 std::size_t values_in(const secrets::Opened& opened);
 /// Prints secret bytes on standard output as they are.

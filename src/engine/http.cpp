@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "base/guarded.hpp"
+#include "base/words.hpp"
 
 namespace dm::engine {
 namespace {
@@ -67,9 +68,7 @@ class Answer final : public HttpStream {
       return fail(Errc::corrupt, peer_ + " sent an interim answer that nobody asked for");
     }
     for (const auto& field : parser_.get()) {
-      std::string name(field.name_string().data(), field.name_string().size());
-      std::ranges::transform(name, name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      head_.headers[name] = std::string(field.value().data(), field.value().size());
+      head_.headers[lowered({field.name_string().data(), field.name_string().size()})] = std::string(field.value().data(), field.value().size());
     }
     return {};
   }

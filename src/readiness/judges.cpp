@@ -10,14 +10,13 @@
 #include <set>
 
 #include "audit/caddyfiles.hpp"
+#include "base/words.hpp"
 #include "sensitive/sensitive.hpp"
 #include "sources/git.hpp"
 #include "wiring/secret_environment.hpp"
 
 namespace dm::readiness {
 namespace {
-
-std::string count(std::string_view noun, std::size_t number) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
 
 std::string names_of(const Stack& stack, const std::vector<ServiceId>& services, std::size_t most = 4) {
   std::string out;
@@ -60,8 +59,7 @@ std::uint64_t replicas(const compose::Service& service) {
 }
 
 bool has_any(std::string_view text, std::initializer_list<std::string_view> words) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const auto lower = lowered(text);
   return std::ranges::any_of(words, [&](std::string_view word) { return lower.find(word) != std::string::npos; });
 }
 
@@ -136,8 +134,8 @@ Verdict judge_environment(const Stack& stack) {
     names += only;
   }
   if (names > 0)
-    verdict.reason = fmt::format("{} of {} can only go by environment as far as is known, first of '{}': the engine keeps {} in its own files", count("secret", names),
-                                 count("service", verdict.services.size()), stack.project->services[verdict.services.front()].name, names == 1 ? "it" : "them");
+    verdict.reason = fmt::format("{} of {} can only go by environment as far as is known, first of '{}': the engine keeps {} in its own files", counted(names, "secret"),
+                                 counted(verdict.services.size(), "service"), stack.project->services[verdict.services.front()].name, names == 1 ? "it" : "them");
   return verdict;
 }
 
@@ -149,7 +147,7 @@ Verdict judge_bounded(const Stack& stack) {
     if (product != nullptr && !product->risk.empty() && !services[id].limits.memory) verdict.services.push_back(id);
   }
   if (!verdict.services.empty())
-    verdict.reason = fmt::format("{} that {} known to exhaust a host {} no memory limit, first '{}'", count("service", verdict.services.size()),
+    verdict.reason = fmt::format("{} that {} known to exhaust a host {} no memory limit, first '{}'", counted(verdict.services.size(), "service"),
                                  verdict.services.size() == 1 ? "is" : "are", verdict.services.size() == 1 ? "has" : "have",
                                  services[verdict.services.front()].name);
   return verdict;
@@ -262,7 +260,7 @@ Verdict judge_scripts(const Stack& stack) {
   for (const auto& config : stack.wiring->config_files)
     if (config.format == "shell") scripts.insert(config.path);
   if (scripts.empty()) return {.unknown = "no script that a service mounts is among the files"};
-  return {.unknown = fmt::format("only a shell reads them whole: `sh -n` for {}, first {}", count("mounted script", scripts.size()),
+  return {.unknown = fmt::format("only a shell reads them whole: `sh -n` for {}, first {}", counted(scripts.size(), "mounted script"),
                                  sources::relative_to(*scripts.begin(), stack.project->folder))};
 }
 
@@ -274,7 +272,7 @@ Verdict judge_sign_in(const Stack& stack) {
     if (!asks && !signs_in_itself(stack, id)) silent.push_back(id);
   if (silent.empty()) return {};
   return {.unknown = fmt::format("{} of {} show in the files who may enter; open these without a session: {}", routes.size() - silent.size(),
-                                 count("routed service", routes.size()), names_of(stack, silent))};
+                                 counted(routes.size(), "routed service"), names_of(stack, silent))};
 }
 
 Verdict judge_ldap(const Stack& stack) {
@@ -295,7 +293,7 @@ Verdict judge_tiers_of_data(const Stack& stack) {
   std::size_t stores = 0;
   for (const auto& store : stack.wiring->datastores) stores += store.ephemeral ? 0 : 1;
   return {.unknown = fmt::format("the files do not say how much each of {} may lose; write a recovery point beside each and set the schedules by it",
-                                 count("datastore", stores))};
+                                 counted(stores, "datastore"))};
 }
 
 }  // namespace dm::readiness

@@ -1,8 +1,9 @@
 #include "upgrade/tags.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
+
+#include "base/words.hpp"
 
 namespace dm::upgrade {
 namespace {
@@ -11,8 +12,7 @@ bool digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Words of a variant that make a version one that is not finished.
 bool unfinished(std::string_view variant) {
-  std::string lower(variant);
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const auto lower = lowered(variant);
   return std::ranges::any_of(std::initializer_list<std::string_view>{"rc", "beta", "alpha", "dev", "nightly", "snapshot", "preview", "canary", "edge", "unstable", "test"}, [&](std::string_view word) {
     const auto at = lower.find(word);
     return at != std::string::npos && (word != "alpha" || lower.find("alphabet") == std::string::npos) && lower.find("alpine") != at;

@@ -92,12 +92,6 @@ std::span<const wiring::ConfigFile> config_files_of(const Input& input, ServiceI
   return {found.begin(), found.end()};
 }
 
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 std::string quoted_names(const Input& input, const std::vector<ServiceId>& services) {
   constexpr std::size_t kMost = 3;
   std::string out;
@@ -107,8 +101,6 @@ std::string quoted_names(const Input& input, const std::vector<ServiceId>& servi
   if (shown < services.size()) out += fmt::format(" and {} more", services.size() - shown);
   return out;
 }
-
-std::string counted(std::size_t number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
 
 std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many) {
   return fmt::format("{} of {} {}", number, counted(input.project.services.size(), "service"), number == 1 ? one : many);

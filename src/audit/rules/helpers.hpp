@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "audit/rule.hpp"
+#include "base/words.hpp"
 
 namespace dm::audit::rules {
 
@@ -32,8 +33,6 @@ OpenPorts published_to_all(const Input& input, const compose::Service& service, 
 const compose::Mount* mount_of(const compose::Service& service, std::string_view path);
 /// The files of settings that a service mounts.
 std::span<const wiring::ConfigFile> config_files_of(const Input& input, ServiceId id);
-/// With ASCII letters in lower case.
-std::string lowered(std::string_view text);
 /// An env file that Compose refuses to start without, and who names it where.
 struct MissingEnvFile {
   std::string path;
@@ -41,8 +40,6 @@ struct MissingEnvFile {
   std::vector<ServiceId> services;
 };
 std::vector<MissingEnvFile> missing_env_files(const Input& input);
-/// "1 service", "3 services".
-std::string counted(std::size_t number, std::string_view noun);
 /// "1 of 5 services has" and "3 of 5 services have": who of all the project's services.
 std::string of_all(const Input& input, std::size_t number, std::string_view one, std::string_view many);
 /// The value of an example: changeme, password, <your key>.
