@@ -69,6 +69,30 @@ TEST(Places, AVariableOfTheProjectIsFoundInPlainEnvFilesThatReferToIt) {
   EXPECT_THAT(find_target(*world.loaded.project, {"TOKEN"}, "", "").users, ElementsAre("client", "other"));
 }
 
+TEST(Places, AnImageOfOnesOwnIsTheServerThatTheProjectSaysItIs) {
+  sources::MemoryFiles disk;
+  disk.add("/p/compose.yaml", R"(services:
+  cache:
+    image: registry.example/club/kv:3
+    x-datamancy: {product: valkey}
+    environment: {REDIS_PASSWORD: "${CACHE_PASSWORD}"}
+  client:
+    image: registry.example/club/web:3
+    environment: {REDIS_PASSWORD: "${CACHE_PASSWORD}"}
+)");
+  compose::Options options;
+  options.working_directory = "/p";
+  options.files = {"/p/compose.yaml"};
+  options.environment.emplace("CACHE_PASSWORD", "a-long-password");
+  const auto loaded = compose::load(options, disk);
+  ASSERT_TRUE(loaded.ok);
+  const auto found = find_target(*loaded.project, {"CACHE_PASSWORD"}, "", "");
+  ASSERT_TRUE(found.target);
+  EXPECT_EQ(found.target->service, "cache");
+  EXPECT_EQ(found.target->kind, Server::valkey);
+  EXPECT_TRUE(found.certain);
+}
+
 TEST(Places, OfSeveralFilesWithTheNameItIsTheOneOfTheServer) {
   const World world;
   const auto secret = find_secret(world.secrets, *world.loaded.project, "POSTGRES_PASSWORD", "");

@@ -100,6 +100,12 @@ std::string base_dn(const compose::Service& service) {
   return out;
 }
 
+/// The image, or what `x-datamancy: {product: ...}` says it is: a mirror, or an image of one's own.
+std::string_view image_of(const compose::Service& service) {
+  const auto* own = service.node != nullptr ? service.node->at({"x-datamancy", "product"}) : nullptr;
+  return own != nullptr && !own->string().empty() ? own->string() : service.image.value;
+}
+
 std::optional<Target> account_of(const compose::Project& project, const compose::Service& service, const Secret& secret) {
   const std::string name(service.name);
   if (password_of(project, service, "POSTGRES_PASSWORD", secret)) return Target{Server::postgres, name, value_of(service, {"POSTGRES_USER"}, "postgres")};
@@ -112,15 +118,15 @@ std::optional<Target> account_of(const compose::Project& project, const compose:
   const bool valkey = std::ranges::any_of(service.command, [](const compose::Text& word) { return word.value.find("requirepass") != std::string_view::npos; });
   const bool of_command = secret.of_project && (std::ranges::any_of(service.command, [&](const compose::Text& word) { return made_of(word.node, secret.name); }) || made_of(service.command_node, secret.name));
   if ((valkey && of_command) || password_of(project, service, "VALKEY_PASSWORD", secret) || password_of(project, service, "REDIS_PASSWORD", secret)) {
-    const bool server = valkey || service.image.value.find("valkey") != std::string_view::npos || service.image.value.find("redis") != std::string_view::npos;
-    if (server) return Target{Server::valkey, name, "default"};
+    const auto image = image_of(service);
+    if (valkey || image.find("valkey") != std::string_view::npos || image.find("redis") != std::string_view::npos) return Target{Server::valkey, name, "default"};
   }
   return std::nullopt;
 }
 
 /// What the name of its image says.
 std::optional<Server> kind_of_image(const compose::Service& service) {
-  const auto image = service.image.value;
+  const auto image = image_of(service);
   const auto says = [&](std::string_view part) { return image.find(part) != std::string_view::npos; };
   if (says("postgres") || says("postgis") || says("timescale") || says("pgvector")) return Server::postgres;
   if (says("mariadb") || says("mysql")) return Server::mariadb;
