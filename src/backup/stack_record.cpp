@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "base/words.hpp"
 #include "compose/load.hpp"
@@ -53,6 +54,11 @@ bool holds_secret(const std::string& path, bool by_name) {
   return std::ranges::any_of(secrets::scan_file(path, *text), [](const secrets::Leak& leak) { return leak.severity != "info" && leak.rule != secrets::LeakRule::hash; });
 }
 
+/// The engine made its name up: 64 hexadecimal digits, and since 25.0 a label.
+bool nameless(const engine::Volume& volume) {
+  return volume.labels.contains("com.docker.volume.anonymous") || (volume.name.size() == 64 && volume.name.find_first_not_of("0123456789abcdef") == std::string::npos);
+}
+
 bool is_env(std::string_view name) { return name == ".env" || name.ends_with(".env") || name.starts_with(".env."); }
 
 }  // namespace
@@ -61,7 +67,7 @@ std::string StackRecord::json() const {
   auto list = Json::array();
   for (const auto& service : services) list.push_back({{"service", service.name}, {"image", service.image}, {"image_id", service.image_id}, {"digests", service.digests}});
   auto stores = Json::array();
-  for (const auto& volume : volumes) stores.push_back({{"name", volume.name}, {"key", volume.key}, {"driver", volume.driver}, {"options", volume.options}});
+  for (const auto& volume : volumes) stores.push_back({{"name", volume.name}, {"key", volume.key}, {"driver", volume.driver}, {"options", volume.options}, {"service", volume.service}, {"target", volume.target}});
   return Json{{"folder", folder}, {"files", files}, {"env_files", env_files}, {"services", std::move(list)}, {"volumes", std::move(stores)}, {"sealed", sealed}, {"missing", missing}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -78,7 +84,7 @@ Result<StackRecord> StackRecord::parse(std::string_view json) {
     for (const auto& one : tree.at("services"))
       out.services.push_back({one.at("service").get<std::string>(), one.at("image").get<std::string>(), one.at("image_id").get<std::string>(), one.at("digests").get<std::vector<std::string>>()});
     for (const auto& one : tree.at("volumes"))
-      out.volumes.push_back({one.at("name").get<std::string>(), one.at("key").get<std::string>(), one.at("driver").get<std::string>(), one.at("options").get<std::map<std::string, std::string>>()});
+      out.volumes.push_back({one.at("name").get<std::string>(), one.at("key").get<std::string>(), one.at("driver").get<std::string>(), one.at("options").get<std::map<std::string, std::string>>(), one.value("service", ""), one.value("target", "")});
     return out;
   } catch (const Json::exception&) {
     return fail(Errc::corrupt, "the record of the stack cannot be read");
@@ -88,13 +94,14 @@ Result<StackRecord> StackRecord::parse(std::string_view json) {
 Result<StackRecord> record_stack(engine::Engine& engine, std::string_view project, const Deadline& deadline) {
   StackRecord out;
   DM_TRY(const auto containers, engine.containers({.labels = {fmt::format("com.docker.compose.project={}", project)}}, deadline));
-  std::set<std::string> seen, volumes;
+  std::set<std::string> seen;
+  std::map<std::string, std::pair<std::string, std::string>> volumes;  // by name: who mounts it where
   std::int64_t newest = 0;
   for (const auto& summary : containers) {
     const auto service = label(summary.labels, "com.docker.compose.service");
     if (service.empty() || label(summary.labels, "com.docker.compose.oneoff") == "True") continue;
     for (const auto& mount : summary.mounts)
-      if (mount.type == "volume" && !mount.name.empty()) volumes.insert(mount.name);
+      if (mount.type == "volume" && !mount.name.empty()) volumes.emplace(mount.name, std::pair(service, mount.target));
     // The newest container knows best with which files Compose was called.
     if (summary.created > newest) {
       newest = summary.created;
@@ -111,11 +118,12 @@ Result<StackRecord> record_stack(engine::Engine& engine, std::string_view projec
   if (std::ranges::any_of(out.files, [&](const std::string& path) { return !below(path, out.folder); })) out.files.clear();
   std::erase_if(out.env_files, [&](const std::string& path) { return !below(path, out.folder); });
   std::ranges::sort(out.services, {}, &StackRecord::Service::name);
-  for (const auto& name : volumes) {
+  for (const auto& [name, used] : volumes) {
     const auto volume = engine.volume(name, deadline);
     if (!volume) continue;
     const bool ours = label(volume->labels, "com.docker.compose.project") == project;
-    out.volumes.push_back({name, ours ? label(volume->labels, "com.docker.compose.volume") : std::string(), volume->driver, volume->options});
+    out.volumes.push_back({name, ours ? label(volume->labels, "com.docker.compose.volume") : std::string(), volume->driver, volume->options, {}, {}});
+    if (nameless(*volume)) std::tie(out.volumes.back().service, out.volumes.back().target) = used;
   }
   return out;
 }

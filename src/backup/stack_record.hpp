@@ -19,6 +19,7 @@ struct StackRecord {
   struct Volume {
     std::string name{}, key{}, driver{};       ///< key "" = not of this project's files (external)
     std::map<std::string, std::string> options{};
+    std::string service{}, target{};           ///< of one without a name, which the files or the image ask for: who mounts it where
   };
   std::string folder{};                        ///< of the project's files; "" = it was not known
   std::vector<std::string> files{};            ///< that Compose was called with, absolute; empty = the ones that it finds by itself

@@ -43,11 +43,21 @@ Result<void> open_rebuilt(Args& args, Session& session, std::vector<std::string>
   return {};
 }
 
-/// The volume of the rebuilt project that stands for `name` of the old one; "" = there is none.
-std::string volume_now(const Rebuild& rebuild, const compose::Project& project, const std::string& name) {
-  for (const auto& then : rebuild.run.stack.volumes)
-    if (then.name == name && !then.key.empty())
+std::string service_of(const engine::ContainerSummary& container) {
+  const auto label = container.labels.find("com.docker.compose.service");
+  return label == container.labels.end() ? std::string() : label->second;
+}
+
+/// The volume of the rebuilt project that stands for `name` of the old one; "" = there is none. One without a name is what the service's new container has there.
+std::string volume_now(const Rebuild& rebuild, const compose::Project& project, const std::string& name, const std::vector<engine::ContainerSummary>& containers) {
+  for (const auto& then : rebuild.run.stack.volumes) {
+    if (then.name != name) continue;
+    if (!then.key.empty())
       if (const auto* volume = project.volume(then.key); volume != nullptr) return std::string(volume->name);
+    for (const auto& container : containers)
+      for (const auto& mount : container.mounts)
+        if (!then.service.empty() && service_of(container) == then.service && mount.type == "volume" && mount.target == then.target) return mount.name;
+  }
   for (const auto& volume : project.volumes) {
     if (volume.name == name) return std::string(volume.name);
     // Under isolation a volume with a name of its own is known by its key only.
@@ -223,12 +233,12 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
   if (!containers) return fail(containers.error());
   const auto container_of = [&](std::string_view service) -> std::string {
     for (const auto& container : *containers)
-      if (const auto label = container.labels.find("com.docker.compose.service"); label != container.labels.end() && label->second == service) return container.id;
+      if (service_of(container) == service) return container.id;
     return {};
   };
   for (const auto& service : rebuild.run.stack.services)
     for (const auto& container : *containers)
-      if (const auto label = container.labels.find("com.docker.compose.service"); label != container.labels.end() && label->second == service.name && container.image_id != service.image_id)
+      if (service_of(container) == service.name && container.image_id != service.image_id)
         rebuild.notes.push_back(fmt::format("{}: image {} is {} here, it was {} when the backup was made", service.name, service.image, container.image_id.substr(0, 19), service.image_id.substr(0, 19)));
   for (const auto& step : rebuild.plan.steps) {
     if (step.kind != Kind::volume && step.kind != Kind::offline) continue;
@@ -239,7 +249,7 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
         if (id.empty()) return fail(Errc::not_found, fmt::format("the rebuilt project has no service '{}' that is switched on", step.to));
         return recover::offline(*backup.engine, *backup.repository, step.saved, id, rebuild.label, progress_of(backup), deadline);
       }
-      const auto name = volume_now(rebuild, project, step.from);
+      const auto name = volume_now(rebuild, project, step.from, *containers);
       if (name.empty()) return fail(Errc::not_found, fmt::format("no volume of the project stands for {}; 'datamancy backup restore {} --to FOLDER' gives its files", step.from, step.subject));
       DM_TRY(const auto volume, backup.engine->volume(name, deadline));
       if (!sources::disk().list(volume.mountpoint).empty()) {  // an image fills a new volume with what it has at that place
