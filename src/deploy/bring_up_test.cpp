@@ -135,11 +135,14 @@ TEST(BringUp, OneThatRunsAgainIsSaidToHaveEndedAsItDid) {
   const auto id = unanswering(fake, "web");
   std::jthread later([&] {
     await([&] { return runs(fake, id) && fake.asked("events") == 1; });
-    // The engine has started it again by the time anybody asks: what it says of it then is exit code 0.
-    fake.edit([&](engine::FakeState& state) { state.containers[id].restart_count = 1; });
     auto attributes = labels_of("web");
     attributes["exitCode"] = "7";
+    const auto before = fake.asked("container");
     fake.emit({.time = 0, .type = "container", .action = "die", .id = id, .attributes = attributes});
+    await([&] { return fake.asked("container") > before; });  // the event was taken in
+    // The engine has started it again: what it says of it from now on is exit code 0.
+    fake.edit([&](engine::FakeState& state) { state.containers[id].restart_count = 1; });
+    fake.emit({.time = 0, .type = "container", .action = "start", .id = id, .attributes = labels_of("web")});
   });
   const auto outcome = go(fake, plan_of("web", Change::start), options_for(1h));
   ASSERT_TRUE(outcome) << outcome.error().message;

@@ -197,7 +197,8 @@ def test_two_at_once_the_second_says_who_holds_it_or_waits():
     p = Project("two", service("a", "sleep 3; touch /tmp/ok; exec sleep 3600", OK.replace("retries: 3", "retries: 30")))
     try:
         first = p.start()
-        time.sleep(1)
+        while "creating" not in (line := first.stderr.readline()) and line:  # then it holds the lock
+            pass
         second = p.up()
         same(second.returncode, 2, second.stdout + second.stderr)
         has(second.stderr, f"pid {first.pid}", f"up of {p.name}")
