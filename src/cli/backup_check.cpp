@@ -140,6 +140,7 @@ int backup_coverage(Args& args) {
       row.proven = fmt::format("{} {}", human_time(proof->made), state::to_string(proof->result));
       const auto why = state::why_void(*proof, {.engine = session.engine_id, .image = subject.target.image_id, .config = subject.config_hash}, now);
       if (!why.empty()) row.proven += fmt::format(" ({})", why);
+      if (row.finding.empty() && why.empty() && proof->result == state::Outcome::failed) row.finding = "it did not come back in the last drill";
     }
     if (!row.finding.empty()) ++findings;
     rows.push_back(std::move(row));

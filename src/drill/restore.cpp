@@ -60,7 +60,7 @@ Outcome meaning(const Error& error) {
     case Errc::corrupt:
     case Errc::failed:
     case Errc::invalid_input:
-    case Errc::conflict: return error.message == "interrupted" ? Outcome::could_not_verify : Outcome::failed;
+    case Errc::conflict: return error.message.starts_with("interrupted") ? Outcome::could_not_verify : Outcome::failed;
     case Errc::not_found:
     case Errc::denied:
     case Errc::unavailable:
@@ -116,6 +116,7 @@ class Rehearsal {
     target.container = id;
     if (auto ready = driver.await(engine_, target, deadline_.at_most(std::chrono::minutes(10))); !ready) {
       auto error = std::move(ready).error();
+      if (deadline_.stopped()) return fail(std::move(error));  // what its log says is our doing
       if (const auto lines = telling(deploy::log_tail(engine_, id, 20, Deadline::in(std::chrono::seconds(20)))); !lines.empty()) error.message += fmt::format("; its log ends with: {}", fmt::join(lines, " / "));
       return means(during("waiting for the stand-in", Result<void>(fail(std::move(error)))));
     }

@@ -147,6 +147,16 @@ def test_an_interrupted_program_ends_in_good_order():
     next_run_works()
 
 
+def test_an_interrupted_drill_says_nothing_about_the_backup():
+    child = subprocess.Popen(S.command("drill", "restore", "db", "--json"), cwd=S.project, env=S.env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    eventually("the stand-in runs", lambda: docker("ps", "-q", "--filter", f"label=datamancy.drill={S.name}"), 60)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=240)
+    that(child.returncode != 1 and '"outcome": "failed"' not in out, f"{child.returncode} {out}{err}")
+    that(not docker("ps", "-aq", "--filter", f"label=datamancy.drill={S.name}"), "the stand-in is gone")
+    that(all(c["finding"] == "" for c in S.json("backup", "coverage")["covered"]), "no finding comes of it")
+
+
 def test_a_killed_drill_is_cleaned_up_by_the_next():
     child = subprocess.Popen(S.command("drill", "restore", "db"), cwd=S.project, env=S.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     eventually("the stand-in runs", lambda: docker("ps", "-q", "--filter", f"label=datamancy.drill={S.name}"), 60)
