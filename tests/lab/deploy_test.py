@@ -213,7 +213,8 @@ def test_atomic_returns_to_the_last_good_revision_also_where_a_tag_moved():
     p = Project("atomic", service("db", SERVER, OK) + service("app", SERVER, OK + "    depends_on: {db: {condition: service_healthy}}\n", image=APP))
     try:
         sh("docker", "tag", IMAGE, APP)
-        same(p.up().returncode, 0, "first")
+        done = p.up()
+        same(done.returncode, 0, "first: " + done.stdout + done.stderr)
         good = p.inspect("app")["Image"]
         db = p.ids()["db"]
         # The tag moves to an image whose service never gets healthy.
@@ -244,15 +245,18 @@ def test_content_of_a_mounted_file_recreates_its_users_and_rollback_restores_it(
     try:
         p.write("web.conf", "color = red\n")
         p.write("c.txt", "one\n")
-        same(p.up().returncode, 0, "first")
+        done = p.up()
+        same(done.returncode, 0, "first: " + done.stdout + done.stderr)
         before = p.ids()
         p.write("web.conf", "color = blue\n")
         plan = p.run("plan").stdout
         has(plan, "content of ./web.conf changed", "1 to recreate", "2 as wanted")
-        same(p.up().returncode, 0, "second")
+        done = p.up()
+        same(done.returncode, 0, "second: " + done.stdout + done.stderr)
         after = p.ids()
         assert after["web"] != before["web"] and after["other"] == before["other"] and after["conf"] == before["conf"], (before, after)
-        same(p.up().returncode, 0, "third")
+        done = p.up()
+        same(done.returncode, 0, "third: " + done.stdout + done.stderr)
         same(p.ids(), after, "containers of the third")
         done = p.run("rollback", "--progress", "plain", "--no-preflight", "--settle", "1s")
         same(done.returncode, 0, done.stdout + done.stderr)
@@ -271,9 +275,11 @@ def test_no_secret_in_the_store_and_rollback_fills_it_in():
     p = Project("secret", service("app", SERVER, OK + "    environment: {DB_PASSWORD: '${DB_PASSWORD}', COLOR: '${COLOR}', URL: 'postgres://u:${DB_PASSWORD}@db/x'}\n"))
     try:
         p.write(".env", "DB_PASSWORD=s3cr3t-Grotte$9\nCOLOR=red\n")
-        same(p.up().returncode, 0, "first")
+        done = p.up()
+        same(done.returncode, 0, "first: " + done.stdout + done.stderr)
         p.write(".env", "DB_PASSWORD=s3cr3t-Grotte$9\nCOLOR=blue\n")
-        same(p.up().returncode, 0, "second")
+        done = p.up()
+        same(done.returncode, 0, "second: " + done.stdout + done.stderr)
         done = p.run("rollback", "--progress", "plain", "--no-preflight", "--settle", "1s")
         same(done.returncode, 0, done.stdout + done.stderr)
         env = p.inspect("app")["Config"]["Env"]
