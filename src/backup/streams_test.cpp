@@ -220,6 +220,11 @@ TEST(Tree, comes_back_equal_with_links_holes_attributes_and_times) {
   ASSERT_TRUE(now);
   EXPECT_THAT(differences(*then, *now, Compare::everything), ElementsAre());
   EXPECT_EQ(fs::hard_link_count(to / "hard"), 2U);
+  for (const auto name : {kUnpacked, kBefore}) {  // what a restore in place leaves is not the tree's
+    fs::create_directory(from / name);
+    std::ofstream(from / name / "old") << "z";
+  }
+  EXPECT_THAT(differences(*then, *print_of(from, nullptr), Compare::everything), ElementsAre());
   fs::permissions(from / "a/file", fs::perms(0644));
   EXPECT_THAT(differences(*then, *print_of(from, nullptr), Compare::everything), testing::Not(ElementsAre()));
   auto cut = make_tree_reader();

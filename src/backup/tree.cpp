@@ -121,6 +121,7 @@ class Packer {
       const auto full = root_ + "/" + inner;
       if (std::ranges::find(options_.exclude, full) != options_.exclude.end()) continue;
       if (std::ranges::find(journals, name) != journals.end()) continue;
+      if (path.empty() && (name == kUnpacked || name == kBefore)) continue;
       struct stat info {};
       if (::fstatat(fd, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno == ENOENT) continue;  // went meanwhile

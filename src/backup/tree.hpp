@@ -10,6 +10,9 @@
 
 namespace dm::backup {
 
+/// In the top folder of a tree that is restored in place: what is unpacked, and what was there before. No part of the tree.
+inline constexpr std::string_view kUnpacked = ".datamancy-restore", kBefore = ".datamancy-before-restore";
+
 struct TreeOptions {
   std::vector<std::string> exclude{};  ///< absolute paths that are left out with all below them
   bool verbatim = false;               ///< SQLite databases as they lie there, with their -wal and -shm

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <iterator>
 #include <set>
 #include <thread>
@@ -140,6 +141,13 @@ Result<std::string> into_place(BackupSession& session, const backup::Inventory& 
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || ::access(path.c_str(), W_OK) != 0) return fail(Errc::denied, fmt::format("{} cannot be written here: run as root on the engine's own machine, or restore with --to", path));
   const auto deadline = session.within(std::chrono::hours(24));
+  // Unpacked beside, in the same file system, and swapped entry by entry: an interruption leaves both.
+  const auto fresh = fmt::format("{}/{}", path, backup::kUnpacked), old = fmt::format("{}/{}", path, backup::kBefore);
+  if (sources::disk().stat(old).kind != sources::Kind::missing)
+    return fail(Errc::conflict, fmt::format("{} is left of an earlier restore and holds what was there before it: remove it where all is well, else move its entries back up; then again", old));
+  std::error_code error;
+  std::filesystem::remove_all(fresh, error);  // of one that was cut off while it unpacked
+  if (error) return fail(errno_error("remove " + fresh, error.value()));
   std::vector<std::string> stopped;
   DM_TRY(const auto containers, session.engine->containers({.labels = {"com.docker.compose.project=" + session.project}}, deadline));
   for (const auto& container : containers) {
@@ -152,8 +160,6 @@ Result<std::string> into_place(BackupSession& session, const backup::Inventory& 
     for (const auto& id : stopped) DM_CHECK(session.engine->start(id, Deadline::in(std::chrono::minutes(5))));
     return {};
   };
-  // Unpacked beside, in the same file system, and swapped entry by entry: an interruption leaves both.
-  const auto fresh = path + "/.datamancy-restore", old = path + "/.datamancy-before-restore";
   const auto work = [&]() -> Result<std::size_t> {
     if (::mkdir(fresh.c_str(), 0700) != 0) return fail(errno_error("make " + fresh, errno));
     backup::TreeUnpacker unpacker(fresh, "");
@@ -167,7 +173,7 @@ Result<std::string> into_place(BackupSession& session, const backup::Inventory& 
       }
       return {};
     };
-    DM_CHECK(move_all(path, old, {".datamancy-restore", ".datamancy-before-restore"}));
+    DM_CHECK(move_all(path, old, {std::string(backup::kUnpacked), std::string(backup::kBefore)}));
     DM_CHECK(move_all(fresh, path, {}));
     struct stat mode {};
     if (::stat(fresh.c_str(), &mode) == 0 && (::chmod(path.c_str(), mode.st_mode & 07777U) != 0 || ::chown(path.c_str(), mode.st_uid, mode.st_gid) != 0)) return fail(errno_error("set the owner of " + path, errno));

@@ -81,6 +81,8 @@ def test_a_volume_comes_back_in_place_and_its_services_go_on():
     S.dm("backup", "restore", f"volume:{S.name}_uploads", "--in-place", "--yes", status=0)
     that((uploads / "a/b/f").read_text() == "hi\n" and not (uploads / "new").exists() and os.stat(uploads / "a/b/f").st_nlink == 2, "as it was")
     that((uploads / ".datamancy-before-restore/new").read_text() == "later", "what was there before is kept")
+    _, *said = S.dm("backup", "restore", f"volume:{S.name}_uploads", "--in-place", "--yes", status=1)
+    that("earlier restore" in str(said) and (uploads / "a/b/f").exists(), f"and not written over: {said}")
     shutil.rmtree(uploads / ".datamancy-before-restore")
     that(docker("inspect", "-f", "{{.State.Running}}", S.container("app")) == "true", "the service runs again")
 
