@@ -14,7 +14,7 @@ from labtest import ENV, ROOT, docker, eventually, run, skip, that
 from labkit.common import CACHE
 
 PROGRAM = str(pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "build" / "datamancy").resolve())
-PRODUCTS = ["kopia", "prometheus", "postgres", "mariadb", "valkey", "memcached", "synapse"]
+PRODUCTS = ["kopia", "prometheus", "postgres", "mariadb", "valkey", "memcached", "synapse", "ldap", "jupyterhub"]
 NAME = f"recipes-{os.getpid()}"
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix=f"{NAME}-", dir="/var/tmp"))
 PROJECT, RUN = FOLDER / NAME, pathlib.Path("/dev/shm") / NAME
@@ -64,11 +64,11 @@ def test_products_are_added_to_an_empty_folder():
 
 
 def test_all_become_healthy():
-    said = call(ROOT / "lab" / "lab", "prepare", "-f", PROJECT / "compose.yaml")
+    said = call(ROOT / "lab" / "lab", "prepare", "--stand-ins", "-f", PROJECT / "compose.yaml")
     OURS.update(word.split("=", 1) for word in said.split() if "=" in word)
     call(PROGRAM, "--project-directory", PROJECT, "up", "--progress", "plain", "--min-free", "100m", "--timeout", "10m")
     rows = [line.split("\t") for line in docker("ps", "-a", "--filter", f"label=com.docker.compose.project={NAME}", "--format", '{{.Label "com.docker.compose.service"}}\t{{.Status}}').splitlines()]
-    that(len(rows) == 14 and all("(healthy)" in status for _, status in rows), f"all services are healthy: {rows}")
+    that(len(rows) == 20 and all("(healthy)" in status for _, status in rows), f"all services are healthy: {rows}")
     restarts = docker("inspect", "-f", "{{.RestartCount}}", *[container(service) for service, _ in rows]).split()
     that(set(restarts) == {"0"}, f"none was restarted: {restarts}")
 
@@ -97,6 +97,32 @@ def test_databases_take_their_passwords_and_are_dumped():
     for service in ("postgres", "mariadb", "valkey", "synapse"):
         said = inside(f"{service}-backup", "sh", "/usr/local/bin/database-backup", "once")
         that("backup: complete" in said, f"{service}: {said}")
+
+
+def test_the_directory_lets_its_administrator_in():
+    base = inside("ldap", "printenv", "LDAP_BASE_DN")
+    said = inside("ldap", "sh", "-c", 'p=$(mktemp); chmod 600 "$p"; printf %s "$PW" >"$p"; ldapwhoami -x -H ldap://127.0.0.1 -D "cn=admin,$LDAP_BASE_DN" -y "$p"; s=$?; rm -f "$p"; exit $s',
+                  env=["PW=" + secret("ldap_admin_password")])
+    that(f"cn=admin,{base}" in said, f"by the password that was made: {said}")
+
+
+def test_jupyterhub_lets_in_who_has_its_password():
+    script = """
+import http.cookiejar, os, urllib.error, urllib.parse, urllib.request
+login = "http://127.0.0.1:8000/hub/login?next=/hub/home"
+for word in (os.environ["PW"], "guess"):
+    jar = http.cookiejar.CookieJar()
+    ask = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    ask.open(login).read()
+    mark = [c.value for c in jar if c.name == "_xsrf"][0]
+    try:
+        ask.open(login, urllib.parse.urlencode({"username": "admin", "password": word, "_xsrf": mark}).encode())
+    except urllib.error.HTTPError as error:
+        print(error.code)
+    print("in" if [c for c in jar if c.name == "jupyterhub-hub-login"] else "out")
+"""
+    said = inside("jupyterhub", "python3", "-c", script, env=["PW=" + secret("jupyterhub_admin_password")]).split()
+    that(said == ["in", "403", "out"], f"and nobody else: {said}")
 
 
 def test_synapse_makes_its_first_account():
