@@ -329,7 +329,7 @@ class Stack:
         return docker("exec", "-i", self.container("house"), "sh", "-c", script, data=sql.strip() + "\n")
 
     def await_house(self):
-        eventually("ClickHouse answers", lambda: subprocess.run([engine.docker(), "exec", self.container("house"), "wget", "-qO-", "http://127.0.0.1:8123/ping"], env=ENV, capture_output=True).returncode == 0, 90)
+        eventually("ClickHouse answers", lambda: subprocess.run([engine.docker(), "exec", self.container("house"), "wget", "-qO-", "http://127.0.0.1:8123/ping"], env=ENV, capture_output=True).returncode == 0, 240)
 
     def fill_house(self):
         self.await_house()
