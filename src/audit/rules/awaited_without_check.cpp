@@ -5,6 +5,15 @@
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// Images that are built upon a database's own and bring a check (https://github.com/supabase/postgres, https://github.com/mysql/mysql-docker).
+bool brings_check(std::string_view image) {
+  const auto repository = product::split_image(image).repository;
+  return repository == "supabase/postgres" || repository == "mysql/mysql-server";
+}
+
+}  // namespace
 
 extern constinit const Rule awaited_without_check{
     .id = "DM0126",
@@ -40,12 +49,16 @@ volumes: {pg: }
     volumes: ["pg:/var/lib/postgresql/data"]
   other:
     image: example/other:1
+  platform:
+    image: supabase/postgres:15.8.1.060
+    volumes: ["platform:/var/lib/postgresql/data"]
   app:
     image: example/app:1
     depends_on:
+      platform: {condition: service_healthy}
       photos: {condition: service_healthy}
       other: {condition: service_healthy}
-volumes: {pg: }
+volumes: {pg: , platform: }
 )",
     .minutes = 5,
     .check =
@@ -61,7 +74,7 @@ volumes: {pg: }
             const auto* product = input.wiring.product_of[id];
             // Of databases and caches it is known whether their image brings a check; of others it may be.
             const bool none = service.healthcheck ? service.healthcheck->disabled
-                                                  : product != nullptr && !product->image_health && !product->datastore.empty() && service.build == nullptr;
+                                                  : product != nullptr && !product->image_health && !product->datastore.empty() && service.build == nullptr && !brings_check(service.image.value);
             if (none) report.add(service.healthcheck ? place(service, "healthcheck") : service.where, id,
                                  fmt::format("'{}' has no healthcheck, and {} wait{} for it to be healthy", service.name, quoted_names(input, waits->second), waits->second.size() == 1 ? "s" : ""));
           });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/runs_script.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -12,6 +13,12 @@ struct Reader {
   std::string_view product, file, named;
 };
 constexpr Reader kReaders[] = {{"redis", ".conf", ".conf"}, {"valkey", ".conf", ".conf"}, {"postgres", "postgresql.conf", "config_file"}};
+
+/// PostgreSQL takes `--config-file` and `-D FOLDER`, too; a script of the first start may copy the file.
+bool told_otherwise(const compose::Service& service) {
+  if (std::ranges::any_of(service.command, [](const auto& word) { return word.value.find("config-file") != std::string_view::npos || word.value.starts_with("-D") || word.value.find(" -D") != std::string_view::npos; })) return true;
+  return std::ranges::any_of(service.mounts, [](const auto& mount) { return mount.target.starts_with("/docker-entrypoint-initdb.d"); });
+}
 
 }  // namespace
 
@@ -59,7 +66,33 @@ maxmemory 256mb
     volumes:
       - pg:/var/lib/postgresql/data
       - ./postgresql.conf:/var/lib/postgresql/data/postgresql.conf:ro
-volumes: {pg: }
+  scripted:
+    image: redis:7.4
+    command: [sh, /start.sh]
+    volumes: ["./redis.conf:/usr/local/etc/redis/redis.conf:ro", "./start.sh:/start.sh:ro"]
+  flags:
+    image: valkey/valkey:8
+    environment: {VALKEY_EXTRA_FLAGS: /etc/valkey/valkey.conf}
+    volumes: ["./redis.conf:/etc/valkey/valkey.conf:ro"]
+  dashed:
+    image: postgres:17
+    command: postgres --config-file=/etc/postgresql/postgresql.conf
+    volumes: ["dashed:/var/lib/postgresql/data", "./postgresql.conf:/etc/postgresql/postgresql.conf:ro"]
+  folder:
+    image: postgres:17
+    command: postgres -D /etc/postgresql
+    volumes: ["folder:/var/lib/postgresql/data", "./postgresql.conf:/etc/postgresql/postgresql.conf:ro"]
+  copied:
+    image: postgres:17
+    volumes: ["copied:/var/lib/postgresql/data", "./postgresql.conf:/tmp/postgresql.conf:ro", "./init.sh:/docker-entrypoint-initdb.d/init.sh:ro"]
+  built-upon:
+    image: supabase/postgres:15.8.1.060
+    volumes: ["built:/var/lib/postgresql/data", "./postgresql.conf:/etc/postgresql/postgresql.conf:ro"]
+volumes: {built: , copied: , dashed: , folder: , pg: }
+-- start.sh
+exec redis-server /usr/local/etc/redis/redis.conf
+-- init.sh
+cp /tmp/postgresql.conf "$PGDATA"
 -- redis.conf
 maxmemory 256mb
 -- postgresql.conf
@@ -70,10 +103,13 @@ max_connections = 50
         [](const Input& input, Report& report) {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
-            if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr) return;
+            if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr || !service.volumes_from.empty() || runs_script(service)) return;
             const auto reader = std::ranges::find(kReaders, std::string_view(product->id), &Reader::product);
             if (reader == std::end(kReaders) || product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return;
             if (std::ranges::any_of(service.command, [&](const auto& word) { return word.value.find(reader->named) != std::string_view::npos; })) return;
+            // Images that are built upon PostgreSQL's name a file of their own in their command.
+            if (product->id == "postgres" && (product::split_image(service.image.value).repository != "postgres" || told_otherwise(service))) return;
+            if (service.env("VALKEY_EXTRA_FLAGS") != nullptr) return;
             const auto* store = input.wiring.datastore(id);
             for (const auto& mount : service.mounts) {
               if (!mount.target.ends_with(reader->file) || (store != nullptr && mount.target.starts_with(store->data_path) && product->id == "postgres")) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/queue_data.hpp"
 
@@ -23,7 +24,9 @@ bool kept_elsewhere(const Input& input, ServiceId id) {
   const auto& service = input.wiring.service(id);
   for (const auto name : {"GF_DATABASE_TYPE", "GF_DATABASE_URL", "GF_DATABASE_HOST", "DB_TYPE", "DATABASE_URL"})
     if (const auto* variable = service.env(name); variable != nullptr && variable->value.value.find("sqlite") == std::string_view::npos) return true;
-  return std::ranges::any_of(service.mounts, [](const auto& mount) { return mount.target.find("provisioning") != std::string_view::npos; });
+  if (!service.volumes_from.empty() || std::ranges::any_of(service.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return true;
+  const auto provisions = [](const auto& one) { return one.target.find("provisioning") != std::string_view::npos; };
+  return std::ranges::any_of(service.mounts, provisions) || std::ranges::any_of(service.configs, provisions);
 }
 
 /// A folder that it may write to and that is no scratch: versions, commands and variables move an application's data.
@@ -45,6 +48,7 @@ const product::DataPath* unheld(const Input& input, ServiceId id) {
     if (!data.essential) continue;
     if (const auto* mount = mount_of(service, data.path); mount != nullptr && !nameless(mount)) return nullptr;
     const auto below = data.path + "/";
+    if (std::ranges::any_of(service.configs, [&](const auto& config) { return config.target.starts_with(below); })) return nullptr;
     if (std::ranges::any_of(service.mounts, [&](const auto& mount) { return mount.target.starts_with(below) && !nameless(&mount); })) return nullptr;
     return &data;
   }
@@ -142,6 +146,21 @@ volumes: {pg: }
   boards:
     image: grafana/grafana:11.4.0
     volumes: ["boards:/var/lib/grafana"]
+  inline:
+    image: grafana/grafana:11.4.0
+    configs: [{source: sources, target: /etc/grafana/provisioning/datasources/all.yaml}]
+  links:
+    image: ghcr.io/gethomepage/homepage:v0.10.9
+    configs: [{source: sources, target: /app/config/services.yaml}]
+  elsewhere:
+    image: grafana/grafana:11.4.0
+    env_file: not-there.env
+  site:
+    image: wordpress:6.7-fpm
+    volumes_from: [site-data]
+  site-data:
+    image: wordpress:6.7
+    volumes: ["site:/var/www/html"]
   files:
     image: minio/minio:RELEASE.2025-04-22T22-12-26Z
     command: server /files
@@ -159,7 +178,8 @@ volumes: {pg: }
   settings:
     image: apache/kafka:3.9.0
     volumes: ["./kafka:/mnt/shared/config:ro", "settings:/data"]
-volumes: {boards: , events: , files: , newer: , settings: }
+configs: {sources: {content: "apiVersion: 1"}}
+volumes: {boards: , events: , files: , newer: , settings: , site: }
 -- kafka/server.properties
 log.dirs=/data
 )",

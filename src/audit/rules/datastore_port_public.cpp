@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
@@ -72,8 +73,10 @@ volumes: {events: }
             if (product == nullptr || product->kind != "queue" || product->id == "mosquitto" || input.wiring.one_shot[id]) return;
             auto open = published_to_all(input, service);
             if (open.where.empty()) return;
-            const auto asks = [](const auto& variable) { return variable.value.value.find("SASL") != std::string_view::npos || variable.value.value.find("SSL") != std::string_view::npos; };
-            const bool signs_in = product->id == "rabbitmq" || std::ranges::any_of(service.environment, asks);
+            const auto asks = [](std::string_view text) { return text.find("SASL") != std::string_view::npos || text.find("SSL") != std::string_view::npos || text.find("java.security.auth") != std::string_view::npos; };
+            const bool signs_in = product->id == "rabbitmq" || std::ranges::any_of(service.environment, [&](const auto& variable) { return asks(variable.value.value); }) ||
+                                  std::ranges::any_of(config_files_of(input, id), [&](const auto& config) { return config.file != sources::kNoFile && asks(input.project.texts.at(config.file).content); }) ||
+                                  std::ranges::any_of(service.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); });
             const auto size = open.where.size();
             auto& finding = report.add_all(std::move(open.where), {id}, fmt::format("{} of '{}' is open on every interface at port{} {}{}", product->name, service.name, size == 1 ? "" : "s", open.list,
                                                                                     signs_in ? "" : ", and asks nobody who he is"));

@@ -55,6 +55,7 @@ const Server* development_server(std::string_view command) {
   for (const auto& server : kServers) {
     const auto at = command.find(server.words);
     if (at == std::string_view::npos) continue;
+    if (at > 0 && std::string_view(" \n;&|\"'/(").find(command[at - 1]) == std::string_view::npos) continue;  // "tracking serve"
     const auto end = at + server.words.size();
     if (end < command.size() && command[end] != ' ' && command[end] != '\n' && command[end] != ';' && command[end] != '"' && command[end] != '\'') continue;  // "npm run devices"
     if (server.words == "flask --app" && command.find(" run", end) == std::string_view::npos) continue;
@@ -63,12 +64,21 @@ const Server* development_server(std::string_view command) {
   return nullptr;
 }
 
+/// `compose.prod.yaml`, `docker-compose-production.yml`, not `compose.product.yaml`.
+bool says_production(std::string_view file) {
+  for (auto at = file.find("prod"); at != std::string_view::npos; at = file.find("prod", at + 1)) {
+    const auto rest = file.substr(at + (file.substr(at).starts_with("production") ? 10 : 4));
+    if (at > 0 && (file[at - 1] == '.' || file[at - 1] == '-') && (rest.empty() || rest[0] == '.' || rest[0] == '-' || rest[0] == '_')) return true;
+  }
+  return false;
+}
+
 /// The files themselves call it production; "" where they do not.
 std::string production(const Input& input, const compose::Service& service) {
   for (const auto name : {"NODE_ENV", "APP_ENV", "FLASK_ENV", "DJANGO_ENV", "ENVIRONMENT", "RAILS_ENV"})
     if (const auto* variable = service.env(name); variable != nullptr && (variable->value.value == "production" || variable->value.value == "prod")) return fmt::format("{} is {}", name, variable->value.value);
   for (const auto& path : input.project.compose_files)
-    if (const auto file = sources::file_name(path); file.find(".prod") != std::string_view::npos || file.find("-prod") != std::string_view::npos) return fmt::format("the file is called {}", file);
+    if (const auto file = sources::file_name(path); says_production(file)) return fmt::format("the file is called {}", file);
   return {};
 }
 
@@ -162,6 +172,10 @@ server {
   devices:
     image: example/devices:1
     command: npm run devices
+    environment: {NODE_ENV: production}
+  runs:
+    image: example/runs:1
+    command: python -m tracking serve
     environment: {NODE_ENV: production}
 )",
     .minutes = 30,

@@ -6,6 +6,9 @@
 #include <cctype>
 #include <initializer_list>
 
+#include "audit/rules/env_file_known.hpp"
+#include "audit/rules/runs_script.hpp"
+
 namespace dm::audit::rules {
 
 Location place(const compose::Service& service, std::string_view key) {
@@ -173,7 +176,7 @@ bool run_by_hand(const compose::Service& service) {
 
 std::string same_as_user(const compose::Service& service, const compose::EnvVar& variable) {
   const std::string_view name = variable.name;
-  if (variable.value.value.empty()) return {};
+  if (variable.value.value.empty() || variable.value.value.size() >= 20) return {};  // mail services take one token as name and password
   // Of a long list only what stands near it: `variable` is one of the service's own, and each of them asks.
   const std::span all(service.environment);
   const auto at = static_cast<std::size_t>(&variable - all.data());
@@ -206,8 +209,10 @@ bool says(const std::vector<compose::Text>& words, std::initializer_list<std::st
 bool asks_no_password(const Input& input, ServiceId id) {
   const auto& service = input.wiring.service(id);
   const auto* product = input.wiring.product_of[id];
-  if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr) return false;
+  if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr || !service.volumes_from.empty() || runs_script(service)) return false;
+  if (std::ranges::any_of(service.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return false;  // a user may be made there
   if (product->id == "redis" || product->id == "valkey") {
+    if (service.env("VALKEY_EXTRA_FLAGS") != nullptr) return false;  // the image adds them to the command
     // The images switch the protected mode off, in which the server answers to its own machine only (https://github.com/redis/docker-library-redis).
     if (product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return false;
     return !says(service.command, {"requirepass", ".conf", "aclfile", "--bind", "protected-mode", "--user", "--port 0"}) && !mounts_settings(service, ".conf");

@@ -13,17 +13,18 @@ namespace {
 /// It speaks of dumps, or of stopping what it copies.
 bool stops_or_dumps(std::string_view text) {
   static constexpr std::array kWords{"pg_dump", "pg_basebackup", "pg_backup_start", "mysqldump", "mariadb-dump", "mariadb-backup", "xtrabackup", "mongodump", "influx backup", "influxd backup",
-                                     "docker stop", "docker pause", "compose stop", "compose pause", "_snapshot", "clickhouse-backup", "BACKUP DATABASE", "fsyncLock"};
+                                     "docker stop", "docker pause", "compose stop", "compose pause", "_snapshot", "clickhouse-backup", "BACKUP DATABASE", "fsyncLock", "pgbackrest", "wal-g", "wal-push", "barman", "neo4j-admin", "arangodump",
+                                     "postgresql_databases", "mysql_databases", "mariadb_databases", "mongodb_databases"};  // the last are borgmatic's
   return std::ranges::any_of(kWords, [&](const char* word) { return text.find(word) != std::string_view::npos; });
 }
 
-/// Backup services that say so themselves: in their command, or in what they mount.
+/// Backup services that say so themselves: in their image, their command, their variables (hooks), or in what they mount.
 std::set<ServiceId> careful(const Input& input) {
   std::set<ServiceId> all, out;
   for (const auto& store : input.wiring.datastores) all.insert(store.backed_up_by.begin(), store.backed_up_by.end());
   for (const auto id : all) {
     const auto& service = input.wiring.service(id);
-    bool says = false;
+    bool says = stops_or_dumps(service.image.value) || std::ranges::any_of(service.environment, [](const auto& variable) { return stops_or_dumps(variable.value.value); });
     for (const auto* words : {&service.command, &service.entrypoint})
       for (const auto& word : *words) says = says || stops_or_dumps(word.value);
     for (const auto& config : config_files_of(input, id)) says = says || (config.file != sources::kNoFile && stops_or_dumps(input.project.texts.at(config.file).content));
@@ -84,7 +85,30 @@ volumes: {pg: }
   copy-backup:
     image: restic/restic:0.17.3
     volumes: ["cache:/cache:ro", "./out:/out:ro"]
-volumes: {pg: , cache: }
+  stock:
+    image: postgres:17
+    volumes: ["stock:/var/lib/postgresql/data"]
+  hooked-backup:
+    image: mazzolino/restic:1.8
+    environment: {PRE_COMMANDS: "docker exec stock pg_dumpall -U postgres -f /var/lib/postgresql/data/all.sql"}
+    volumes: ["stock:/mnt/stock:ro"]
+  ledger:
+    image: postgres:17
+    volumes: ["ledger:/var/lib/postgresql/data"]
+  pgbackrest-backup:
+    image: woblerr/pgbackrest:2.54
+    volumes: ["ledger:/var/lib/postgresql/data:ro"]
+  shop:
+    image: mariadb:11.8
+    volumes: ["shop:/var/lib/mysql"]
+  borg-backup:
+    image: ghcr.io/borgmatic-collective/borgmatic:1.9.9
+    volumes: ["shop:/mnt/source/shop:ro", "./borgmatic:/etc/borgmatic.d:ro"]
+volumes: {cache: , ledger: , pg: , shop: , stock: }
+-- borgmatic/config.yaml
+mariadb_databases:
+  - name: all
+    container: shop
 )",
     .minutes = 30,
     .check =

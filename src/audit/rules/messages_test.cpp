@@ -43,5 +43,16 @@ TEST(ImageLatestTag, EachWordThatFollowsTheNewestCounts) {
     EXPECT_THAT(said("DM0701", std::string("{image: '").append(image).append("'}")), testing::HasSubstr("is today")) << image;
 }
 
+TEST(DatastorePortPublic, SaysThatNobodyIsAskedOnlyWhereItCanBeKnown) {
+  const auto of = [](std::string_view service) { return said("DM0901", service); };
+  for (const std::string_view open : {"{image: 'mongo:8', ports: ['27017:27017']}", "{image: 'valkey/valkey:8', ports: ['6379:6379'], command: valkey-server --appendonly yes}"})
+    EXPECT_THAT(of(open), testing::HasSubstr("asks for no password")) << open;
+  EXPECT_THAT(of("{image: 'apache/kafka:3.9.0', ports: ['9092:9092']}"), testing::HasSubstr("asks nobody"));
+  for (const std::string_view unsure : {"{image: 'mongo:8', ports: ['27017:27017'], env_file: not-there.env}", "{image: 'mongo:8', ports: ['27017:27017'], command: [bash, /scripts/run.sh]}",
+                                        "{image: 'valkey/valkey:8', ports: ['6379:6379'], environment: {VALKEY_EXTRA_FLAGS: --requirepass x}}",
+                                        "{image: 'apache/kafka:3.9.0', ports: ['9092:9092'], environment: {KAFKA_OPTS: -Djava.security.auth.login.config=/jaas.conf}}"})
+    EXPECT_THAT(of(unsure), testing::AllOf(testing::HasSubstr("open on every interface"), testing::Not(testing::HasSubstr("asks")))) << unsure;
+}
+
 }  // namespace
 }  // namespace dm::audit

@@ -16,6 +16,7 @@ bool lets_anonymous_in(const Input& input, ServiceId id) {
   for (const auto& config : config_files_of(input, id)) {
     if (config.file == sources::kNoFile || !config.path.ends_with(".conf")) continue;
     const std::string_view text = input.project.texts.at(config.file).content;
+    if (text.find("per_listener_settings true") != std::string_view::npos && text.find("allow_anonymous false") != std::string_view::npos) continue;  // one inside, one for others
     for (auto at = text.find("allow_anonymous true"); at != std::string_view::npos; at = text.find("allow_anonymous true", at + 1))
       if (at == 0 || text[at - 1] == '\n') return true;
   }
@@ -41,9 +42,9 @@ bool asks_nobody(const Input& input, ServiceId id) {
         if (const auto& text = input.project.texts.at(config.file).content; text.find(sign) != std::string::npos) return false;
   for (const auto* words : {&service.command, &service.entrypoint})
     for (const auto& word : *words)
-      for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled"})
+      for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled", "http_auth_file", "http_digest_file"})
         if (word.value.find(sign) != std::string_view::npos) return false;
-  return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY"); });
+  return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY") || variable.name.ends_with("AUTH_TOKEN"); });
 }
 
 /// A value of a mounted traefik.yml or traefik.toml; "" where there is none.
@@ -297,6 +298,25 @@ metrics.example.org {
   engine:
     image: tecnativa/docker-socket-proxy:0.2.0
     ports: ["2375:2375"]
+  bridge:
+    image: koenkk/zigbee2mqtt:2.0.0
+    environment: {ZIGBEE2MQTT_CONFIG_FRONTEND_AUTH_TOKEN: "${BRIDGE_TOKEN:?}"}
+    ports: ["8090:8080"]
+  load:
+    image: gcr.io/cadvisor/cadvisor:v0.49.1
+    command: [-http_auth_file=/htpasswd]
+    ports: ["8091:8080"]
+  two-listeners:
+    image: eclipse-mosquitto:2
+    ports: ["8883:8883"]
+    volumes: ["./two:/mosquitto/config"]
+-- two/mosquitto.conf
+per_listener_settings true
+listener 1883 127.0.0.1
+allow_anonymous true
+listener 8883
+allow_anonymous false
+password_file /mosquitto/config/passwd
 -- mosquitto/mosquitto.conf
 # allow_anonymous true
 listener 1883

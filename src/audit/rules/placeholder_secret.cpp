@@ -70,8 +70,12 @@ session:
       TOKEN_MODE: ${TOKEN_MODE:-default}
       STOCK_USER: stock
       STOCK_PASSWORD: ${STOCK_PASSWORD:?}
+      MAIL_USERNAME: ${MAIL_TOKEN}
+      MAIL_PASSWORD: ${MAIL_TOKEN}
       SMTP_ENABLED: "false"
       SMTP_PASS: password
+-- .env
+MAIL_TOKEN=6f1c2b9e-77aa-4ad1-9d12-ab3c44556677
 -- .env.example
 ADMIN_PASSWORD=changeme
 STOCK_PASSWORD=stock

@@ -18,7 +18,7 @@ bool quoted(const compose::EnvVar& variable, std::string_view source) {
 /// `${ADDRESS:-"127.0.0.1"}` without a value: a default is taken as it stands, with its quotes.
 bool quoted_default(const Input& input, const compose::EnvVar& variable) {
   const auto* node = variable.value.node;
-  if (node == nullptr || node->segments == nullptr) return false;
+  if (node == nullptr || node->segments == nullptr || variable.value.value.starts_with('[') || variable.value.value.starts_with('{')) return false;  // JSON wants them
   return std::ranges::any_of(*node->segments, [&](const auto& segment) {
     if (segment.kind != compose::Segment::Kind::fallback || segment.defined || !segment.where) return false;
     auto text = input.project.texts.text(segment.where);
@@ -88,6 +88,7 @@ extern constinit const Rule quotes_in_value{
       - WORDS="one" "two"
       - HALF="open
       - JSON=["a","b"]
+      - ORIGINS=[${ORIGIN:-"http://127.0.0.1"}]
       - FROM_THE_SHELL
       - ${EXTRA_ITEM:-}
       - odd.name-1

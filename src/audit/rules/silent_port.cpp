@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "formats/nginx.hpp"
 
@@ -57,7 +58,7 @@ Known of_nginx(const Input& input, ServiceId id) {
   out.by = "its files have no `listen` for it";
   bool main = false, sites = false, folder = false;
   for (const auto& mount : service.mounts) {
-    if (mount.target == "/etc/nginx" || mount.target.starts_with("/etc/nginx/templates") || mount.target.find("stream") != std::string_view::npos || mount.target.find("sites-enabled") != std::string_view::npos) return out;
+    if (mount.target == "/etc/nginx" || mount.target.starts_with("/etc/nginx/templates") || mount.target.starts_with("/docker-entrypoint.d") || mount.target.find("stream") != std::string_view::npos || mount.target.find("sites-enabled") != std::string_view::npos) return out;
     main = main || mount.target == "/etc/nginx/nginx.conf";
     folder = folder || mount.target == "/etc/nginx/conf.d";
     sites = sites || mount.target == "/etc/nginx/conf.d" || mount.target == "/etc/nginx/conf.d/default.conf";
@@ -99,6 +100,7 @@ Known of_mosquitto(const Input& input, ServiceId id) {
       const auto end = std::min(text.find('\n', at), text.size());
       auto line = text.substr(at, end - at);
       at = end + 1;
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
       if (line.starts_with("include_dir")) return {};
       if (!line.starts_with("listener ") && !line.starts_with("port ")) continue;
       line.remove_prefix(line.find(' ') + 1);
@@ -111,14 +113,19 @@ Known of_mosquitto(const Input& input, ServiceId id) {
   return out;
 }
 
-/// Products that have the same ports in all versions and variants of their image.
+/// Products that have the same ports in all versions and variants of their image, and no more with an option. Not Node-RED, whose flows listen
+/// where they like, and not Immich, which had other ports and gives its numbers on further ones.
 constexpr std::string_view kSteady[] = {"grafana", "prometheus", "alertmanager", "loki", "node-exporter", "uptime-kuma", "postgres", "mysql", "mariadb", "mongodb", "qdrant", "ollama", "open-webui",
-                                        "homepage", "paperless-ngx", "node-red", "immich", "planka"};
+                                        "homepage", "paperless-ngx", "planka"};
+
+/// What moves the port of MySQL and MariaDB beside their files.
+bool moved(const compose::Service& service) { return service.env("MYSQL_TCP_PORT") != nullptr; }
 
 /// A product with known ports that nothing moves.
 Known of_product(const Input& input, ServiceId id) {
   Known out;
   if (std::ranges::find(kSteady, std::string_view(input.wiring.product_of[id]->id)) == std::end(kSteady)) return out;
+  if (moved(input.wiring.service(id))) return out;
   out.by = fmt::format("{} listens elsewhere, and nothing in the files moves it", input.wiring.product_of[id]->name);
   for (const auto& listener : std::ranges::equal_range(input.wiring.listeners, id, {}, &wiring::Listener::service)) {
     if (!listener.evidence.starts_with("product ")) continue;
@@ -199,7 +206,46 @@ server {
     environment: {GF_SERVER_HTTP_PORT: "3333"}
     ports: ["3333:3333"]
     volumes: ["panels:/var/lib/grafana"]
-volumes: {panels: }
+  flows:
+    image: nodered/node-red:4.0
+    ports: ["1880:1880", "1883:1883"]
+    volumes: ["flows:/data"]
+  photos:
+    image: ghcr.io/immich-app/immich-server:v1.123.0
+    environment: {IMMICH_TELEMETRY_INCLUDE: all}
+    ports: ["2283:2283", "8081:8081"]
+    volumes: ["photos:/data"]
+  shop:
+    image: mysql:8.4
+    environment: {MYSQL_TCP_PORT: 3307, MYSQL_ROOT_PASSWORD: "${ROOT_PASSWORD:?}"}
+    ports: ["127.0.0.1:3307:3307"]
+    volumes: ["shop:/var/lib/mysql"]
+  watch:
+    image: louislam/uptime-kuma:1
+    env_file: not-there.env
+    ports: ["3009:3009"]
+    volumes: ["watch:/app/data"]
+  tls:
+    image: nginx:1.27
+    ports: ["82:80", "445:443"]
+    configs: [{source: tls, target: /etc/nginx/conf.d/tls.conf}]
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro"]
+  written:
+    image: nginx:1.27
+    ports: ["83:80", "446:443"]
+    volumes: ["./site.conf:/etc/nginx/conf.d/default.conf:ro", "./tls.sh:/docker-entrypoint.d/99-tls.sh:ro"]
+  broker:
+    image: eclipse-mosquitto:2
+    ports: ["8883:8883"]
+    volumes: ["./mosquitto:/mosquitto/config"]
+configs: {tls: {content: "server { listen 443 ssl; }"}}
+volumes: {flows: , panels: , photos: , shop: , watch: }
+-- mosquitto/mosquitto.conf
+listener 1883 127.0.0.1
+  listener 8883
+password_file /mosquitto/config/passwd
+-- tls.sh
+echo "server { listen 443 ssl; }" > /etc/nginx/conf.d/tls.conf
 -- Dockerfile
 FROM nginx:1.27
 -- site.conf
@@ -221,7 +267,8 @@ http {
             if (service.network_mode.value.starts_with("service:")) sharing.insert(service.network_mode.value.substr(8));
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
-            if (product == nullptr || service.ports.empty() || service.build != nullptr || service.entrypoint_node != nullptr) return;
+            if (product == nullptr || service.ports.empty() || service.build != nullptr || service.entrypoint_node != nullptr || !service.configs.empty() || !service.volumes_from.empty()) return;
+            if (std::ranges::any_of(service.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return;
             const bool own_start = service.command_node != nullptr && product->id != "mosquitto" &&
                                    !(product->id == "nginx" && std::ranges::any_of(service.command, [](const auto& word) { return word.value.find("daemon off") != std::string_view::npos; }));
             if (own_start) return;

@@ -27,6 +27,13 @@ constexpr Unread kUnread[] = {{"postgres", "POSTGRES_DATABASE", "POSTGRES_DB"},
                               {"valkey", "VALKEY_PASSWORD", ""},
                               {"valkey", "REDIS_PASSWORD", ""}};
 
+/// `POSTGRES_DATABASE: app` beside `POSTGRES_USER: app`: without POSTGRES_DB the database is called after the user.
+bool by_default(const compose::Service& service, const compose::EnvVar& variable) {
+  const auto* user = service.env("POSTGRES_USER");
+  if (variable.name == "POSTGRES_DATABASE") return variable.value.value == (user != nullptr ? user->value.value : std::string_view("postgres"));
+  return variable.name == "POSTGRES_USERNAME" && variable.value.value == "postgres";
+}
+
 }  // namespace
 
 extern constinit const Rule variable_not_read{
@@ -78,7 +85,24 @@ volumes: {pg: }
     image: bitnamilegacy/redis:7.4
     environment:
       REDIS_PASSWORD: ${REDIS_PASSWORD:?}
-volumes: {pg: }
+  scripted:
+    image: redis:7.4
+    command: sh /start.sh
+    environment: {REDIS_PASSWORD: "${REDIS_PASSWORD:?}"}
+  flags:
+    image: valkey/valkey:8
+    environment: {VALKEY_PASSWORD: "${REDIS_PASSWORD:?}", VALKEY_EXTRA_FLAGS: "--requirepass ${REDIS_PASSWORD:?}"}
+  shared:
+    image: postgres:17
+    environment: {POSTGRES_USER: app, POSTGRES_DATABASE: app, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:?}"}
+    volumes: ["shared:/var/lib/postgresql/data"]
+  first:
+    image: mysql:8.4
+    environment: {MYSQL_DB: shop, MYSQL_ROOT_PASSWORD: "${POSTGRES_PASSWORD:?}"}
+    volumes: ["first:/var/lib/mysql", "./init.sh:/docker-entrypoint-initdb.d/init.sh:ro"]
+volumes: {first: , pg: , shared: }
+-- init.sh
+mysql -e "create database $MYSQL_DB"
 )",
     .minutes = 3,
     .check =
@@ -89,7 +113,9 @@ volumes: {pg: }
             for (const auto& unread : kUnread) {
               if (unread.product != product->id) continue;
               const auto* variable = service.env(unread.name);
-              if (variable == nullptr || variable->from_env_file || (variable->value.value.empty() && is_literal(*variable->value.node))) continue;
+              // A script of the first start may read it; who gives the default says nothing that is not so.
+              const bool scripts = std::ranges::any_of(service.mounts, [](const auto& mount) { return mount.target.starts_with("/docker-entrypoint-initdb.d"); });
+              if (variable == nullptr || (scripts && !unread.meant.empty()) || by_default(service, *variable) || variable->from_env_file || (variable->value.value.empty() && is_literal(*variable->value.node))) continue;
               if (unread.meant.empty()) {
                 if (!asks_no_password(input, id)) continue;  // a command, or a file, sets one
                 report.add(variable->where, id, fmt::format("'{}' has no password: the image of {} does not read {}", service.name, product->name, unread.name)).severity = Severity::high;
