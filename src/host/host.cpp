@@ -174,6 +174,7 @@ std::vector<std::string> gpus(const std::string& root) {
   for (const auto& name : names_in(root + "/dev/dri"))
     if (name.starts_with("renderD")) out.push_back(name);
   if (fs::exists(root + "/dev/kfd")) out.emplace_back("kfd (AMD)");
+  if (fs::exists(root + "/dev/dxg")) out.emplace_back("dxg (Windows' GPU in WSL)");
   return out;
 }
 

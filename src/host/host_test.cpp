@@ -105,6 +105,12 @@ TEST_F(Tree, AGroupOfVersionOneIsRead) {
   EXPECT_FALSE(cgroup_folders(8, root));
 }
 
+TEST_F(Tree, WindowsLendsItsGpuAsADeviceOfItsOwn) {
+  EXPECT_TRUE(gpus(root).empty());
+  add("/dev/dxg", "");
+  EXPECT_EQ(gpus(root).size(), 1U);
+}
+
 TEST_F(Tree, WatchedPathsAndGroupMembersAreRead) {
   EXPECT_FALSE(audit_watched(root));
   add("/etc/audit/rules.d/docker.rules", "-w /usr/bin/dockerd -k docker\n-a exit,always -F path=/run/containerd -F perm=war\n");
