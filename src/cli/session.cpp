@@ -53,7 +53,7 @@ bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& 
   return true;
 }
 
-Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline) {
+Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline, bool model_will_do) {
   auto& options = args.project;
   if (options.project_name.empty() || !compose::load(options, sources::disk()).project->main_files.empty()) return {};
   DM_TRY(const auto containers, deploy::look(engine, options.project_name, deadline));
@@ -66,9 +66,14 @@ Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& de
       list.remove_prefix(std::min(cut + 1, list.size()));
     }
   };
+  options.project_directory = options.working_directory = one.working_dir;
+  if (!deploy::users_own(one.config_files) && !model_will_do) {  // a kept model has no secrets, and is not what the user edits
+    if (compose::load(options, sources::disk()).project->main_files.empty())
+      return fail(Errc::not_found, fmt::format("all containers of '{}' were made by a rollback, so that nothing tells its files; name them with -f FILE (its folder is {})", options.project_name, one.working_dir));
+    return {};
+  }
   take(one.config_files, options.files);
   if (options.env_files.empty()) take(one.env_files, options.env_files);
-  options.project_directory = options.working_directory = one.working_dir;
   return {};
 }
 

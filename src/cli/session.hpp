@@ -46,7 +46,8 @@ std::map<std::string, std::string> plain_environment(const Args& args);
 
 /// A project that somebody started elsewhere is known by its name (`-p NAME` where no file lies): the labels of its containers tell where its
 /// files are, and `args` names them from here on. Errors: the engine's; not_found where it has no container of that name.
-Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline);
+/// `model_will_do`: a model that our store keeps is named, too, where a rollback made all containers; else the folder is searched.
+Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline, bool model_will_do = false);
 
 /// Loads the project with the services named in `names` (their profiles are switched on, as Compose does) and opens its engine.
 /// False after printing what is wrong; `exit` then says with which status to end.

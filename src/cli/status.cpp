@@ -88,7 +88,7 @@ int status(Args& args) {
   const auto info = (*engine)->info(limit);
   if (!info) return complain(info.error());
   read_stdin(args.project);
-  if (const auto found = find_by_name(args, **engine, limit); !found) return complain(found.error());
+  if (const auto found = find_by_name(args, **engine, limit, /*model_will_do=*/true); !found) return complain(found.error());
   std::string name = args.project.project_name;
   // Names and profiles are all that is asked of the files: what a variable holds does not matter, and no key is needed.
   if (args.project.project_directory.empty()) args.project.project_directory = project_folder(args);  // which may lie above, where a lenient load does not look

@@ -41,10 +41,20 @@ Snapshot::Health health_of(std::string_view text) {
 
 milliseconds from_ns(std::int64_t ns) { return milliseconds(ns / 1000000); }
 
-/// No model that our store keeps (`revisions/3/compose.json`).
-bool users_own(std::string_view config_files) { return config_files.find("/revisions/") == std::string_view::npos || !config_files.ends_with("/compose.json"); }
+/// The files that a label names, without what a program handed over in memory and what is no file (`/dev/fd/9`, `/dev/null`): they are gone, or another's.
+std::string lasting(std::string_view list) {
+  std::string out;
+  while (!list.empty()) {
+    const auto path = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(path.size() + 1, list.size()));
+    if (!path.starts_with("/dev/") && !path.starts_with("/proc/")) out.append(out.empty() ? "" : ",").append(path);
+  }
+  return out;
+}
 
 }  // namespace
+
+bool users_own(std::string_view config_files) { return config_files.find("/revisions/") == std::string_view::npos || !config_files.ends_with("/compose.json"); }
 
 Container read(const engine::Container& c, std::int64_t now_ns) {
   Container out;
@@ -58,8 +68,8 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
   out.image = c.image;
   out.config_hash = label(c.labels, "config-hash");
   if (const auto marks = c.labels.find(std::string(secrets::kMarks)); marks != c.labels.end()) out.secret_marks = marks->second;
-  out.config_files = label(c.labels, "project.config_files");
-  out.env_files = label(c.labels, "project.environment_file");
+  out.config_files = lasting(label(c.labels, "project.config_files"));
+  out.env_files = lasting(label(c.labels, "project.environment_file"));
   out.working_dir = label(c.labels, "project.working_dir");
   out.compose_version = label(c.labels, "version");
   out.restart_policy = c.restart.name;
@@ -135,7 +145,7 @@ Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline&
     auto& found = by_name[name];
     found.name = name;
     if (found.working_dir.empty()) found.working_dir = label(c.labels, "project.working_dir");
-    if (found.config_files.empty() || !users_own(found.config_files)) found.config_files = label(c.labels, "project.config_files");
+    if (found.config_files.empty() || !users_own(found.config_files)) found.config_files = lasting(label(c.labels, "project.config_files"));
     if (found.compose_version.empty()) found.compose_version = label(c.labels, "version");
     ++found.containers;
     if (c.state == "running") ++found.running;

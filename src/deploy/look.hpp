@@ -20,6 +20,9 @@ Result<std::vector<Container>> look(engine::Engine& engine, std::string_view pro
 /// (service, what its label says of the secrets it was made with) of those that belong to a service for good; the views are into `containers`.
 std::vector<std::pair<std::string_view, std::string_view>> marks_of(const std::vector<Container>& containers);
 
+/// The files of a label are the user's, and no model that our store keeps (`revisions/3/compose.json`).
+bool users_own(std::string_view config_files);
+
 /// The container whose labels tell which files the user has, of one or more: after a rollback those of others name a model that our store keeps.
 const Container& spokesman(const std::vector<Container>& containers);
 

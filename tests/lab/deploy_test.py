@@ -312,6 +312,43 @@ def test_a_project_that_compose_started_is_taken_over_as_it_is():
         p.gone()
 
 
+def by_name(p, *words):
+    return subprocess.run([BINARY, "-p", p.name, *words], cwd="/", env=ENV, text=True, capture_output=True, timeout=180)
+
+
+def test_a_project_with_sealed_values_is_found_by_its_name():
+    p = Project("sealed-name", service("a", SERVER, "    environment: {DB_PASSWORD: \"${DB_PASSWORD:?}\"}\n"))
+    keys = dict(ENV, SOPS_AGE_KEY_FILE=os.path.join(p.folder, "keys.txt"))
+    try:
+        p.write(".env", "DB_PASSWORD=kohlrabi-77\n")
+        for words in (["init"], ["migrate"]):
+            done = p.run("secrets", *words, env=keys)
+            same(done.returncode, 0, done.stdout + done.stderr)
+        done = p.up(env=keys)
+        same(done.returncode, 0, done.stdout + done.stderr)
+        found = subprocess.run([BINARY, "-p", p.name, "plan"], cwd="/", env=keys, text=True, capture_output=True, timeout=60)
+        has(found.stdout + found.stderr, "0 to recreate", "1 as wanted")
+        assert "/dev/fd" not in by_name(p, "status").stdout, by_name(p, "status").stdout
+    finally:
+        p.gone()
+
+
+def test_by_name_after_a_rollback_the_files_are_asked_and_not_the_kept_model():
+    p = Project("back-name", service("a", SERVER))
+    try:
+        same(p.up().returncode, 0, "up")
+        p.write("compose.yaml", f"name: {p.name}\nservices:\n" + service("a", SERVER + " #"))
+        same(p.up().returncode, 0, "second up")
+        done = p.run("rollback")
+        same(done.returncode, 0, done.stdout + done.stderr)
+        has(by_name(p, "plan").stdout, "1 to recreate")
+        os.rename(os.path.join(p.folder, "compose.yaml"), os.path.join(p.folder, "own.yaml"))
+        has(by_name(p, "plan").stderr, "made by a rollback", "-f FILE", p.folder)
+        has(by_name(p, "status").stdout, "running")
+    finally:
+        p.gone()
+
+
 def test_services_that_compose_has_to_start_are_started_by_it():
     p = Project("inline", service("a", "cat /c; " + SERVER, OK + "    configs: [{source: c, target: /c}]\n") + service("b", SERVER, "    depends_on: {a: {condition: service_healthy}}\n")
                 + "configs:\n  c: {content: inline-text}\n")
