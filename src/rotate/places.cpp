@@ -4,8 +4,10 @@
 
 #include <algorithm>
 
+#include "base/words.hpp"
 #include "secrets/runtime_files.hpp"
 #include "secrets/sealed.hpp"
+#include "sensitive/sensitive.hpp"
 
 namespace dm::rotate {
 namespace {
@@ -31,12 +33,29 @@ bool plain_inside(std::string_view value) {
   return value.find_first_not_of(kPlain) == std::string_view::npos;
 }
 
+/// "wordpress", "my-shop", "app_db2": what accounts, databases and hosts are called. As a password it is bad, and it stands in places that are none.
+bool like_a_name(std::string_view value) {
+  const auto end = value.find_last_not_of("0123456789");
+  constexpr std::size_t kLongest = 19;
+  return value.size() <= kLongest && end != std::string_view::npos && value.substr(0, end + 1).find_first_not_of("abcdefghijklmnopqrstuvwxyz_.-") == std::string_view::npos;
+}
+
+bool name_of_password(std::string_view name) {
+  const auto lower = lowered(name);
+  return sensitive::secret_name(name) || lower.find("pass") != std::string::npos || lower.ends_with("pw");
+}
+
 std::size_t part_at(std::string_view text, std::string_view value, std::size_t from = 0) {
   const auto letter = [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   if (!plain_inside(value)) return std::string_view::npos;
+  const bool only_as_password = like_a_name(value);
   for (auto at = text.find(value, from); at != std::string_view::npos; at = text.find(value, at + 1)) {
     const auto end = at + value.size();
-    if ((at == 0 || !letter(text[at - 1])) && (end == text.size() || !letter(text[end]))) return at;
+    if (only_as_password) {  // scheme://account:password@host
+      if (at > 0 && text[at - 1] == ':' && end < text.size() && text[end] == '@') return at;
+    } else if ((at == 0 || !letter(text[at - 1])) && (end == text.size() || !letter(text[end]))) {
+      return at;
+    }
   }
   return std::string_view::npos;
 }
@@ -105,6 +124,7 @@ Result<std::vector<Copy>> copies_of(const secrets::ProjectSecrets& secrets, cons
         for (const auto* value : values) {
           if (value->size() < kShortest) continue;
           const bool whole = is_whole(leaf.text.reveal(), value->reveal());
+          if (whole && like_a_name(value->reveal()) && !name_of_password(leaf.path.at(0))) continue;  // POSTGRES_USER=wordpress
           if (!whole && part_at(leaf.text.reveal(), value->reveal()) == std::string_view::npos) continue;
           out.push_back({{leaf.path.at(0), file.path, winner(secrets, leaf.path.at(0)) == &file}, whole});
           break;

@@ -23,7 +23,8 @@ struct Copy {
   Secret secret;
   bool whole = true;
 };
-/// Those of all sealed files, for values of at least eight characters. Errors: `unsupported` where one stands in a file that is sealed as a whole.
+/// Those of all sealed files, for values of at least eight characters; of a value that could be the name of an account only what is called a password, or stands
+/// where a URL has it. Errors: `unsupported` where one stands in a file that is sealed as a whole.
 Result<std::vector<Copy>> copies_of(const secrets::ProjectSecrets& secrets, const Secret& secret, const std::vector<const SecretString*>& values);
 
 /// What is to stand in the files: `value` under the secret's name, and beside it, where `other` is given, that one under `beside`; NAME__NEXT and NAME__PREVIOUS

@@ -141,6 +141,20 @@ TEST(Places, CopiesAreWholeValuesAndPartsOfOthersButNotOfLongerWords) {
   EXPECT_TRUE(none->empty()) << "a short value may be the same by chance";
 }
 
+TEST(Places, APasswordThatIsAlsoTheNameOfAnAccountOrADatabaseChangesOnlyWhereItIsThePassword) {
+  const World world("DB_USER=wordpress\nDB_NAME='wordpress'\nDB_PASS=wordpress\nURL=wordpress://wordpress:wordpress@wordpress/wordpress\nSITE=https://wordpress.example\n");
+  const SecretString now("wordpress"), strong("b5d1e0c7a98f");
+  const auto copies = copies_of(world.secrets, {"POSTGRES_PASSWORD", "/p/env/db.enc.env", false}, {&now});
+  ASSERT_TRUE(copies) << copies.error().message;
+  std::vector<std::string> names;
+  for (const auto& copy : *copies) names.push_back(copy.secret.name);
+  EXPECT_THAT(names, ElementsAre("DB_PASS", "URL"));
+  const World other("LOGIN=b5d1e0c7a98f\n");
+  const auto same = copies_of(other.secrets, {"POSTGRES_PASSWORD", "/p/env/db.enc.env", false}, {&strong});
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->size(), 1U) << "nothing has such a value by chance";
+}
+
 TEST(Places, AllFilesAreWrittenSealedAndBackAgain) {
   const auto identity = secrets::make_identity();
   const auto key = secrets::identity_text(identity);
@@ -172,6 +186,13 @@ TEST(Places, AllFilesAreWrittenSealedAndBackAgain) {
   ASSERT_TRUE(write(secret, same, {.value = next, .beside = "", .other = nullptr, .before = {&wanted, &next}}, *keys));
   EXPECT_EQ(plain("url"), "URL=postgres://x:fedcba9876543210@db/fedcba9876543210\n");
   EXPECT_EQ(plain("db"), "# note\nPW=fedcba9876543210\nUSER=x\n");
+  seal("weak", "URL=postgres://postgres:postgres@postgres/postgres\n");
+  const std::vector<Copy> weak{{{"URL", folder + "/weak", false}, false}};
+  const SecretString word("postgres");
+  ASSERT_TRUE(write(secret, weak, {.value = wanted, .beside = "", .other = nullptr, .before = {&word, &wanted}}, *keys));
+  EXPECT_EQ(plain("weak"), "URL=postgres://postgres:0123456789abcdef@postgres/postgres\n");
+  ASSERT_TRUE(write(secret, weak, {.value = word, .beside = "", .other = nullptr, .before = {&word, &wanted}}, *keys));
+  EXPECT_EQ(plain("weak"), "URL=postgres://postgres:postgres@postgres/postgres\n");
   std::filesystem::remove_all(folder);
 }
 
