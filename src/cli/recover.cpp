@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/words.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "cli/recovering.hpp"
@@ -197,21 +198,23 @@ int run_recovery(Args& args, const Options& options, BackupSession& session) {
     if (!up->fine) return give_up({up->interrupted ? Errc::conflict : Errc::failed, up->interrupted ? "interrupted" : "the data is back, but not every service is well", {}});
   }
   const auto seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  state::finish(*session.db, entry, "recovered");
+  const auto missing = std::ranges::count_if(rebuild.done, [](const Recovered& line) { return line.outcome != state::Outcome::verified; });
+  state::finish(*session.db, entry, missing == 0 ? "recovered" : "recovered, but not everything");
   constexpr double kObjective = 4 * 3600;  // of a host
   if (session.json) {
-    print_json(rebuild, true, seconds);
+    print_json(rebuild, missing == 0, seconds);
   } else {
     for (const auto& note : rebuild.notes) fmt::print("note: {}\n", note);
+    if (missing > 0) fmt::print("{} did not come back: see above\n", counted(static_cast<std::size_t>(missing), "part"));
     fmt::print("recovered in {:.0f} s (objective {:.0f} h), data of {}\n", seconds, kObjective / 3600, human_time(run->started));
     if (!options.start) fmt::print("only files: volumes and databases come with a recovery that may start the datastores\n");
     else if (!options.compromised) fmt::print("next: 'datamancy check' in {}, then 'datamancy backup run'\n", rebuild.plan.folder);
   }
-  if (!options.compromised || !options.start) return kClean;
+  if (!options.compromised || !options.start) return missing == 0 ? kClean : kFindings;
   *lock = Fd();  // each rotation takes the lock of the project itself
   const int rotated = rotate_all(args, rebuild);
   fmt::print("it runs in isolation by {}; when all is well, 'datamancy up' in {} without that file opens it\n", rebuild.override_file, rebuild.plan.folder);
-  return rotated;
+  return rotated == kClean && missing > 0 ? kFindings : rotated;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
+#include <set>
 
 #include "base/files.hpp"
 #include "cli/deploying.hpp"
@@ -49,14 +50,12 @@ std::string service_of(const engine::ContainerSummary& container) {
 }
 
 /// The volume of the rebuilt project that stands for `name` of the old one; "" = there is none. One without a name is what the service's new container has there.
-std::string volume_now(const Rebuild& rebuild, const compose::Project& project, const std::string& name, const std::vector<engine::ContainerSummary>& containers) {
+std::string volume_now(const Rebuild& rebuild, const compose::Project& project, const std::string& name, const std::vector<engine::ContainerSummary>& containers, const std::set<std::string>& taken) {
   for (const auto& then : rebuild.run.stack.volumes) {
     if (then.name != name) continue;
     if (!then.key.empty())
       if (const auto* volume = project.volume(then.key); volume != nullptr) return std::string(volume->name);
-    for (const auto& container : containers)
-      for (const auto& mount : container.mounts)
-        if (!then.service.empty() && service_of(container) == then.service && mount.type == "volume" && mount.target == then.target) return mount.name;
+    if (!then.service.empty()) return recover::nameless_volume(then, containers, taken);
   }
   for (const auto& volume : project.volumes) {
     if (volume.name == name) return std::string(volume.name);
@@ -240,6 +239,7 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
     for (const auto& container : *containers)
       if (service_of(container) == service.name && container.image_id != service.image_id)
         rebuild.notes.push_back(fmt::format("{}: image {} is {} here, it was {} when the backup was made", service.name, service.image, container.image_id.substr(0, 19), service.image_id.substr(0, 19)));
+  std::set<std::string> taken;
   for (const auto& step : rebuild.plan.steps) {
     if (step.kind != Kind::volume && step.kind != Kind::offline) continue;
     const auto begin = Clock::now();
@@ -249,8 +249,9 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
         if (id.empty()) return fail(Errc::not_found, fmt::format("the rebuilt project has no service '{}' that is switched on", step.to));
         return recover::offline(*backup.engine, *backup.repository, step.saved, id, rebuild.label, progress_of(backup), deadline);
       }
-      const auto name = volume_now(rebuild, project, step.from, *containers);
+      const auto name = volume_now(rebuild, project, step.from, *containers, taken);
       if (name.empty()) return fail(Errc::not_found, fmt::format("no volume of the project stands for {}; 'datamancy backup restore {} --to FOLDER' gives its files", step.from, step.subject));
+      if (!taken.insert(name).second) return fail(Errc::conflict, fmt::format("volume {} has got the data of another one already; 'datamancy backup restore {} --to FOLDER' gives its files", name, step.subject));
       DM_TRY(const auto volume, backup.engine->volume(name, deadline));
       if (!sources::disk().list(volume.mountpoint).empty()) {  // an image fills a new volume with what it has at that place
         bool used = false;
@@ -265,7 +266,9 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
       return recover::tree(*backup.repository, *step.saved.front(), volume.mountpoint, true, deadline);
     }();
     record(rebuild, step, step.subject, begin, back);
-    if (!back) return fail(std::move(back).error());
+    // Fewer replicas than then, or an image that has no such place any more: the rest is not to be kept back by that.
+    const bool nameless = std::ranges::any_of(rebuild.run.stack.volumes, [&](const auto& then) { return step.kind == Kind::volume && then.name == step.from && !then.service.empty(); });
+    if (!back && !(nameless && back.error().code == Errc::not_found)) return fail(std::move(back).error());
   }
   std::vector<std::string> servers;
   for (const auto& step : rebuild.plan.steps)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "backup/manifest.hpp"
+#include "engine/values.hpp"
 
 namespace dm::recover {
 
@@ -55,6 +56,10 @@ bool filled_offline(std::string_view kind);
 /// Which paths `plan` would like to know about: folders to be filled.
 std::vector<std::string> places(const backup::Manifest& run, const Wanted& wanted);
 Plan plan(const backup::Manifest& run, const Wanted& wanted, const Around& around);
+
+/// Which volume of the rebuilt project's `containers` stands for `then`, which had no name: one at the same place of the same service that is not among `taken`,
+/// since replicas have one each. "" = there is none.
+std::string nameless_volume(const backup::StackRecord::Volume& then, const std::vector<engine::ContainerSummary>& containers, const std::set<std::string>& taken);
 
 /// `path` of the old project folder in the new one; others as they are.
 std::string moved(std::string_view path, std::string_view from, std::string_view to);

@@ -66,6 +66,24 @@ TEST(Plan, WhatWasNotSavedIsSaid) {
   EXPECT_NE(made.gaps[0].find("disk was full"), std::string::npos);
 }
 
+TEST(Plan, ReplicasGetAVolumeWithoutANameEach) {
+  const auto container = [](std::string service, std::string volume) {
+    engine::ContainerSummary out;
+    out.labels["com.docker.compose.service"] = std::move(service);
+    out.mounts.push_back({.type = "volume", .name = std::move(volume), .source = {}, .target = "/data"});
+    return out;
+  };
+  const std::vector containers{container("other", "o"), container("app", "one"), container("app", "two")};
+  backup::StackRecord::Volume then;
+  then.service = "app";
+  then.target = "/data";
+  EXPECT_EQ(nameless_volume(then, containers, {}), "one");
+  EXPECT_EQ(nameless_volume(then, containers, {"one"}), "two") << "what came back into the first one would be removed";
+  EXPECT_EQ(nameless_volume(then, containers, {"one", "two"}), "");
+  then.target = "/elsewhere";
+  EXPECT_EQ(nameless_volume(then, containers, {}), "");
+}
+
 TEST(Plan, PathsBelowTheOldFolderMove) {
   EXPECT_EQ(moved("/opt/shop/x", "/opt/shop", "/new"), "/new/x");
   EXPECT_EQ(moved("/opt/shopping/x", "/opt/shop", "/new"), "/opt/shopping/x");
