@@ -8,9 +8,9 @@
 #include <cstdio>
 #include <set>
 
-#include "base/words.hpp"
 #include "base/files.hpp"
 #include "base/json.hpp"
+#include "base/words.hpp"
 #include "cli/recovering.hpp"
 #include "cli/secrets.hpp"
 #include "engine/context.hpp"

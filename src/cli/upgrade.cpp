@@ -19,15 +19,19 @@ void say(std::string_view text) {
 }
 
 /// By the docker CLI, which knows how its user is logged in.
-Result<void> pull(const Args& args, BackupSession& backup, const std::string& image, bool always) {
-  if (!always && backup.engine->image(image, backup.within(std::chrono::hours(24)))) return {};
-  say("pulling " + image);
+Result<void> docker(const Args& args, std::initializer_list<std::string> words, const Deadline& deadline) {
   Command command{{"docker"}};
   if (!args.host.empty()) command.argv.insert(command.argv.end(), {"-H", args.host});
   if (!args.context.empty()) command.argv.insert(command.argv.end(), {"--context", args.context});
-  command.argv.insert(command.argv.end(), {"pull", "--quiet", image});
-  DM_CHECK(during("pulling " + image, run_fine(command, {}, backup.within(std::chrono::hours(2)))));
+  command.argv.insert(command.argv.end(), words);
+  DM_CHECK(run_fine(command, {}, deadline));
   return {};
+}
+
+Result<void> pull(const Args& args, BackupSession& backup, const std::string& image, bool always) {
+  if (!always && backup.engine->image(image, backup.within(std::chrono::hours(24)))) return {};
+  say("pulling " + image);
+  return during("pulling " + image, docker(args, {"pull", "--quiet", image}, backup.within(std::chrono::hours(2))));
 }
 
 Result<void> start(const Args& args, const BackupSession& backup, std::vector<std::string> names, std::vector<std::string> force) {
@@ -44,6 +48,7 @@ upgrade::Hands hands_for(const Args& args, BackupSession& backup, bool pull_alwa
             state::add(*backup.db, state::BackupRecord{run.run, backup.repository->location().name, run.started, run.finished, run.outcome(), run.bytes(), run.added(), 0, run.json()});
           },
           .pull = [&args, &backup, pull_always](const std::string& image) { return pull(args, backup, image, pull_always); },
+          .name_image = [&args, &backup](const std::string& id, const std::string& name) { return during(fmt::format("naming {} {} again", id, name), docker(args, {"tag", id, name}, backup.within(std::chrono::minutes(5)))); },
           .start = [&args, &backup](std::vector<std::string> names, std::vector<std::string> force) { return start(args, backup, std::move(names), std::move(force)); }};
 }
 

@@ -38,6 +38,7 @@ Result<std::optional<Unfinished>> read_unfinished(const std::string& folder) {
     const std::pair<const char*, std::string*> texts[] = {{"service", &out.service}, {"from", &out.from}, {"image", &out.image}, {"path", &out.path}, {"before", &out.before},
                                                           {"after", &out.after}, {"volume", &out.volume}, {"kept", &out.kept}, {"run", &out.run}};
     for (const auto& [key, value] : texts) *value = tree.at(key).get<std::string>();
+    out.from_id = tree.value("from_id", "");
     out.running = tree.at("running").get<std::vector<std::string>>();
     if (tree.contains("migrates")) {
       out.migrates = tree["migrates"].get<bool>();
@@ -53,7 +54,7 @@ Result<std::optional<Unfinished>> read_unfinished(const std::string& folder) {
 
 Result<void> write_unfinished(const std::string& folder, const Unfinished& what) {
   Json tree{{"step", kSteps[static_cast<std::size_t>(what.step)]}, {"service", what.service}, {"from", what.from}, {"image", what.image}, {"path", what.path}, {"before", what.before},
-                  {"after", what.after}, {"volume", what.volume}, {"kept", what.kept}, {"run", what.run}, {"running", what.running}};
+                  {"after", what.after}, {"volume", what.volume}, {"kept", what.kept}, {"run", what.run}, {"running", what.running}, {"from_id", what.from_id}};
   if (what.migrates) tree.update({{"migrates", *what.migrates}, {"data_volume", what.data_volume}, {"trees", what.trees}, {"needed", what.needed}, {"shared", what.shared}, {"done", what.done}});
   DM_CHECK(make_folders(folder, 0700));
   return write_atomic(place(folder), tree.dump(1, ' ', false, Json::error_handler_t::replace) + "\n", 0600);

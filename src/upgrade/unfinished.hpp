@@ -18,6 +18,7 @@ struct Unfinished {
   };
   Step step = Step::stopping;
   std::string service{}, from{}, image{};
+  std::string from_id{};                  ///< id of the image that `from` named, where `image` is the same name; else ""
   std::string path{}, before{}, after{};  ///< the Compose file and its text; "" = it is not changed
   std::string volume{}, kept{};           ///< "" = the data stays where it is
   std::string run{};                      ///< the backup; "" = not made yet

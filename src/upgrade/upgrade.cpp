@@ -108,8 +108,13 @@ Result<void> Upgrade::move_aside() {
 }
 
 Result<void> Upgrade::act(const backup::Inventory& inventory) {
+  std::string from_id;
+  if (plan_.pull_always) {  // the name will mean the new image: only the id leads back
+    DM_TRY(const auto containers, containers_of(plan_.service));
+    if (!containers.empty()) from_id = containers.front().image_id;
+  }
   DM_CHECK(hands_.pull(plan_.image));
-  left_ = {.service = plan_.service, .from = plan_.from, .image = plan_.image, .path = plan_.edit.path, .before = plan_.edit.before, .after = plan_.edit.after, .volume = {}, .kept = {}, .run = {}};
+  left_ = {.service = plan_.service, .from = plan_.from, .image = plan_.image, .from_id = from_id, .path = plan_.edit.path, .before = plan_.edit.before, .after = plan_.edit.after, .volume = {}, .kept = {}, .run = {}};
   for (const auto& client : plan_.clients) {
     DM_TRY(const auto containers, containers_of(client));
     if (std::ranges::any_of(containers, [](const auto& container) { return container.state == "running"; })) left_.running.push_back(client);

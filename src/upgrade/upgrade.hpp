@@ -23,6 +23,8 @@ struct Hands {
   std::function<void(std::string_view)> say{};
   std::function<void(const backup::Manifest&)> saved{};   ///< a run is over, whatever came of it
   std::function<Result<void>(const std::string& image)> pull{};
+  /// `name` means the image of this id again, as before the pull.
+  std::function<Result<void>(const std::string& id, const std::string& name)> name_image{};
   /// Starts services, gated: an error where one is not well. `force` recreates these whatever happens.
   std::function<Result<void>(std::vector<std::string> names, std::vector<std::string> force)> start{};
 };
@@ -57,6 +59,7 @@ class Upgrade {
   Result<void> cut_off();
   Result<void> move_aside();
   Result<void> bring_volume_back();
+  Result<void> name_back();
   std::vector<const backup::Saved*> saved_of(std::string_view subject) const;
   Result<void> restore_datastore(const std::string& service);
   Result<void> restore_own_volume();

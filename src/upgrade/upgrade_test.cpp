@@ -1,10 +1,15 @@
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "compose/load.hpp"
+#include "engine/fake.hpp"
 #include "upgrade/edit.hpp"
 #include "upgrade/judge.hpp"
 #include "upgrade/registry.hpp"
 #include "upgrade/tags.hpp"
+#include "upgrade/upgrade.hpp"
 
 namespace dm::upgrade {
 namespace {
@@ -60,6 +65,40 @@ TEST(Registry, ReadsReferencesAsTheEngineDoes) {
   EXPECT_EQ(to_string(*parse_image("postgres")), "docker.io/library/postgres:latest");
   EXPECT_EQ(to_string(*parse_image("me/app@sha256:ab")), "docker.io/me/app@sha256:ab");
   EXPECT_EQ(to_string(own), "127.0.0.1:5000/club/app:1.0");
+}
+
+TEST(Upgrade, ATagThatMeansAnotherImageByNowMeansTheOldOneAgainOnTheWayBack) {
+  auto store = testing::TempDir() + "dm-upgrade-XXXXXX";
+  ASSERT_NE(::mkdtemp(store.data()), nullptr);
+  engine::FakeEngine engine;
+  const auto id = engine.add_container("shop-app-1", "app:1", {{"com.docker.compose.project", "shop"}, {"com.docker.compose.service", "app"}});
+  engine.edit([&](engine::FakeState& state) { state.containers.at(id).image_id = "sha256:old"; });
+  auto repository = backup::open_repository({.name = "shelf", .kind = "restic", .url = "/nowhere", .password = "x"}, store);
+  ASSERT_TRUE(repository);
+  std::vector<std::string> did;
+  bool well = false;
+  const auto hands = [&] {
+    Hands out{.engine = engine, .repository = **repository, .project = "shop", .store = store};
+    out.say = [](std::string_view) {};
+    out.pull = [&](const std::string& image) { return did.push_back("pull " + image), Result<void>(); };
+    out.name_image = [&](const std::string& image, const std::string& name) { return did.push_back("name " + image + " " + name), Result<void>(); };
+    out.start = [&](const std::vector<std::string>& names, const std::vector<std::string>&) { return did.push_back("start " + names.at(0)), well ? Result<void>() : fail(Errc::failed, "not well"); };
+    return out;
+  };
+  Plan plan{.service = "app", .from = "app:1", .image = "app:1", .pull_always = true};
+  Upgrade upgrade(hands(), plan);
+  EXPECT_FALSE(upgrade.act({}));
+  well = true;
+  const auto left = read_unfinished(store);
+  ASSERT_TRUE(left && *left);
+  EXPECT_TRUE(upgrade.go_back(false));
+  const std::vector<std::string> expected{"pull app:1", "start app", "name sha256:old app:1", "start app"};
+  EXPECT_EQ(did, expected);
+  did.clear();
+  Upgrade later(hands(), **left);  // by the next run, where this one was killed
+  EXPECT_TRUE(later.go_back_from_left({}));
+  EXPECT_EQ(did, (std::vector<std::string>{"name sha256:old app:1", "start app"}));
+  std::filesystem::remove_all(store);
 }
 
 class Edit : public testing::Test {

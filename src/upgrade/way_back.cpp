@@ -57,6 +57,7 @@ Result<void> Upgrade::go_back_from_left(const std::function<Result<Plan>()>& pla
   if (edited_) DM_CHECK(write_atomic(plan_.edit.path, plan_.edit.before));
   edited_ = false;
   if (!data) {
+    DM_CHECK(name_back());
     DM_CHECK(hands_.start(all(), {plan_.service}));
     return forget_unfinished(hands_.store);
   }
@@ -75,6 +76,8 @@ Result<void> Upgrade::go_back_from_left(const std::function<Result<Plan>()>& pla
   }
   return go_back(true);
 }
+
+Result<void> Upgrade::name_back() { return left_.from_id.empty() ? Result<void>() : hands_.name_image(left_.from_id, plan_.from); }
 
 /// What was moved aside, into its place.
 Result<void> Upgrade::bring_volume_back() {
@@ -104,6 +107,7 @@ Result<void> Upgrade::bring_volume_back() {
 
 Result<void> Upgrade::go_back(bool data) {
   if (edited_) DM_CHECK(write_atomic(plan_.edit.path, plan_.edit.before));
+  DM_CHECK(name_back());
   if (data_ != Data::stays)
     for (const auto& client : left_.running) DM_CHECK(stop(client));
   if (!kept_.empty()) {
