@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+
+#include "base/words.hpp"
 
 namespace dm::backup {
 namespace {
@@ -18,6 +21,9 @@ std::string quoted(std::string_view text, char mark) {
 }
 
 std::string account(std::string_view user, std::string_view host) { return quoted(user, '`') + "@" + quoted(host, '`'); }
+
+/// As grants name it, in lower case: the server keeps such names so. `row`: database, name, kind.
+std::string routine(const std::vector<std::string>& row) { return lowered(fmt::format(" ON {} {}.{} TO ", row[2], quoted(row[0], '`'), quoted(row[1], '`'))); }
 
 /// A name for a comment, which ends with its line.
 std::string one_line(std::string text) {
@@ -60,6 +66,15 @@ Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version
   DM_TRY(const auto names, ask("SELECT user, host FROM mysql.user WHERE user NOT IN ('mysql.sys', 'mysql.session', 'mysql.infoschema', 'datamancy_drill') AND NOT (user = 'root' AND host IN ('localhost', '%')) ORDER BY user, host;\n"));
   // A grant on a table outlives the table; nobody could be given it again.
   DM_TRY(const auto gone, ask("SELECT DISTINCT t.Db, t.Table_name FROM mysql.tables_priv t LEFT JOIN information_schema.tables i ON i.table_schema = t.Db AND i.table_name = t.Table_name WHERE i.table_name IS NULL;\n"));
+  // So does one on a routine whose database was dropped. Compared here: the two lists are of different collations.
+  DM_TRY(auto routines, ask("SELECT Db, Routine_name, Routine_type FROM mysql.procs_priv;\n"));
+  if (!routines.empty()) {
+    DM_TRY(const auto there, ask("SELECT ROUTINE_SCHEMA, ROUTINE_NAME, ROUTINE_TYPE FROM information_schema.ROUTINES;\n"));
+    std::set<std::string> known;
+    for (const auto& row : there)
+      if (row.size() == 3) known.insert(routine(row));
+    std::erase_if(routines, [&](const auto& row) { return row.size() != 3 || known.contains(routine(row)); });
+  }
   std::string sql = "SET SESSION sql_mode = '';\n";
   if (major >= 8) sql += "SET SESSION print_identified_with_as_hex = ON;\n";  // a hash of today's kind is no text
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -108,12 +123,13 @@ Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version
       const bool stale = std::ranges::any_of(gone, [&](const auto& table) {
         return table.size() == 2 && grant.find(fmt::format(" ON {}.{} TO ", quoted(table[0], '`'), quoted(table[1], '`'))) != std::string::npos;
       });
-      if (stale) ++left_out;
+      const auto lower = routines.empty() ? std::string() : lowered(grant);
+      if (stale || std::ranges::any_of(routines, [&](const auto& row) { return lower.find(routine(row)) != std::string::npos; })) ++left_out;
       else out += grant + ";\n";
     }
     if (!made[i].roles.empty()) out += fmt::format("ALTER USER {} DEFAULT ROLE {};\n", who, made[i].roles);
   }
-  if (left_out > 0) notes.push_back(fmt::format("{} grants on tables that are gone are left out: nobody could be given them again", left_out));
+  if (left_out > 0) notes.push_back(fmt::format("{} grants on tables or routines that are gone are left out: nobody could be given them again", left_out));
   if (major >= 8) {
     DM_TRY(const auto second, ask("SELECT count(*) FROM mysql.user WHERE JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password');\n"));
     if (!second.empty() && second[0][0] != "0") notes.push_back(fmt::format("{} accounts have a second password (RETAIN CURRENT PASSWORD), which the server does not show: only the first one is saved", second[0][0]));
