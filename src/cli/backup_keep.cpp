@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <utility>
@@ -224,16 +225,34 @@ int backup_doctor(Args& args) {
   return fine ? kClean : opened ? kFindings : kFailed;
 }
 
+namespace {
+
+/// One word of a unit's ExecStart (systemd.service(5), "Command lines"): quoted, with specifiers and variables taken literally.
+std::string unit_word(std::string_view text) {
+  const bool plain = !text.empty() && std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) != 0 || std::string_view("/._:@=+,-").find(static_cast<char>(c)) != std::string_view::npos; });
+  if (plain) return std::string(text);
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '%' || c == '$') out += c;
+    out += c;
+  }
+  return out + '"';
+}
+
+}  // namespace
+
 int backup_schedule(Args& args) {
   BackupSession session;
   const bool units = args.has("--systemd");
   session.json = args.has("--json");
   // Given here, they are part of what is run.
   std::string project = args.project.project_name, more;
+  std::vector<std::pair<std::string_view, std::string>> given;
   for (const std::string_view name : {"--repository", "--password-file", "--stall-timeout"}) {
     std::string value;
     args.option(name, value);
-    if (!value.empty()) more += fmt::format(" {} {}", name, value);
+    if (!value.empty()) given.emplace_back(name, std::move(value));
   }
   args.project.lenient = true;
   const auto loaded = compose::load(args.project, sources::disk());
@@ -243,6 +262,12 @@ int backup_schedule(Args& args) {
   if (!args.words.empty()) return leftover("schedule", args);
   const auto settings = backup::parse_settings(sources::disk().read(folder + "/.datamancy.yml").value_or(""));
   if (!settings) return complain(settings.error());
+  const auto word = [&](std::string_view text) { return units ? unit_word(text) : std::string(text); };
+  for (auto& [name, value] : given) {  // a timer runs in another folder
+    const bool path = name == "--password-file" || (name == "--repository" && settings->find(value) == nullptr && value.find(':') == std::string::npos);
+    if (path) value = sources::clean_path(value, args.project.working_directory);
+    more += fmt::format(" {} {}", name, word(value));
+  }
   const auto calendar = [](const std::string& when) {
     if (when.size() == 5 && when[2] == ':') return fmt::format("OnCalendar=*-*-* {}:00 UTC", when);
     return fmt::format("OnUnitActiveSec={}s\nOnBootSec=15min", backup::seconds_of(when));
@@ -250,7 +275,7 @@ int backup_schedule(Args& args) {
   struct Job {
     std::string name, when, command, timer;
   };
-  const auto in = fmt::format("--project-directory {} -p {}", folder, project);
+  const auto in = fmt::format("--project-directory {} -p {}", word(folder), word(project));
   const auto is_critical = [](const auto& one) { return one.second == backup::kCritical; };
   bool critical = std::ranges::any_of(settings->tiers, is_critical);
   if (loaded.usable)
