@@ -11,12 +11,6 @@ namespace {
 
 bool loopback(std::string_view host) { return host == "localhost" || host.starts_with("127.") || host == "0.0.0.0" || host == "::1" || host == "::"; }
 
-/// Its network is its own: neither the host's nor shared with a service beside it.
-bool alone(const Input& input, const compose::Service& service) {
-  if (service.network_mode) return false;
-  return std::ranges::none_of(input.project.services, [&](const auto& other) { return other.network_mode.value == std::string("service:").append(service.name); });
-}
-
 /// Another site or server of the same file listens on the port: `:8080 {`, `listen 8080;`.
 bool serves_itself(std::string_view text, std::uint16_t port) {
   const auto number = std::to_string(port);
@@ -192,11 +186,14 @@ server {
           for (const auto& service : input.project.services)
             for (const auto& variable : service.environment)
               if (!variable.from_env_file) own.insert(variable.name);
+          std::set<std::string_view> lent;  // whose network another shares
+          for (const auto& service : input.project.services)
+            if (service.network_mode.value.starts_with("service:")) lent.insert(service.network_mode.value.substr(8));
           for (const auto& reference : wiring.references) {
             if (reference.outcome != wiring::Reference::Outcome::self || !reference.port || !loopback(reference.host)) continue;
             const auto& from = wiring.service(reference.from);
             const auto* product = wiring.product_of[reference.from];
-            if (!alone(input, from)) continue;
+            if (from.network_mode || lent.contains(from.name)) continue;  // the host's network, or one that a service beside it shares
             // One env file for all, and who needs the variable is given another value under `environment:`; the others do not read it.
             if (const auto* variable = from.env(reference.key); variable != nullptr && variable->from_env_file && own.contains(reference.key)) continue;
             std::string other;
