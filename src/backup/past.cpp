@@ -95,8 +95,8 @@ std::function<bool(const Manifest&)> found_by(std::string_view run) {
 }
 
 const Manifest* History::find(std::string_view run) const {
-  for (const auto& one : runs)
-    if (run.empty() ? !one.partial : one.run.starts_with(run)) return &one;
+  const auto found = std::ranges::find_if(runs, found_by(run));
+  if (found != runs.end()) return &*found;
   return run.empty() && !runs.empty() ? &runs.front() : nullptr;
 }
 

@@ -66,8 +66,8 @@ std::string human_bytes(std::uint64_t bytes);
 std::string human_time(std::int64_t unix_seconds);   ///< "2026-11-25 23:05 UTC"
 /// Whether a moment is no later than `at`, which may be given in part: "2026-11-25", "2026-11-25T23:05"; "" = any moment.
 bool no_later(std::int64_t unix_seconds, std::string_view at);
-/// Whether `at` is such a moment ("" is none, and well); a space before the hour becomes a T.
-bool is_moment(std::string& at);
+/// `at`, as --before gave it, is such a moment or ""; a space before the hour becomes a T. Errors: `invalid_input`.
+Result<void> check_moment(std::string& at);
 /// Of a run that was chosen by its time (`at` as above). Errors: `conflict`, where a newer one cannot be read and an older one would come back unsaid.
 Result<void> none_passed_over(const backup::History& history, const backup::Manifest& chosen, const std::string& at);
 int status_of(state::Outcome outcome);               ///< 0 verified, 1 failed, 2 could not verify

@@ -198,7 +198,7 @@ int backup_restore(Args& args) {
   args.option("--path", plan.path);
   args.option("--run", run_name);
   args.option("--before", at);
-  if (!is_moment(at)) return complain({Errc::invalid_input, fmt::format("--before '{}' is no moment: it is given in UTC, as 2026-11-25 or 2026-11-25T02:00", at), {}});
+  if (const auto moment = check_moment(at); !moment) return complain(moment.error());
   const bool in_place = args.has("--in-place");
   const bool all = args.has("--all");
   if (auto opened = open_backup(args, plan.to.empty() ? Needs::engine_and_repository : Needs::repository, false, session); !opened) return complain(opened.error());
@@ -213,11 +213,9 @@ int backup_restore(Args& args) {
   const auto enough = at.empty() ? backup::found_by(run_name) : [&](const backup::Manifest& run) { return no_later(run.started, at); };
   auto history = backup::history(*session.repository, session.project, backup::kAllRuns, session.within(std::chrono::minutes(10)), enough);
   if (!history) return complain(history.error());
-  const auto* named = history->find(run_name);
-  const auto found = at.empty() ? std::ranges::find_if(history->runs, [&](const backup::Manifest& run) { return &run == named; }) : std::ranges::find_if(history->runs, [&](const backup::Manifest& run) {
-    return no_later(run.started, at);
-  });
-  if (found == history->runs.end()) return complain({Errc::not_found, "there is no such run", {}});
+  const auto in_time = std::ranges::find_if(history->runs, enough);
+  const auto* found = at.empty() ? history->find(run_name) : in_time == history->runs.end() ? nullptr : &*in_time;
+  if (found == nullptr) return complain({Errc::not_found, "there is no such run", {}});
   if (run_name.empty())
     if (const auto newest = none_passed_over(*history, *found, at); !newest) return complain(newest.error());
   std::vector<const Saved*> chosen;

@@ -70,13 +70,13 @@ bool no_later(std::int64_t unix_seconds, std::string_view at) {
   return at.empty() || stamp.substr(0, at.size()) <= at;
 }
 
-bool is_moment(std::string& at) {
+Result<void> check_moment(std::string& at) {
   constexpr std::string_view kShape = "dddd-dd-ddTdd:dd";
   if (at.size() > 10 && at[10] == ' ') at[10] = 'T';
-  if (at.size() > kShape.size() || (!at.empty() && at.size() < 4)) return false;
-  for (std::size_t i = 0; i < at.size(); ++i)
-    if (kShape[i] == 'd' ? at[i] < '0' || at[i] > '9' : at[i] != kShape[i]) return false;
-  return true;
+  bool fits = at.empty() || (at.size() >= 4 && at.size() <= kShape.size());
+  for (std::size_t i = 0; fits && i < at.size(); ++i) fits = kShape[i] == 'd' ? at[i] >= '0' && at[i] <= '9' : at[i] == kShape[i];
+  if (!fits) return fail(Errc::invalid_input, fmt::format("--before '{}' is no moment: it is given in UTC, as 2026-11-25 or 2026-11-25T02:00", at));
+  return {};
 }
 
 Result<void> none_passed_over(const backup::History& history, const backup::Manifest& chosen, const std::string& at) {

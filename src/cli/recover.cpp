@@ -235,7 +235,7 @@ int recover(Args& args) {
   args.option("--run", options.run);
   args.option("--before", options.before);
   args.option("--project", args.project.project_name);
-  if (!is_moment(options.before)) return complain({Errc::invalid_input, fmt::format("--before '{}' is no moment: it is given in UTC, as 2026-11-25 or 2026-11-25T02:00", options.before), {}});
+  if (const auto moment = check_moment(options.before); !moment) return complain(moment.error());
   if (args.words.size() != 1 || args.words[0].starts_with('-')) {
     fmt::print(stderr, "usage: datamancy recover REPOSITORY [--password-file FILE] [--key FILE] [--into DIR] [--project NAME] [--run RUN] [--before DATE]\n");
     return kUsage;

@@ -44,11 +44,6 @@ Result<void> open_rebuilt(Args& args, Session& session, std::vector<std::string>
   return {};
 }
 
-std::string service_of(const engine::ContainerSummary& container) {
-  const auto label = container.labels.find("com.docker.compose.service");
-  return label == container.labels.end() ? std::string() : label->second;
-}
-
 /// The volume of the rebuilt project that stands for `name` of the old one; "" = there is none. One without a name is what the service's new container has there.
 std::string volume_now(const Rebuild& rebuild, const compose::Project& project, const std::string& name, const std::vector<engine::ContainerSummary>& containers, const std::set<std::string>& taken) {
   for (const auto& then : rebuild.run.stack.volumes) {
@@ -232,12 +227,12 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
   if (!containers) return fail(containers.error());
   const auto container_of = [&](std::string_view service) -> std::string {
     for (const auto& container : *containers)
-      if (service_of(container) == service) return container.id;
+      if (recover::service_of(container) == service) return container.id;
     return {};
   };
   for (const auto& service : rebuild.run.stack.services)
     for (const auto& container : *containers)
-      if (service_of(container) == service.name && container.image_id != service.image_id)
+      if (recover::service_of(container) == service.name && container.image_id != service.image_id)
         rebuild.notes.push_back(fmt::format("{}: image {} is {} here, it was {} when the backup was made", service.name, service.image, container.image_id.substr(0, 19), service.image_id.substr(0, 19)));
   std::set<std::string> taken;
   for (const auto& step : rebuild.plan.steps) {

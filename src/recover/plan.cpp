@@ -25,11 +25,15 @@ std::string moved(std::string_view path, std::string_view from, std::string_view
   return below && !from.empty() ? std::string(to) + std::string(path.substr(from.size())) : std::string(path);
 }
 
+std::string_view service_of(const engine::ContainerSummary& container) {
+  const auto label = container.labels.find("com.docker.compose.service");
+  return label == container.labels.end() ? std::string_view() : std::string_view(label->second);
+}
+
 std::string nameless_volume(const backup::StackRecord::Volume& then, const std::vector<engine::ContainerSummary>& containers, const std::set<std::string>& taken) {
   if (then.service.empty()) return {};
   for (const auto& container : containers) {
-    const auto service = container.labels.find("com.docker.compose.service");
-    if (service == container.labels.end() || service->second != then.service) continue;
+    if (service_of(container) != then.service) continue;
     for (const auto& mount : container.mounts)
       if (mount.type == "volume" && mount.target == then.target && !taken.contains(mount.name)) return mount.name;
   }

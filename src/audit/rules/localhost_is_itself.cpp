@@ -5,6 +5,7 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/shared_network.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -186,9 +187,7 @@ server {
           for (const auto& service : input.project.services)
             for (const auto& variable : service.environment)
               if (!variable.from_env_file) own.insert(variable.name);
-          std::set<std::string_view> lent;  // whose network another shares
-          for (const auto& service : input.project.services)
-            if (service.network_mode.value.starts_with("service:")) lent.insert(service.network_mode.value.substr(8));
+          const auto lent = lends_network(input);
           for (const auto& reference : wiring.references) {
             if (reference.outcome != wiring::Reference::Outcome::self || !reference.port || !loopback(reference.host)) continue;
             const auto& from = wiring.service(reference.from);

@@ -5,6 +5,7 @@
 
 #include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/shared_network.hpp"
 #include "formats/nginx.hpp"
 
 namespace dm::audit::rules {
@@ -262,9 +263,7 @@ http {
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
-          std::set<std::string_view> sharing;  // who lends its network: another may listen for it
-          for (const auto& service : input.project.services)
-            if (service.network_mode.value.starts_with("service:")) sharing.insert(service.network_mode.value.substr(8));
+          const auto sharing = lends_network(input);
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
             if (product == nullptr || service.ports.empty() || service.build != nullptr || service.entrypoint_node != nullptr || !service.configs.empty() || !service.volumes_from.empty()) return;

@@ -83,17 +83,8 @@ Result<Rows> query_many(engine::Engine& engine, const Target& target, const std:
   return rows_of(result.out);
 }
 
-std::string quote(std::string_view name) {
-  std::string out = "`";
-  for (const char c : name) out += c == '`' ? std::string("``") : std::string(1, c);
-  return out + '`';
-}
-
-std::string literal(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : c == '\\' ? std::string("\\\\") : std::string(1, c);
-  return out + "'";
-}
+std::string quote(std::string_view name) { return sql_quoted(name, '`'); }
+std::string literal(std::string_view text) { return sql_quoted(text, '\''); }
 
 std::string file_name(std::string_view name) {
   std::string out;

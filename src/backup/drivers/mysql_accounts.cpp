@@ -11,19 +11,10 @@
 namespace dm::backup {
 namespace {
 
-std::string quoted(std::string_view text, char mark) {
-  std::string out(1, mark);
-  for (const char c : text) {
-    if (c == mark || (mark == '\'' && c == '\\')) out += c;
-    out += c;
-  }
-  return out + mark;
-}
-
-std::string account(std::string_view user, std::string_view host) { return quoted(user, '`') + "@" + quoted(host, '`'); }
+std::string account(std::string_view user, std::string_view host) { return sql_quoted(user, '`') + "@" + sql_quoted(host, '`'); }
 
 /// As grants name it, in lower case: the server keeps such names so. `row`: database, name, kind.
-std::string routine(const std::vector<std::string>& row) { return lowered(fmt::format(" ON {} {}.{} TO ", row[2], quoted(row[0], '`'), quoted(row[1], '`'))); }
+std::string routine(const std::vector<std::string>& row) { return lowered(fmt::format(" ON {} {}.{} TO ", row[2], sql_quoted(row[0], '`'), sql_quoted(row[1], '`'))); }
 
 /// A name for a comment, which ends with its line.
 std::string one_line(std::string text) {
@@ -59,6 +50,15 @@ std::string take_default_roles(std::string& create) {
 }
 
 }  // namespace
+
+std::string sql_quoted(std::string_view text, char mark) {
+  std::string out(1, mark);
+  for (const char c : text) {
+    if (c == mark || (mark == '\'' && c == '\\')) out += c;
+    out += c;
+  }
+  return out + mark;
+}
 
 Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version, std::vector<std::string>& notes) {
   int major = 0;
@@ -121,7 +121,7 @@ Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version
     out += fmt::format("-- Account {}\n", one_line(who));
     for (const auto& grant : made[i].grants) {
       const bool stale = std::ranges::any_of(gone, [&](const auto& table) {
-        return table.size() == 2 && grant.find(fmt::format(" ON {}.{} TO ", quoted(table[0], '`'), quoted(table[1], '`'))) != std::string::npos;
+        return table.size() == 2 && grant.find(fmt::format(" ON {}.{} TO ", sql_quoted(table[0], '`'), sql_quoted(table[1], '`'))) != std::string::npos;
       });
       const auto lower = routines.empty() ? std::string() : lowered(grant);
       if (stale || std::ranges::any_of(routines, [&](const auto& row) { return lower.find(routine(row)) != std::string::npos; })) ++left_out;

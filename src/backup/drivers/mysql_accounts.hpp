@@ -16,6 +16,9 @@ constexpr std::string_view kMysqlAccounts = "-- MySQL accounts, written by datam
 /// Answers of several statements, row by row.
 using MysqlAsk = std::function<Result<std::vector<std::vector<std::string>>>(const std::string& sql)>;
 
+/// `text` as a name (mark '`') or a text (mark '\'') of SQL.
+std::string sql_quoted(std::string_view text, char mark);
+
 /// SQL that makes every account of a MySQL 5.7 or later anew, but those that the server and its image make themselves (`mysql.*`, `root@localhost`, `root@%`)
 /// and the drill's own. What it cannot hold goes to `notes`. Errors: `corrupt` where an answer is none.
 Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version, std::vector<std::string>& notes);
