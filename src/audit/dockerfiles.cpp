@@ -66,4 +66,17 @@ std::vector<DockerfileLine> dockerfile_lines(std::string_view text) {
   return out;
 }
 
+std::vector<formats::DockerInstruction> image_instructions(const Input& input, const compose::Service& service) {
+  if (service.build == nullptr) return {};
+  const auto* inner = service.build->is_string() ? nullptr : service.build->find("dockerfile_inline");
+  const auto* target = service.build->is_string() ? nullptr : service.build->find("target");
+  const auto stage = target == nullptr ? std::string_view() : target->string();
+  if (inner != nullptr) return formats::image_instructions(formats::parse_dockerfile(inner->string()), stage);
+  const auto path = dockerfile_of(service, input.project.folder);
+  if (path.empty()) return {};
+  const auto file = input.texts_owner.texts.open(path, kLargestDockerfile);
+  if (!file) return {};
+  return formats::image_instructions(formats::parse_dockerfile(input.project.texts.at(*file).content), stage);
+}
+
 }  // namespace dm::audit

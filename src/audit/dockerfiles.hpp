@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "audit/rule.hpp"
+#include "formats/dockerfile.hpp"
 
 namespace dm::audit {
 
@@ -25,5 +26,8 @@ struct DockerfileLine {
   std::string rest;             ///< arguments
 };
 std::vector<DockerfileLine> dockerfile_lines(std::string_view text);
+
+/// What the image of a service is made by (formats/dockerfile.hpp), above its base image; empty where its Dockerfile cannot be read.
+std::vector<formats::DockerInstruction> image_instructions(const Input& input, const compose::Service& service);
 
 }  // namespace dm::audit

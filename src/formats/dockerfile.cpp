@@ -84,7 +84,57 @@ std::optional<std::string> replace(std::string_view text, const Arguments& known
 struct Stage {
   std::string image;   ///< as written, arguments replaced; "" = unknown
   std::string name;    ///< "" = none
+  std::size_t begin = 0, end = 0;  ///< its instructions, without FROM
 };
+
+/// `target` (a stage; "" = the last one) and the stages that it stands upon, the lowest last; empty where there is none.
+std::vector<Stage> chain(const std::vector<DockerInstruction>& instructions, std::string_view target, const Arguments& arguments) {
+  Arguments known;
+  std::vector<Stage> stages;
+  for (std::size_t i = 0; i < instructions.size(); ++i) {
+    const auto& instruction = instructions[i];
+    if (instruction.keyword == "ARG" && stages.empty()) {
+      for (const auto word : words(instruction.text)) {
+        const auto cut = word.find('=');
+        const auto name = word.substr(0, cut);
+        if (const auto given = arguments.find(name); given != arguments.end()) {
+          known.insert_or_assign(std::string(name), given->second);
+        } else if (cut != std::string_view::npos) {
+          auto value = word.substr(cut + 1);
+          if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) value = value.substr(1, value.size() - 2);
+          if (auto text = replace(value, known)) known.insert_or_assign(std::string(name), *std::move(text));
+        }
+      }
+    }
+    if (instruction.keyword != "FROM") {
+      if (!stages.empty()) stages.back().end = i + 1;
+      continue;
+    }
+    auto parts = words(instruction.text);
+    std::erase_if(parts, [](std::string_view word) { return word.starts_with("--"); });
+    if (parts.empty()) continue;
+    Stage stage{replace(parts[0], known).value_or(""), {}, i + 1, i + 1};
+    if (parts.size() >= 3 && equal_fold(parts[1], "as")) stage.name = parts[2];
+    stages.push_back(std::move(stage));
+  }
+  if (stages.empty()) return {};
+  auto at = stages.size() - 1;
+  if (!target.empty()) {
+    const auto found = std::ranges::find_if(stages, [&](const Stage& stage) { return equal_fold(stage.name, target); });
+    if (found == stages.end()) return {};
+    at = static_cast<std::size_t>(found - stages.begin());
+  }
+  std::vector<Stage> out;
+  // A stage can only build on an earlier one, so this ends.
+  for (;;) {
+    out.push_back(stages[at]);
+    const auto below = std::find_if(stages.begin(), stages.begin() + static_cast<std::ptrdiff_t>(at), [&](const Stage& stage) {
+      return !stage.name.empty() && equal_fold(stage.name, stages[at].image);
+    });
+    if (below == stages.begin() + static_cast<std::ptrdiff_t>(at)) return out;
+    at = static_cast<std::size_t>(below - stages.begin());
+  }
+}
 
 }  // namespace
 
@@ -133,46 +183,16 @@ std::vector<DockerInstruction> parse_dockerfile(std::string_view text) {
 }
 
 std::string base_image(const std::vector<DockerInstruction>& instructions, std::string_view target, const Arguments& arguments) {
-  Arguments known;
-  std::vector<Stage> stages;
-  for (const auto& instruction : instructions) {
-    if (instruction.keyword == "ARG" && stages.empty()) {
-      for (const auto word : words(instruction.text)) {
-        const auto cut = word.find('=');
-        const auto name = word.substr(0, cut);
-        if (const auto given = arguments.find(name); given != arguments.end()) {
-          known.insert_or_assign(std::string(name), given->second);
-        } else if (cut != std::string_view::npos) {
-          auto value = word.substr(cut + 1);
-          if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front()) value = value.substr(1, value.size() - 2);
-          if (auto text = replace(value, known)) known.insert_or_assign(std::string(name), *std::move(text));
-        }
-      }
-    }
-    if (instruction.keyword != "FROM") continue;
-    auto parts = words(instruction.text);
-    std::erase_if(parts, [](std::string_view word) { return word.starts_with("--"); });
-    if (parts.empty()) continue;
-    Stage stage{replace(parts[0], known).value_or(""), {}};
-    if (parts.size() >= 3 && equal_fold(parts[1], "as")) stage.name = parts[2];
-    stages.push_back(std::move(stage));
-  }
-  if (stages.empty()) return {};
-  auto at = stages.size() - 1;
-  if (!target.empty()) {
-    const auto found = std::ranges::find_if(stages, [&](const Stage& stage) { return equal_fold(stage.name, target); });
-    if (found == stages.end()) return {};
-    at = static_cast<std::size_t>(found - stages.begin());
-  }
-  // A stage can only build on an earlier one, so this ends.
-  for (;;) {
-    const auto below = std::find_if(stages.begin(), stages.begin() + static_cast<std::ptrdiff_t>(at), [&](const Stage& stage) {
-      return !stage.name.empty() && equal_fold(stage.name, stages[at].image);
-    });
-    if (below == stages.begin() + static_cast<std::ptrdiff_t>(at)) break;
-    at = static_cast<std::size_t>(below - stages.begin());
-  }
-  return stages[at].image == "scratch" ? std::string() : stages[at].image;
+  const auto stages = chain(instructions, target, arguments);
+  return stages.empty() || stages.back().image == "scratch" ? std::string() : stages.back().image;
+}
+
+std::vector<DockerInstruction> image_instructions(const std::vector<DockerInstruction>& instructions, std::string_view target) {
+  auto stages = chain(instructions, target, {});
+  std::vector<DockerInstruction> out;
+  for (; !stages.empty(); stages.pop_back())
+    for (auto i = stages.back().begin; i < stages.back().end; ++i) out.push_back(instructions[i]);
+  return out;
 }
 
 }  // namespace dm::formats

@@ -24,4 +24,7 @@ std::vector<DockerInstruction> parse_dockerfile(std::string_view text);
 std::string base_image(const std::vector<DockerInstruction>& instructions, std::string_view target,
                        const std::map<std::string, std::string, std::less<>>& arguments);
 
+/// What the image of `target` (a stage; "" = the last one) is made by: the instructions of the stages that it stands upon, then its own.
+std::vector<DockerInstruction> image_instructions(const std::vector<DockerInstruction>& instructions, std::string_view target);
+
 }  // namespace dm::formats

@@ -20,6 +20,19 @@ TEST(Dockerfile, StagesOnStagesAreFollowedToTheImage) {
   EXPECT_EQ(base("FROM postgres AS postgres\n"), "postgres");  // its own name is the image here
 }
 
+TEST(Dockerfile, AnImageIsMadeByItsStageAndThoseBelow) {
+  const auto list = parse_dockerfile("FROM a AS one\nUSER x\nFROM b AS two\nUSER y\nFROM one\nUSER z\n");
+  const auto users = [&](std::string_view target) {
+    std::string out;
+    for (const auto& one : image_instructions(list, target)) out += one.text;
+    return out;
+  };
+  EXPECT_EQ(users(""), "xz");
+  EXPECT_EQ(users("two"), "y");
+  EXPECT_EQ(users("none"), "");
+  EXPECT_TRUE(image_instructions(parse_dockerfile("USER x\n"), "").empty());
+}
+
 TEST(Dockerfile, ArgumentsBeforeTheFirstStageCount) {
   EXPECT_EQ(base("ARG V=16\nARG I=\"postgres\"\nFROM ${I}:${V}\n"), "postgres:16");
   EXPECT_EQ(base("ARG V=16\nFROM postgres:$V\n", "", {{"V", "17"}}), "postgres:17");

@@ -3,9 +3,22 @@
 #include <algorithm>
 #include <set>
 
+#include "audit/dockerfiles.hpp"
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
+namespace {
+
+/// The Dockerfile that it is built from brings a check.
+bool built_with_check(const Input& input, const compose::Service& service) {
+  bool check = false;
+  for (const auto& one : image_instructions(input, service))
+    if (one.keyword == "HEALTHCHECK") check = !one.text.starts_with("NONE") && !one.text.starts_with("none");
+  return check;
+}
+
+}  // namespace
+
 extern constinit const Rule healthcheck_missing{
     .id = "DM0304",
     .name = "healthcheck-missing",
@@ -13,7 +26,7 @@ extern constinit const Rule healthcheck_missing{
     .area = Area::operations,
     .summary = "long-running services without a healthcheck",
     .rationale = "Docker takes a hanging service for a running one: nothing waits for it to be ready, and nobody "
-                 "hears when it stops working. (The image may bring a check of its own; the files do not say.)",
+                 "hears when it stops working. (An image that we do not know may bring a check of its own; the files do not say.)",
     .fix = "Add a `healthcheck:` that asks the service itself.",
     .checks = "66 O1",
     .bad = R"(services:
@@ -51,6 +64,26 @@ extern constinit const Rule healthcheck_missing{
     image: example/app:1.0
     command: ["python", "scripts/check_schema.py"]
     restart: "no"
+  own:
+    build: .
+  part:
+    build: {context: ., dockerfile: parts.Dockerfile, target: served}
+  names:
+    image: pihole/pihole:2025.03.0
+-- Dockerfile
+FROM node:22 AS build
+RUN npm ci
+FROM node:22-slim
+HEALTHCHECK --interval=30s \
+  CMD node check.js
+CMD ["node", "server.js"]
+-- parts.Dockerfile
+FROM debian:12 AS base
+HEALTHCHECK CMD /bin/check
+FROM base AS served
+CMD ["/bin/serve"]
+FROM debian:12
+HEALTHCHECK NONE
 )",
     .minutes = 10,
     .check =
@@ -65,6 +98,7 @@ extern constinit const Rule healthcheck_missing{
             if (!service.healthcheck && service.entrypoint_node == nullptr && awaited.contains(service.name)) return false;
             const auto* product = input.wiring.product_of[id];
             const bool inherits = !service.healthcheck || (!service.healthcheck->disabled && service.healthcheck->test.empty());
+            if (inherits && service.build != nullptr && built_with_check(input, service)) return false;
             if (inherits && product != nullptr && product->image_health && service.entrypoint_node == nullptr) return false;
             if (service.healthcheck && inherits) return false;  // times or `disable: false` alone: the image brings the test
             return inherits || service.healthcheck->disabled;
