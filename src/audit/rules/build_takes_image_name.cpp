@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <map>
+#include <vector>
+
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
@@ -44,6 +47,11 @@ FROM scratch
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          struct Taken {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::map<std::string_view, Taken> taken;  // several services of one build are one mistake
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (service.build == nullptr || service.image.value.empty()) return;
             const auto* policy = service.node->find("pull_policy");
@@ -53,10 +61,14 @@ FROM scratch
             const auto* product = input.wiring.product_of[id];
             const bool official = name.registry.empty() && name.repository.find('/') == std::string_view::npos;
             if (product == nullptr || !official) return;
-            report.add(service.image.where(), id,
-                       fmt::format("'{}' is built here under the name of the published {}", service.name,
-                                   service.image.value));
+            auto& entry = taken[service.image.value];
+            entry.where.push_back(service.image.where());
+            entry.services.push_back(id);
           });
+          for (auto& [image, entry] : taken) {
+            auto message = fmt::format("{} {} built here under the name of the published {}", quoted_names(input, entry.services), entry.services.size() == 1 ? "is" : "are", image);
+            report.add_all(std::move(entry.where), std::move(entry.services), std::move(message));
+          }
         },
 };
 

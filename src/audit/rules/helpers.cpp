@@ -150,14 +150,16 @@ bool placeholder(std::string_view value) {
   if (value.size() > 2 && value.front() == '<' && value.back() == '>') return true;
   for (const auto known : {"changeme", "changethis", "pleasechange", "pleasechangeme", "password", "passw0rd", "secret", "admin", "example",
                            "replaceme", "yourpassword", "yourpasswordhere", "mysecretpassword", "supersecret", "changeit", "123456", "12345678",
-                           "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction"})
+                           "insecure", "todo", "yoursecretkey", "yoursecretkeyhere", "changemeplease", "changemeinproduction", "modifyme", "adminadmin",
+                           // of the documents of Infisical
+                           "6c1fe4e407b8911c104518103505b218", "5lrmxkkwcvocsuerpsl7vtxaauai7idkgl3tsmle"})
     if (word == known) return true;
   // "rootpassword", "redis_password1", "jwtsecret": a word and what it is for; not the path of a file, not what a script computes
   const auto letters = word.substr(0, word.find_last_not_of("0123456789") + 1);
   if (value.find_first_of("/$(){}<>:=`%,") == std::string_view::npos && letters.size() <= 32 && (letters.ends_with("password") || letters.ends_with("secret")) && letters.find_first_of("0123456789") == std::string::npos) return true;
   for (const std::string_view part : {"changeme", "changethis", "replaceme", "yourpassword", "yoursecret", "yourtoken", "unsecure", "mustgenerate", "randomalphanumeric", "mysecret", "itsasecret",
                                        "importantsecret", "supersecret", "keyhere", "passwordhere", "secrethere", "tokenhere", "mustreplace", "mustchange", "replacethis", "verysensitive",
-                                       "overrideme"})
+                                       "overrideme", "modifyme", "randomlygenerated", "encodeme"})
     if (word.find(part) != std::string::npos) return true;
   // "your-database-password", "random-password-1", "put your key here"
   for (const std::string_view start : {"your", "random", "putyour", "enteryour", "insertyour", "setyour", "addyour", "generate"})

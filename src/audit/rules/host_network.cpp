@@ -9,7 +9,7 @@ namespace {
 /// (https://github.com/crazy-max/docker-fail2ban).
 bool needs_host_network(const compose::Service& service) {
   const auto repository = product::split_image(service.image.value).repository;
-  return repository == "coturn/coturn" || repository == "livekit/livekit-server" || repository.ends_with("processone/eturnal") || repository.ends_with("home-assistant/home-assistant") ||
+  return repository.ends_with("/coturn") || repository == "livekit/livekit-server" || repository.ends_with("processone/eturnal") || repository.ends_with("home-assistant/home-assistant") ||
          repository.ends_with("homeassistant/home-assistant") || repository.ends_with("/fail2ban") || watches_host(service);
 }
 

@@ -19,6 +19,14 @@ std::set<std::string_view> switched_off(const compose::Service& service) {
   return out;
 }
 
+/// The variable of `.env` that the value is as a whole (`${DB_PASSWORD}`); "" where it is written here.
+std::string_view taken_from(const compose::EnvVar& variable) {
+  const auto* node = variable.value.node;
+  if (node == nullptr || node->segments == nullptr || node->segments->size() != 1) return {};
+  const auto& only = node->segments->front();
+  return only.kind == compose::Segment::Kind::variable && only.defined ? only.variable : std::string_view();
+}
+
 }  // namespace
 
 extern constinit const Rule placeholder_secret{
@@ -43,6 +51,13 @@ extern constinit const Rule placeholder_secret{
       SHOP_USER: shop
       SHOP_PASSWORD: shop  # <- DM0505
     volumes: ["./app.yaml:/etc/app.yaml:ro"]
+  worker:
+    image: example/app:1
+    environment:
+      CACHE_AUTH_PASSWORD: ${SHARED_PASSWORD}  # <- DM0505
+      KEY_SECRET: MODIFY_ME  # <- DM0505
+-- .env
+SHARED_PASSWORD=replace-me
 -- app.yaml
 server: {port: 8080}
 session:
@@ -74,6 +89,10 @@ session:
       MAIL_PASSWORD: ${MAIL_TOKEN}
       SMTP_ENABLED: "false"
       SMTP_PASS: password
+    volumes: ["./home.yaml:/config/home.yaml:ro"]
+-- home.yaml
+mqtt_password: !env_var MQTT_HA_PASSWORD
+api_secret: !secret api_secret
 -- .env
 MAIL_TOKEN=6f1c2b9e-77aa-4ad1-9d12-ab3c44556677
 -- .env.example
@@ -87,24 +106,28 @@ STOCK_PASSWORD=stock
             std::vector<Location> where;
             std::vector<ServiceId> services;
             std::string user;  ///< the variable of the same value
+            std::vector<std::string_view> names;
           };
-          std::map<std::pair<std::string_view, std::string_view>, Group> groups;  // one variable with one value is one mistake
+          std::map<std::pair<std::string_view, std::string_view>, Group> groups;  // one variable with one value is one mistake, by whatever names services get it
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto off = switched_off(service);
             for (const auto& variable : service.environment) {
               if (!sensitive::secret_name(variable.name)) continue;
               auto user = same_as_user(service, variable);
               if ((!placeholder(variable.value.value) && user.empty()) || off.contains(std::string_view(variable.name).substr(0, variable.name.find('_')))) continue;
-              auto& group = groups[{variable.name, variable.value.value}];
-              group.user = std::move(user);
+              const auto from = taken_from(variable);
+              auto& group = groups[{from.empty() ? std::string_view(variable.name) : from, variable.value.value}];
+              if (group.user.empty()) group.user = std::move(user);
+              if (std::ranges::find(group.names, std::string_view(variable.name)) == group.names.end()) group.names.emplace_back(variable.name);
               const auto where = variable.value.where() ? variable.value.where() : variable.where;
               if (std::ranges::find(group.where, where) == group.where.end()) group.where.push_back(where);
-              group.services.push_back(id);
+              if (std::ranges::find(group.services, id) == group.services.end()) group.services.push_back(id);
             }
           });
           for (auto& [key, group] : groups) {
-            auto message = group.user.empty() ? fmt::format("{} of {} has the value of an example", key.first, quoted_names(input, group.services))
-                                              : fmt::format("{} of {} is the name of the user ({})", key.first, quoted_names(input, group.services), group.user);
+            const auto name = group.names.size() == 1 ? group.names.front() : key.first;
+            auto message = group.user.empty() ? fmt::format("{} of {} has the value of an example", name, quoted_names(input, group.services))
+                                              : fmt::format("{} of {} is the name of the user ({})", name, quoted_names(input, group.services), group.user);
             report.add_all(std::move(group.where), std::move(group.services), std::move(message));
           }
           std::set<sources::FileId> read;
@@ -120,6 +143,8 @@ STOCK_PASSWORD=stock
             for (const auto& setting : *settings) {
               const auto key = std::string_view(setting.key).substr(setting.key.rfind('.') + 1);
               if (!sensitive::secret_name(key) || !placeholder(setting.value)) continue;
+              // `!env_var NAME`, `!secret name`: a tag says that the value is somewhere else.
+              if (format == yaml && text.substr(setting.value_span.begin, 1) == "!") continue;
               report.add({config.file, setting.value_span}, config.service,
                          fmt::format("{} in {} of '{}' has the value of an example", key, sources::relative_to(config.path, input.project.folder),
                                      input.wiring.service(config.service).name));

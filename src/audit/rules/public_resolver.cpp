@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <vector>
 
 #include "audit/rules/helpers.hpp"
 
@@ -39,11 +41,22 @@ extern constinit const Rule public_resolver{
     .check =
         [](const Input& input, Report& report) {
           static constexpr std::string_view kPublic[] = {"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220"};
+          struct Asked {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::map<std::string_view, Asked> asked;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto found = std::ranges::find_if(service.dns, [](const auto& server) { return std::ranges::find(kPublic, server.value) != std::end(kPublic); });
-            if (found != service.dns.end())
-              report.add(found->where(), id, fmt::format("'{}' asks the public name server {}", service.name, found->value));
+            if (found == service.dns.end()) return;
+            auto& entry = asked[found->value];
+            entry.where.push_back(found->where());
+            entry.services.push_back(id);
           });
+          for (auto& [server, entry] : asked) {
+            auto message = fmt::format("{} {} the public name server {}", quoted_names(input, entry.services), entry.services.size() == 1 ? "asks" : "ask", server);
+            report.add_all(std::move(entry.where), std::move(entry.services), std::move(message));
+          }
         },
 };
 

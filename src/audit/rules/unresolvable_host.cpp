@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "audit/rules/helpers.hpp"
 
@@ -45,10 +49,25 @@ extern constinit const Rule unresolvable_host{
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
-          for (const auto& reference : input.wiring.references)
-            if (reference.firm && reference.host != "unused" && reference.outcome == wiring::Reference::Outcome::unknown_name)
-              report.add(reference.where, reference.from,
-                         fmt::format("'{}' is told to use '{}' ({}), but nothing has that name", input.wiring.service(reference.from).name, reference.host, reference.key));
+          struct Unknown {
+            const wiring::Reference* first = nullptr;
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+          };
+          std::vector<Unknown> all;  // one name that nobody has, under one key, is one mistake, whoever is given it
+          std::map<std::pair<std::string_view, std::string_view>, std::size_t> known;
+          for (const auto& reference : input.wiring.references) {
+            if (!reference.firm || reference.host == "unused" || reference.outcome != wiring::Reference::Outcome::unknown_name) continue;
+            const auto [at, fresh] = known.try_emplace({reference.host, reference.key}, all.size());
+            if (fresh) all.push_back({&reference, {}, {}});
+            auto& one = all[at->second];
+            if (std::ranges::find(one.where, reference.where) == one.where.end()) one.where.push_back(reference.where);
+            if (std::ranges::find(one.services, reference.from) == one.services.end()) one.services.push_back(reference.from);
+          }
+          for (auto& one : all) {
+            auto message = fmt::format("{} {} told to use '{}' ({}), but nothing has that name", quoted_names(input, one.services), one.services.size() == 1 ? "is" : "are", one.first->host, one.first->key);
+            report.add_all(std::move(one.where), std::move(one.services), std::move(message));
+          }
         },
 };
 
