@@ -20,6 +20,21 @@ bool assigns(std::string_view text, std::string_view name) {
   return false;
 }
 
+/// Some script, page or comment of the project starts it with `--env-file`.
+bool names_env_file(const Project& project) {
+  constexpr std::string_view kOption = "--env-file";
+  for (const auto& path : project.compose_files)
+    if (const auto text = project.texts.files().read(path, 1U << 20U); text && text->find(kOption) != std::string::npos) return true;
+  std::size_t count = 0;
+  for (const auto& name : project.texts.files().list(project.folder)) {
+    const bool told = name.ends_with(".sh") || name.ends_with(".md") || name.ends_with(".txt") || name == "Makefile" || name == "justfile" || name == "package.json" || name.starts_with("Taskfile");
+    if (!told || ++count > kMostGenerators) continue;
+    const auto text = project.texts.files().read(sources::clean_path(name, project.folder), 1U << 20U);
+    if (text && text->find(kOption) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void find_variables(Wiring& wiring, Project& project) {
@@ -67,8 +82,11 @@ void find_variables(Wiring& wiring, Project& project) {
   }
   // A script or settings file of the folder that sets it writes the env file, or is copied to be it.
   if (std::ranges::any_of(all, [](const auto& entry) { return !entry.second.defined && !entry.second.documented; })) {
+    const bool handed_over = names_env_file(project);
     std::size_t count = 0;
     for (const auto& name : project.texts.files().list(project.folder)) {
+      // What services are given by `env_file:` is not there for ${...}, unless it is handed over on the command line, too.
+      if (!handed_over && files.contains(sources::clean_path(name, project.folder))) continue;
       const bool sets = name.ends_with(".sh") || name.ends_with(".conf") || name == "Makefile" || name == "justfile" || name.find("env") != std::string::npos;
       if (!sets || name == ".env" || ++count > kMostGenerators) continue;
       const auto text = project.texts.files().read(sources::clean_path(name, project.folder), 1U << 20U);

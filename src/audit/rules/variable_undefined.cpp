@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/near_miss.hpp"
@@ -59,6 +61,15 @@ bool within(const std::vector<Location>& places, const Location& where) {
   return after->file == where.file && after->span.begin < where.span.begin && after->span.end >= where.span.end;
 }
 
+/// Says where they are set instead, if they are.
+void explain(Finding& finding, const std::set<std::string>& files, bool all) {
+  if (files.empty()) return;
+  const auto list = fmt::format("{}", fmt::join(files, ", "));
+  if (const auto at = finding.message.find("defined nowhere"); all && at != std::string::npos) finding.message.replace(at, 15, fmt::format("defined in {} only", list));
+  finding.evidence = fmt::format("set in {}, which an `env_file:` gives to containers; `${{...}}` is replaced from .env, the shell and `--env-file` only", list);
+  finding.hint = files.size() == 1 ? fmt::format("move them to .env, or start with `--env-file {}`", list) : "move them to .env";
+}
+
 }  // namespace
 
 extern constinit const Rule variable_undefined{
@@ -76,6 +87,13 @@ extern constinit const Rule variable_undefined{
     image: example/app:1.0
     environment:
       DB_NAME: ${APP_DB_NAME}  # <- DM0107
+  db:
+    image: example/db:1.0
+    env_file: db.env
+    environment:
+      PASSWORD: ${DB_PASSWORD}  # <- DM0107
+-- db.env
+DB_PASSWORD=s3t-f0r-the-container
 )",
     .good = R"(services:
   app:
@@ -91,6 +109,15 @@ extern constinit const Rule variable_undefined{
       DB_USER: ${APP_DB_USER}
       ADMIN_URL: ${ADMIN_DOMAIN:+https://${ADMIN_DOMAIN}}
       MAIL_TOKEN: ${MAIL_TOEKN}
+  db:
+    image: example/db:1.0
+    env_file: db.env
+    environment:
+      PASSWORD: ${DB_PASSWORD}
+-- db.env
+DB_PASSWORD=s3t-f0r-b0th
+-- README.md
+docker compose --env-file db.env up -d
 -- .env.example
 APP_DB_NAME=
 MAIL_TOKEN=
@@ -117,11 +144,20 @@ EOF
             if (first == nullptr || guarded || meant_by(unused, variable) != nullptr) continue;  // a slip of the pen is DM0112's
             (matters(variable.name, first->path) ? needed : optional).push_back({&variable, first});
           }
+          // A file of `env_file:` sets them, which the author took for Compose's own.
+          const auto elsewhere = [&](const std::vector<Blank>& blanks) {
+            std::set<std::string> files;
+            for (const auto& [variable, use] : blanks)
+              for (const auto& place : variable->definitions) files.emplace(sources::relative_to(input.project.texts.at(place.file).path, input.project.folder));
+            return files;
+          };
           const auto say = [&](const std::vector<Blank>& blanks, Severity severity) {
             if (blanks.size() <= kMostSingle) {
-              for (const auto& [variable, use] : blanks)
-                report.add(use->where, input.wiring.id_of(use->service), fmt::format("variable {} is defined nowhere, so {} is blank", variable->name, path_for_people(use->path)))
-                    .severity = severity;
+              for (const auto& [variable, use] : blanks) {
+                auto& finding = report.add(use->where, input.wiring.id_of(use->service), fmt::format("variable {} is defined nowhere, so {} is blank", variable->name, path_for_people(use->path)));
+                finding.severity = severity;
+                explain(finding, elsewhere({{variable, use}}), true);
+              }
               return;
             }
             std::vector<Location> where;
@@ -134,7 +170,9 @@ EOF
             }
             if (blanks.size() > 20) names += fmt::format(" and {} more", blanks.size() - 20);
             auto message = fmt::format("{} variables are defined nowhere, so what they stand in is blank: {}", blanks.size(), names);
-            report.add_all(std::move(where), std::move(ids), std::move(message)).severity = severity;
+            auto& finding = report.add_all(std::move(where), std::move(ids), std::move(message));
+            finding.severity = severity;
+            explain(finding, elsewhere(blanks), std::ranges::all_of(blanks, [](const Blank& blank) { return !blank.variable->definitions.empty(); }));
           };
           say(needed, Severity::high);
           say(optional, Severity::medium);
