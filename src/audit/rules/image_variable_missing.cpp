@@ -75,6 +75,12 @@ bool starts_as_made(const compose::Service& service) {
   return first.starts_with('-') || first == "postgres" || first == "mysqld" || first == "mariadbd";
 }
 
+/// Whatever is newest, or a version named after a year from 2025 on.
+bool newest(std::string_view image) {
+  const auto tag = product::split_image(image).tag;
+  return tag.empty() || tag == "latest" || tag.starts_with("25.") || tag.starts_with("26.") || tag.starts_with("2.1.") || tag.starts_with("2.2.");
+}
+
 }  // namespace
 
 extern constinit const Rule image_variable_missing{
@@ -100,7 +106,11 @@ extern constinit const Rule image_variable_missing{
     volumes: ["my:/var/lib/mysql"]
   old:  # <- DM0115
     image: postgres:10.5-alpine
-volumes: {pg: , my: }
+  wiki:  # <- DM0115
+    image: lscr.io/linuxserver/bookstack:latest
+    environment: {APP_URL: "https://wiki.example.org", DB_HOST: shop}
+    volumes: ["wiki:/config"]
+volumes: {pg: , my: , wiki: }
 )",
     .good = R"(services:
   db:
@@ -128,6 +138,12 @@ services:
   old:
     image: postgres:9.6.6-alpine
     environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
+  begun:
+    image: lscr.io/linuxserver/bookstack:latest
+    volumes: ["./wiki:/config"]
+  before:
+    image: lscr.io/linuxserver/bookstack:22.11.1
+    volumes: ["before:/config"]
   file:
     image: postgres:17
     environment: {POSTGRES_PASSWORD_FILE: /run/secrets/pg}
@@ -143,6 +159,9 @@ services:
   client:
     image: postgres:17
     command: psql -h open -c "SELECT 1"
+volumes: {before: }
+-- wiki/www/.env
+APP_KEY=base64:Zm9yIHRoZSBleGFtcGxlIG9ubHk=
 -- db.env.example
 POSTGRES_PASSWORD=
 )",
@@ -150,10 +169,10 @@ POSTGRES_PASSWORD=
     .check =
         [](const Input& input, Report& report) {
           std::optional<std::string> beside;
-          for (const auto& store : input.wiring.datastores) {
-            const auto& service = input.wiring.service(store.service);
-            if (!starts_as_made(service)) continue;
-            for (const auto& line : store.product->required_variables) {
+          const auto look = [&](ServiceId id, const product::Product& product, Severity severity) {
+            const auto& service = input.wiring.service(id);
+            if (!starts_as_made(service)) return;
+            for (const auto& line : product.required_variables) {
               const auto names = split(line);
               if (std::ranges::any_of(names, [&](std::string_view name) { return given(service, name) == Given::yes; })) continue;
               const bool later = std::ranges::any_of(service.env_files, [&](const compose::Text& file) {
@@ -166,18 +185,19 @@ POSTGRES_PASSWORD=
               const auto* blank = empty == names.end() ? nullptr : service.env(*empty);
               if (blank == nullptr && given_beside(*beside, service, names)) continue;
               const auto where = blank == nullptr ? service.where : blank->value.where() ? blank->value.where() : blank->where;
-              if (blank == nullptr && old_enough_to_start(*store.product, service.image.value)) {
-                report.add(where, store.service, fmt::format("'{}' starts without a password and lets everybody in", service.name),
+              if (blank == nullptr && old_enough_to_start(product, service.image.value)) {
+                report.add(where, id, fmt::format("'{}' starts without a password and lets everybody in", service.name),
                            "images of PostgreSQL from before February 2020 do not ask for one")
                     .severity = Severity::high;
                 continue;
               }
-              auto& finding = report.add(where, store.service,
+              auto& finding = report.add(where, id,
                                          fmt::format("'{}' does not start on an empty data folder: {} is {}", service.name,
                                                      blank != nullptr ? blank->name : names.front(), blank != nullptr ? "blank" : "not set"));
+              finding.severity = severity;
               constexpr std::size_t kMost = 4;
               const std::span shown(names.begin(), std::min(kMost, names.size()));
-              finding.evidence = fmt::format("the image of {} wants one of {}{}", store.product->name, fmt::join(shown, ", "),
+              finding.evidence = fmt::format("the image of {} wants {}{}{}", product.name, names.size() > 1 ? "one of " : "", fmt::join(shown, ", "),
                                              names.size() > kMost ? ", ..." : "");
               // The image reads no other spelling, so a near one explains it.
               const auto stem = names.front().substr(0, names.front().find('_') + 1);
@@ -186,7 +206,16 @@ POSTGRES_PASSWORD=
                 if (variable.name.starts_with(stem) && near_one(variable.name))
                   finding.evidence += fmt::format("; it does not read {}", variable.name);
             }
-          }
+          };
+          for (const auto& store : input.wiring.datastores) look(store.service, *store.product, Severity::critical);
+          // Of the others one of this year is meant: their older versions made such a value themselves.
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || !product->datastore.empty() || product->required_variables.empty() || !newest(service.image.value)) return;
+            const auto* mount = product->data.empty() ? nullptr : mount_of(service, product->data.front().path);
+            if (mount != nullptr && mount->type == compose::Mount::Type::bind && !input.files.list(std::string(mount->source)).empty()) return;  // it has begun
+            look(id, *product, Severity::high);
+          });
         },
 };
 

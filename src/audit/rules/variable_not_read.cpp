@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <span>
 
 #include "audit/rules/helpers.hpp"
 
@@ -26,6 +28,36 @@ constexpr Unread kUnread[] = {{"postgres", "POSTGRES_DATABASE", "POSTGRES_DB"},
                               {"redis", "REQUIREPASS", ""},
                               {"valkey", "VALKEY_PASSWORD", ""},
                               {"valkey", "REDIS_PASSWORD", ""}};
+
+/// What newer versions of an image do not read any more: from `since` on, as the tag counts.
+struct Dropped {
+  std::string_view product, since;
+  std::span<const std::string_view> names;
+  std::string_view effect, hint;
+};
+constexpr std::string_view kN8n[] = {"N8N_BASIC_AUTH_ACTIVE", "N8N_BASIC_AUTH_USER", "N8N_BASIC_AUTH_PASSWORD"};  // https://docs.n8n.io/1-0-migration-checklist/
+constexpr std::string_view kPihole[] = {"WEBPASSWORD", "PIHOLE_DNS_", "DNS1", "DNS2", "DNSMASQ_LISTENING", "DNSSEC", "REV_SERVER", "WEB_PORT", "CUSTOM_CACHE_SIZE", "QUERY_LOGGING", "DHCP_ACTIVE"};  // https://docs.pi-hole.net/docker/upgrading/v5-v6/
+constexpr std::string_view kBookstack[] = {"DB_USER", "DB_PASS"};  // https://github.com/BookStackApp/BookStack/issues/5942
+constexpr Dropped kDropped[] = {
+    {"bookstack", "25", kBookstack, "it goes to the database as the user of an example", "write DB_USERNAME and DB_PASSWORD"},
+    {"n8n", "1", kN8n, "who comes first makes the owner's account, and no password is asked for before that", "take them out; the account that n8n asks for at the first visit is its sign-in: make it before others can reach the port"},
+    {"pihole", "2025", kPihole, "its password is a random one, and its settings are the defaults", "write FTLCONF_webserver_api_password, FTLCONF_dns_upstreams and the like"}};
+
+/// Images that run as whom they like and read no PUID, although those of LinuxServer.io of the same program do.
+constexpr std::string_view kNoPuid[] = {"postgres", "mysql", "mariadb", "mongodb", "redis", "valkey", "nextcloud", "jellyfin", "grafana", "prometheus", "home-assistant", "wordpress", "traefik", "caddy", "nginx", "gitea", "vaultwarden", "n8n", "immich", "portainer", "influxdb", "rabbitmq", "node-red"};
+
+/// The version that the tag begins with is `since` or later; "latest" and no tag are the newest.
+bool from_on(std::string_view image, std::string_view since) {
+  auto tag = product::split_image(image).tag;
+  if (tag.empty() || tag == "latest" || tag == "stable" || tag == "next" || tag == "nightly") return true;
+  if (tag.starts_with('v')) tag.remove_prefix(1);
+  const auto number = [](std::string_view text) {
+    int out = 0;
+    std::from_chars(text.data(), text.data() + text.size(), out);
+    return out;
+  };
+  return !tag.empty() && tag[0] >= '0' && tag[0] <= '9' && number(tag) >= number(since);
+}
 
 /// `POSTGRES_DATABASE: app` beside `POSTGRES_USER: app`: without POSTGRES_DB the database is called after the user.
 bool by_default(const compose::Service& service, const compose::EnvVar& variable) {
@@ -57,7 +89,23 @@ extern constinit const Rule variable_not_read{
     image: redis:7.4
     environment:
       REDIS_PASSWORD: ${REDIS_PASSWORD:?}  # <- DM0127
-volumes: {pg: }
+  flows:
+    image: n8nio/n8n:1.80.0
+    environment:
+      N8N_BASIC_AUTH_ACTIVE: "true"  # <- DM0127
+      N8N_BASIC_AUTH_PASSWORD: ${FLOWS_PASSWORD:?}
+    volumes: ["flows:/home/node/.n8n"]
+  names:
+    image: pihole/pihole:latest
+    environment:
+      WEBPASSWORD: ${NAMES_PASSWORD:?}  # <- DM0127
+    volumes: ["names:/etc/pihole"]
+  films:
+    image: jellyfin/jellyfin:10.10.7
+    environment:
+      - PUID=1000  # <- DM0127
+    volumes: ["films:/config"]
+volumes: {films: , flows: , names: , pg: }
 )",
     .good = R"(services:
   db:
@@ -96,11 +144,23 @@ volumes: {pg: }
     image: postgres:17
     environment: {POSTGRES_USER: app, POSTGRES_DATABASE: app, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:?}"}
     volumes: ["shared:/var/lib/postgresql/data"]
+  flows:
+    image: n8nio/n8n:0.236.3
+    environment: {N8N_BASIC_AUTH_ACTIVE: "true"}
+    volumes: ["flows:/home/node/.n8n"]
+  names:
+    image: pihole/pihole:2024.07.0
+    environment: {WEBPASSWORD: "${POSTGRES_PASSWORD:?}"}
+    volumes: ["names:/etc/pihole"]
+  films:
+    image: lscr.io/linuxserver/jellyfin:10.10.7
+    environment: {PUID: 1000, PGID: 1000}
+    volumes: ["films:/config"]
   first:
     image: mysql:8.4
     environment: {MYSQL_DB: shop, MYSQL_ROOT_PASSWORD: "${POSTGRES_PASSWORD:?}"}
     volumes: ["first:/var/lib/mysql", "./init.sh:/docker-entrypoint-initdb.d/init.sh:ro"]
-volumes: {first: , pg: , shared: }
+volumes: {films: , first: , flows: , names: , pg: , shared: }
 -- init.sh
 mysql -e "create database $MYSQL_DB"
 )",
@@ -110,6 +170,25 @@ mysql -e "create database $MYSQL_DB"
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
             if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr) return;
+            const auto name_all = [&](std::span<const std::string_view> names) {
+              std::pair<std::vector<Location>, std::string> out;
+              for (const auto& variable : service.environment) {
+                if (variable.from_env_file || !variable.where || std::ranges::find(names, std::string_view(variable.name)) == names.end()) continue;
+                out.second += fmt::format("{}{}", out.first.empty() ? "" : ", ", variable.name);
+                out.first.push_back(variable.where);
+              }
+              return out;
+            };
+            for (const auto& dropped : kDropped) {
+              if (dropped.product != product->id || !from_on(service.image.value, dropped.since)) continue;
+              if (auto [where, list] = name_all(dropped.names); !where.empty())
+                report.add_all(std::move(where), {id}, fmt::format("{} of '{}' {} no longer read by {}", list, service.name, list.find(',') == std::string::npos ? "is" : "are", product->name), std::string(dropped.effect), std::string(dropped.hint));
+            }
+            constexpr std::string_view kPuid[] = {"PUID", "PGID"};
+            if (std::ranges::find(kNoPuid, std::string_view(product->id)) != std::end(kNoPuid) && service.image.value.find("linuxserver/") == std::string_view::npos && service.command.empty())
+              if (auto [where, list] = name_all(kPuid); !where.empty())
+                report.add_all(std::move(where), {id}, fmt::format("the image of {} does not read {} of '{}'", product->name, list, service.name), "images of LinuxServer.io do; this one runs, and owns its files, as before", service.user ? "take them out" : "write `user: \"1000:1000\"` where the image may run as another user, or take them out")
+                    .severity = Severity::low;
             for (const auto& unread : kUnread) {
               if (unread.product != product->id) continue;
               const auto* variable = service.env(unread.name);
