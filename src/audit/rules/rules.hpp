@@ -35,6 +35,8 @@
   X(variable_not_read) \
   X(variable_in_dollar_quote) \
   X(database_never_made) \
+  X(no_shell) \
+  X(one_shot_not_awaited) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
@@ -127,7 +129,8 @@
   X(caddy_placeholder_unset) \
   X(self_signed_edge) \
   X(traefik_network_random) \
-  X(development_mode)
+  X(development_mode) \
+  X(traefik_rule_of_v2)
 
 namespace dm::audit::rules {
 #define DM_DECLARE_RULE(name) extern const Rule name;
