@@ -6,6 +6,7 @@
 
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/shared_network.hpp"
+#include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -61,6 +62,32 @@ bool keeps(std::string_view store, const product::Product* product) {
   return id == store || (store == "mysql" && id == "mariadb") || (store == "redis" && (id == "valkey" || id.find("redis") != std::string_view::npos));
 }
 
+/// Alertmanager's own container has no mail server and no receiver of webhooks.
+void alerts_to_itself(const Input& input, Report& report) {
+  for (const auto& config : input.wiring.config_files) {
+    const auto* product = input.wiring.product_of[config.service];
+    if (product == nullptr || product->id != "alertmanager" || config.file == sources::kNoFile || (!config.path.ends_with(".yml") && !config.path.ends_with(".yaml"))) continue;
+    const auto& service = input.wiring.service(config.service);
+    if (service.network_mode) continue;
+    const auto settings = formats::read_settings(formats::Format::yaml, input.project.texts.at(config.file).content);
+    if (!settings) continue;
+    std::vector<Location> where;
+    std::string first;
+    for (const auto& setting : *settings) {
+      const bool url = setting.key.ends_with(".url") && setting.key.find("webhook_configs") != std::string::npos;
+      if (!url && !setting.key.ends_with("smtp_smarthost") && !setting.key.ends_with(".smarthost")) continue;
+      std::string_view host = setting.value;
+      if (const auto scheme = host.find("://"); scheme != std::string_view::npos) host.remove_prefix(scheme + 3);
+      host = host.substr(0, host.find_first_of(":/"));
+      if (!loopback(host)) continue;
+      if (first.empty()) first = setting.value;
+      where.push_back({config.file, setting.value_span});
+    }
+    if (where.empty()) continue;
+    report.add_all(std::move(where), {config.service}, fmt::format("'{}' sends its alerts to {}, which is its own container: nobody hears of them", service.name, first), {}, "name the service that takes them, or a receiver that reaches a person; then send a test alert (`amtool alert add`)");
+  }
+}
+
 }  // namespace
 
 extern constinit const Rule localhost_is_itself{
@@ -87,7 +114,16 @@ extern constinit const Rule localhost_is_itself{
   db:
     image: postgres:17
     volumes: ["pg:/var/lib/postgresql/data"]
+  alerts:
+    image: prom/alertmanager:v0.28.0
+    volumes: ["./alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro"]
 volumes: {pg: }
+-- alertmanager.yml
+route: {receiver: all}
+receivers:
+  - name: all
+    webhook_configs:
+      - url: http://127.0.0.1:5001/  # <- DM0212
 -- Caddyfile
 app.example.org {
 	reverse_proxy localhost:3000  # <- DM0212
@@ -146,10 +182,23 @@ app.example.org {
   search:
     image: example/search:1.0
     env_file: shop.env
+  alerts:
+    image: prom/alertmanager:v0.28.0
+    network_mode: host
+    volumes: ["./alertmanager.yml:/etc/alertmanager/alertmanager.yml:ro"]
+  others:
+    image: prom/alertmanager:v0.28.0
+    volumes: ["./others.yml:/etc/alertmanager/alertmanager.yml:ro"]
   stock:
     image: postgres:17
     volumes: ["stock:/var/lib/postgresql/data"]
 volumes: {sites: , stock: }
+-- alertmanager.yml
+route: {receiver: all}
+receivers: [{name: all, webhook_configs: [{url: "http://127.0.0.1:5001/"}]}]
+-- others.yml
+route: {receiver: all}
+receivers: [{name: all, webhook_configs: [{url: "http://hook:5001/"}]}]
 -- shop.env
 DATABASE_URL=postgresql://shop@localhost:5432/shop
 -- two/default.conf
@@ -182,6 +231,7 @@ server {
     .minutes = 5,
     .check =
         [](const Input& input, Report& report) {
+          alerts_to_itself(input, report);
           const auto& wiring = input.wiring;
           std::set<std::string_view> own;  // what some service sets beside its env files
           for (const auto& service : input.project.services)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "audit/dockerfiles.hpp"
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
@@ -26,6 +27,24 @@ bool can_go(std::string_view target) {
   return false;
 }
 
+/// Paths of `VOLUME ["/data"]` and `VOLUME /data /more`.
+std::vector<std::string> volumes_of_image(const Input& input, const compose::Service& service) {
+  std::vector<std::string> out;
+  for (const auto& one : image_instructions(input, service)) {
+    if (one.keyword != "VOLUME") continue;
+    std::string path;
+    for (const char c : one.text + " ") {
+      if (c != ' ' && c != ',' && c != '[' && c != ']' && c != '"') {
+        path += c;
+        continue;
+      }
+      if (path.starts_with('/') && path.find('$') == std::string::npos) out.push_back(path);
+      path.clear();
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 extern constinit const Rule nameless_volume{
@@ -43,6 +62,11 @@ extern constinit const Rule nameless_volume{
     image: example/vpn:1
     volumes:
       - /var/lib/vpn  # <- DM0405
+  world:  # <- DM0405
+    build: .
+-- Dockerfile
+FROM debian:12
+VOLUME ["/srv/world", "/var/cache/world"]
 )",
     .good = R"(services:
   vpn:
@@ -64,6 +88,7 @@ volumes: {vpn: }
     volumes: [/work]
 -- Dockerfile
 FROM node:22
+VOLUME /app/data /app/settings.cfg
 )",
     .minutes = 2,
     .check =
@@ -77,6 +102,13 @@ FROM node:22
               if (mount.type != compose::Mount::Type::volume || !mount.source.empty() || (store != nullptr && store->mount == &mount)) continue;
               if (can_go(mount.target) || masks(targets, mount.target)) continue;
               report.add(mount.where, id, fmt::format("'{}' keeps {} in a volume without a name", service.name, mount.target));
+            }
+            if (service.build == nullptr || store != nullptr) return;
+            for (const auto& path : volumes_of_image(input, service)) {
+              const auto below = path + "/";
+              const bool held = mount_of(service, path) != nullptr || std::ranges::any_of(targets, [&](std::string_view target) { return target.starts_with(below); });
+              if (held || can_go(path) || sources::file_name(path).find('.') != std::string_view::npos) continue;
+              report.add(service.where, id, fmt::format("'{}' keeps {} in a volume without a name", service.name, path), "its Dockerfile says VOLUME, and nothing is mounted there");
             }
           });
         },

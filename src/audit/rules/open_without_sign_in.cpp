@@ -164,6 +164,35 @@ Location open_dashboard(const Input& input, const compose::Service& service) {
   return {};
 }
 
+/// Routers of its labels that lead to the service itself, with no middleware that asks before it.
+Location open_route(const Input& input, ServiceId traefik, const compose::Service& service) {
+  constexpr std::string_view kStart = "traefik.http.routers.", kEnd = ".rule";
+  for (const auto& [name, value] : service.labels) {
+    if (!name.starts_with(kStart) || !name.ends_with(kEnd)) continue;
+    const auto router = lowered(name.substr(0, name.size() - kEnd.size()));
+    std::string_view middlewares, entrypoints, target;
+    for (const auto& [label, text] : service.labels) {
+      const auto lower = lowered(label);
+      if (lower == router + ".middlewares") middlewares = text.value;
+      if (lower == router + ".entrypoints") entrypoints = text.value;
+      if (lower == router + ".service") target = text.value;
+    }
+    if (target.find('@') != std::string_view::npos || guards(input, middlewares) || guarded_entrance(input, input.wiring.service(traefik), entrypoints)) continue;
+    return value.where();
+  }
+  return {};
+}
+
+/// All that Traefik is told stands here: no file of settings that may have a guard for everybody.
+bool told_here(const Input& input, ServiceId traefik) {
+  const auto& service = input.wiring.service(traefik);
+  if (std::ranges::none_of(service.ports, every_interface)) return false;
+  return std::ranges::none_of(service.mounts, [](const auto& mount) {
+    const auto name = sources::file_name(mount.target);
+    return name == "traefik.yml" || name == "traefik.yaml" || name == "traefik.toml" || mount.target == "/etc/traefik";
+  });
+}
+
 }  // namespace
 
 extern constinit const Rule open_without_sign_in{
@@ -200,6 +229,11 @@ extern constinit const Rule open_without_sign_in{
     labels:
       - traefik.http.routers.dash.rule=Host(`traefik.example.org`)
       - traefik.http.routers.dash.service=api@internal  # <- DM0904
+  series:
+    image: prom/prometheus:v3.1.0
+    labels:
+      - traefik.http.routers.series.rule=Host(`series.example.org`)  # <- DM0904
+      - traefik.http.routers.series.middlewares=small
   moved:
     image: traefik:v3.1
     command: [--api.insecure=true, --entryPoints.traefik.address=:9000]
@@ -287,6 +321,11 @@ metrics.example.org {
       - traefik.http.routers.elsewhere.service=api@internal
       - traefik.http.routers.elsewhere.entrypoints=web
       - traefik.http.routers.elsewhere.middlewares=defined-in-no-label
+  series:
+    image: prom/prometheus:v3.1.0
+    labels:
+      - traefik.http.routers.series.rule=Host(`series.example.org`)
+      - traefik.http.routers.series.middlewares=auth
   panels:
     image: grafana/grafana:11.4.0
     environment: {GF_AUTH_ANONYMOUS_ENABLED: "true"}
@@ -353,6 +392,18 @@ alerts.example.org {
             if (const auto where = open_dashboard(input, service); where)
               report.add(where, id, fmt::format("'{}' routes its dashboard without a sign-in", service.name), std::string(kShows), "give the router a `basicauth` or `forwardauth` middleware");
           });
+          for (ServiceId traefik = 0; traefik < input.project.services.size(); ++traefik) {
+            const auto* product = input.wiring.product_of[traefik];
+            if (product == nullptr || product->id != "traefik" || !told_here(input, traefik)) continue;
+            each_service(input, [&](ServiceId id, const compose::Service& service) {
+              if (id == traefik || !asks_nobody(input, id)) return;
+              if (std::ranges::any_of(service.labels, [](const auto& label) { return label.first == "traefik.enable" && label.second.value == "false"; })) return;
+              if (const auto where = open_route(input, traefik, service); where)
+                report.add(where, id, fmt::format("'{}' routes to '{}' without a sign-in, and {} asks nobody who he is", input.wiring.service(traefik).name, service.name, input.wiring.product_of[id]->name), {},
+                           "give the router a `basicauth` or `forwardauth` middleware");
+            });
+            break;
+          }
           for (const auto& file : caddyfiles(input)) {
             const auto& edge = input.wiring.service(file.service);
             // What is imported may hold the guard.

@@ -31,6 +31,14 @@ bool quoted_default(const Input& input, const compose::EnvVar& variable) {
   });
 }
 
+/// `- HOST= vpn.example.org`: what stands after `=` is the value, the blank as well. Lists of options and sentences do not mind.
+bool blank_before(const compose::EnvVar& variable, std::string_view source) {
+  const auto value = variable.value.value;
+  if (value.size() < 2 || value[0] != ' ' || value[1] == ' ' || value[1] == '-' || value.find(' ', 1) != std::string_view::npos) return false;
+  if (source.starts_with('"') || source.starts_with('\'')) source.remove_prefix(1);
+  return source.starts_with(variable.name) && source.substr(variable.name.size()).starts_with("= ");
+}
+
 /// The name that `NAME-${NAME}`, `NAME:value` or `NAME value` as an item of a list means to set; "" where the item is sound.
 std::string_view without_equals(const compose::EnvVar& variable, std::string_view source) {
   if (variable.value.node == nullptr || variable.value.node->kind != compose::Kind::null) return {};
@@ -49,7 +57,7 @@ extern constinit const Rule quotes_in_value{
     .name = "quotes-in-value",
     .severity = Severity::medium,
     .area = Area::architecture,
-    .summary = "an item of an environment list is not read as it looks: quotes in it, or no '='",
+    .summary = "an item of an environment list is not read as it looks: quotes, a blank, no '='",
     .rationale = "In `- NAME=\"value\"` the quotes are no syntax: neither YAML nor Compose takes them off, and the program gets them. A path, a password or a "
                  "number with quotes around it is another one. `- NAME-value` and `- NAME:value` set no NAME at all: without `=` the whole item is "
                  "taken for the name of a variable of the shell.",
@@ -72,6 +80,7 @@ extern constinit const Rule quotes_in_value{
     environment:
       - KEY-${KEY:-none}  # <- DM0117
       - "MODE:fast"  # <- DM0117
+      - HOST= api.example.org  # <- DM0117
 )",
     .good = R"(services:
   app:
@@ -92,6 +101,9 @@ extern constinit const Rule quotes_in_value{
       - FROM_THE_SHELL
       - ${EXTRA_ITEM:-}
       - odd.name-1
+      - OPTIONS= -Xmx1g
+      - EMPTY= 
+      - TITLE= Our own pages
   map:
     image: example/map:1
     environment:
@@ -113,6 +125,8 @@ TITLE="taken off here"
             }
             for (const auto& variable : service.environment) {
               if (variable.from_env_file || !variable.where) continue;
+              if (blank_before(variable, input.project.texts.text(variable.where)))
+                report.add(variable.where, id, fmt::format("'{}' gets {} with a blank before its value", service.name, variable.name), {}, fmt::format("write `{}=` and the value without a blank between them", variable.name));
               const auto name = without_equals(variable, input.project.texts.text(variable.where));
               if (!name.empty()) report.add(variable.where, id, fmt::format("'{}' gets no {}: the item has no '='", service.name, name));
             }

@@ -4,6 +4,7 @@
 
 #include "audit/caddyfiles.hpp"
 #include "audit/rules/helpers.hpp"
+#include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -18,6 +19,14 @@ bool public_name(std::string_view address) {
   for (const std::string_view local : {".localhost", ".local", ".internal", ".home.arpa", ".test", ".lan", ".home", ".example", ".invalid", ".docker"})
     if (host.ends_with(local)) return false;
   return true;
+}
+
+/// Let's Encrypt's place for trials: https://letsencrypt.org/docs/staging-environment/
+bool for_trials(std::string_view text) { return text.find("acme-staging") != std::string_view::npos; }
+
+void say_trial(const Input& input, Report& report, Location where, ServiceId id) {
+  report.add(where, id, fmt::format("'{}' gets its certificates from Let's Encrypt's staging CA, which no browser trusts", input.wiring.service(id).name), "it is for trials of the set-up",
+             "take the line out when the set-up works; certificates that it made must go, too (Traefik: empty acme.json)");
 }
 
 }  // namespace
@@ -37,6 +46,18 @@ extern constinit const Rule self_signed_edge{
   edge:
     image: caddy:2.8.4
     volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  router:
+    image: traefik:v3.3
+    command:
+      - --certificatesresolvers.le.acme.email=admin@example.org
+      - --certificatesresolvers.le.acme.caserver=https://acme-staging-v02.api.letsencrypt.org/directory  # <- DM0913
+  other:
+    image: caddy:2.8.4
+    volumes: ["./other.Caddyfile:/etc/caddy/Caddyfile:ro"]
+-- other.Caddyfile
+{
+	acme_ca https://acme-staging-v02.api.letsencrypt.org/directory  # <- DM0913
+}
 -- Caddyfile
 {
 	local_certs  # <- DM0913
@@ -61,7 +82,13 @@ wiki.example.org {
   edge:
     image: caddy:2.8.4
     volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+  router:
+    image: traefik:v3.3
+    command:
+      - --certificatesresolvers.le.acme.email=admin@example.org
+      # - --certificatesresolvers.le.acme.caserver=https://acme-staging-v02.api.letsencrypt.org/directory
 -- Caddyfile
+# acme_ca https://acme-staging-v02.api.letsencrypt.org/directory
 wiki.home.arpa {
 	tls internal
 	reverse_proxy wiki:80
@@ -78,7 +105,31 @@ http://wiki.example.org {
     .minutes = 20,
     .check =
         [](const Input& input, Report& report) {
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || product->id != "traefik") return;
+            for (const auto& word : service.command)
+              if (for_trials(word.value)) return say_trial(input, report, word.node != nullptr && word.node->where ? word.where() : place(service, "command"), id);
+            for (const auto& variable : service.environment)
+              if (variable.name.starts_with("TRAEFIK_") && for_trials(variable.value.value)) return say_trial(input, report, variable.where, id);
+            for (const auto& config : config_files_of(input, id)) {
+              if (config.file == sources::kNoFile) continue;
+              const auto& text = input.project.texts.at(config.file).content;
+              if (!for_trials(text)) continue;
+              const auto settings = formats::read_settings(formats::detect_format(config.path, text), text);
+              if (!settings) continue;
+              for (const auto& setting : *settings)
+                if (for_trials(setting.value)) return say_trial(input, report, {config.file, setting.value_span}, id);
+            }
+          });
           for (const auto& file : caddyfiles(input)) {
+            for (const auto& option : file.parsed.options)
+              if ((option.name.text == "acme_ca" || option.name.text == "cert_issuer") && std::ranges::any_of(option.arguments, [](const auto& word) { return for_trials(word.text); }))
+                say_trial(input, report, {file.file, option.name.where}, file.service);
+            for (const auto& site : file.parsed.sites)
+              each_directive(site.directives, [&](const auto& one) {
+                if (one.name.text == "ca" && !one.arguments.empty() && for_trials(one.arguments[0].text)) say_trial(input, report, {file.file, one.name.where}, file.service);
+              });
             std::string names;
             std::size_t count = 0;
             for (const auto& site : file.parsed.sites)

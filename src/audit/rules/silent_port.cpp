@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/shared_network.hpp"
 #include "formats/nginx.hpp"
+#include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -114,6 +116,51 @@ Known of_mosquitto(const Input& input, ServiceId id) {
   return out;
 }
 
+/// Version 2 or later: from there on who has no file of settings listens to itself alone, and a listener asks for a sign-in
+/// (https://mosquitto.org/documentation/migrating-to-2-0/).
+bool of_two(std::string_view image) {
+  const auto tag = product::split_image(image).tag;
+  return tag.empty() || tag == "latest" || tag == "openssl" || tag.starts_with("2");
+}
+
+/// Nothing of its settings is the project's: no mount, no other file named by its command.
+bool without_settings(const compose::Service& service) {
+  return service.command.empty() && std::ranges::none_of(service.mounts, [](const auto& mount) { return mount.target.starts_with("/mosquitto/config") || mount.target == "/mosquitto" || mount.target.starts_with("/etc/mosquitto"); });
+}
+
+/// Its first listener, where nothing says who may come in; nothing where somebody may.
+std::optional<text::Span> lets_nobody_in(std::string_view text) {
+  std::optional<text::Span> listener;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    auto line = text.substr(at, end - at);
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    at = end + 1;
+    for (const std::string_view way : {"password_file", "psk_file", "plugin", "auth_plugin", "require_certificate true", "include_dir", "allow_anonymous true", "auth_opt", "per_listener"})
+      if (line.starts_with(way)) return std::nullopt;
+    if (!listener && (line.starts_with("listener ") || line.starts_with("port "))) listener = text::Span{static_cast<std::uint32_t>(end - line.size()), static_cast<std::uint32_t>(end)};
+  }
+  return listener;
+}
+
+/// The port of Zigbee2MQTT's pages, as its file beside the project's says it.
+Known of_zigbee2mqtt(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  const auto* mount = mount_of(service, "/app/data");
+  if (mount == nullptr || mount->type != compose::Mount::Type::bind || mount->target != "/app/data" || service.env("ZIGBEE2MQTT_CONFIG_FRONTEND_PORT") != nullptr) return {};
+  const auto path = std::string(mount->source) + "/configuration.yaml";
+  const auto text = input.files.read(path, 1U << 20U);
+  if (!text) return {};
+  const auto settings = formats::read_settings(formats::Format::yaml, *text);
+  if (!settings) return {};
+  Known out;
+  for (const auto& setting : *settings)
+    if (setting.key == "frontend.port") out.ports.insert(port_at_end(setting.value));
+  out.sure = !out.ports.empty() && !out.ports.contains(0);
+  out.by = fmt::format("{} has another `frontend: port:`", sources::relative_to(path, input.project.folder));
+  return out;
+}
+
 /// Products that have the same ports in all versions and variants of their image, and no more with an option. Not Node-RED, whose flows listen
 /// where they like, and not Immich, which had other ports and gives its numbers on further ones.
 constexpr std::string_view kSteady[] = {"grafana", "prometheus", "alertmanager", "loki", "node-exporter", "uptime-kuma", "postgres", "mysql", "mariadb", "mongodb", "qdrant", "ollama", "open-webui",
@@ -144,7 +191,7 @@ extern constinit const Rule silent_port{
     .name = "silent-port",
     .severity = Severity::medium,
     .area = Area::architecture,
-    .summary = "a published port that nothing in the container listens on",
+    .summary = "a published port that nothing in the container answers on",
     .rationale = "The engine takes the port of the host, and every connection to it is refused. What was meant to be there (HTTPS, MQTT over TLS, a dashboard) is not, "
                  "and who reads the ports believes it is.",
     .fix = "Make the service listen there, or publish the port where it does (`HOST:CONTAINER`: the second number is the service's own).",
@@ -161,6 +208,19 @@ extern constinit const Rule silent_port{
     ports:
       - "8883:8883"  # <- DM0213
     volumes: ["./mosquitto:/mosquitto/config"]
+  bare:
+    image: eclipse-mosquitto:2.0.22
+    ports:
+      - "1884:1883"  # <- DM0213
+  closed:
+    image: eclipse-mosquitto:2
+    ports: ["1885:1883"]
+    volumes: ["./closed/mosquitto.conf:/mosquitto/config/mosquitto.conf:ro"]
+  bridge:
+    image: koenkk/zigbee2mqtt:2.1.3
+    ports:
+      - "8090:8080"  # <- DM0213
+    volumes: ["./bridge:/app/data"]
   panels:
     image: grafana/grafana:11.4.0
     ports:
@@ -173,9 +233,15 @@ server {
   listen [::]:80;
   location / { proxy_pass http://panels:3000; }
 }
+-- closed/mosquitto.conf
+listener 1883  # <- DM0213
+persistence true
+-- bridge/configuration.yaml
+frontend: {port: 8099}
 -- mosquitto/mosquitto.conf
 listener 1883
 allow_anonymous false
+password_file /mosquitto/config/passwd
 )",
     .good = R"(services:
   edge:
@@ -239,6 +305,9 @@ server {
     image: eclipse-mosquitto:2
     ports: ["8883:8883"]
     volumes: ["./mosquitto:/mosquitto/config"]
+  older:
+    image: eclipse-mosquitto:1.6
+    ports: ["1884:1883"]
 configs: {tls: {content: "server { listen 443 ssl; }"}}
 volumes: {flows: , panels: , photos: , shop: , watch: }
 -- mosquitto/mosquitto.conf
@@ -271,7 +340,20 @@ http {
             const bool own_start = service.command_node != nullptr && product->id != "mosquitto" &&
                                    !(product->id == "nginx" && std::ranges::any_of(service.command, [](const auto& word) { return word.value.find("daemon off") != std::string_view::npos; }));
             if (own_start) return;
-            const auto known = product->id == "nginx" ? of_nginx(input, id) : product->id == "mosquitto" ? of_mosquitto(input, id) : of_product(input, id);
+            if (product->id == "mosquitto" && of_two(service.image.value) && !sharing.contains(service.name)) {
+              if (without_settings(service)) {
+                std::vector<Location> where;
+                for (const auto& port : service.ports) where.push_back(port.where);
+                report.add_all(std::move(where), {id}, fmt::format("'{}' publishes a port, and Mosquitto listens to its own container only", service.name), "from version 2 on it does so without a file of settings",
+                               "mount a mosquitto.conf at /mosquitto/config with `listener 1883` and a `password_file`");
+                return;
+              }
+              for (const auto& config : config_files_of(input, id))
+                if (const auto at = config.file != sources::kNoFile && config.path.ends_with("mosquitto.conf") ? lets_nobody_in(input.project.texts.at(config.file).content) : std::nullopt; at)
+                  report.add({config.file, *at}, id, fmt::format("'{}' has a listener, and lets nobody in", service.name), "from version 2 on `allow_anonymous` is off, and the file names no `password_file`",
+                             "add `password_file /mosquitto/config/passwd`, made by `mosquitto_passwd -c`");
+            }
+            const auto known = product->id == "nginx" ? of_nginx(input, id) : product->id == "mosquitto" ? of_mosquitto(input, id) : product->id == "zigbee2mqtt" ? of_zigbee2mqtt(input, id) : of_product(input, id);
             if (!known.sure) return;
             if (sharing.contains(service.name)) return;
             for (const auto& port : service.ports) {

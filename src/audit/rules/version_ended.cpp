@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "audit/rules/helpers.hpp"
 
@@ -23,6 +26,39 @@ constexpr std::string_view kZookeeper[]{"3.4", "3.5", "3.6", "3.7"};  // https:/
 constexpr std::string_view kFirst[]{"1"};  // https://docs.portainer.io/start/lifecycle, https://doc.traefik.io/traefik/deprecation/releases/
 constexpr Ended kEnded[] = {{"postgres", kPostgres},     {"mysql", kMysql},      {"mariadb", kMariadb},           {"mongodb", kMongo}, {"redis", kRedis},
                             {"elasticsearch", kElastic}, {"traefik", kFirst},    {"apache-zookeeper", kZookeeper}, {"portainer", kFirst}};
+
+/// Images that get no more versions at all, and those that are gone from where they were.
+struct Left {
+  std::string_view repository;  ///< of Docker Hub; "name/" for all of one account
+  bool versions_only;           ///< `latest` is still made
+  bool gone;                    ///< it cannot be pulled any more
+  std::string_view since, hint;
+};
+constexpr Left kLeft[] = {
+    {"minio/minio", false, true, "since September 2026 (https://github.com/dandi/dandi-archive/pull/2922)", "quay.io/minio/minio has its last ones, which get no fixes either: keep a copy of the image, and plan for another store"},
+    {"minio/mc", false, true, "since September 2026 (https://github.com/opencrvs/opencrvs-core/issues/13797)", "quay.io/minio/mc has its last ones, which get no fixes either"},
+    {"bitnami/", true, true, "since September 2025 (https://github.com/bitnami/containers/issues/83267)", "take the image of the makers; bitnamilegacy/ has the old ones, which get no fixes"},
+    {"bitnamilegacy/", false, false, "since August 2025 (https://github.com/bitnami/containers/issues/83267)", "take the image of the makers: how variables and folders are called differs, so move the data by a dump"},
+    {"containrrr/watchtower", false, false, "since December 2025, when its repository was archived", "take a fork that is looked after, or update by hand and see that it works (`datamancy upgrade`)"},
+    {"v2tec/watchtower", false, false, "since 2019", "take a fork that is looked after, or update by hand and see that it works (`datamancy upgrade`)"},
+    {"grafana/promtail", false, false, "since March 2026 (https://grafana.com/docs/loki/latest/send-data/promtail/)", "grafana/alloy takes its place, and converts its file: `alloy convert --source-format=promtail`"},
+    {"grafana/agent", false, false, "since November 2025 (https://grafana.com/docs/agent/latest/)", "grafana/alloy takes its place, and converts its file"},
+    {"portainer/portainer", false, false, "since 2021", "portainer/portainer-ce goes on; save its data first"},
+    {"weejewel/wg-easy", false, false, "since 2023", "ghcr.io/wg-easy/wg-easy goes on: read what changes between the two"},
+    {"linuxserver/letsencrypt", false, false, "since 2020", "linuxserver/swag goes on"}};
+
+const Left* left_behind(std::string_view image) {
+  const auto name = product::split_image(image);
+  const bool hub = name.registry.empty() || name.registry == "docker.io" || name.registry == "index.docker.io";
+  const bool mirror = name.registry == "lscr.io" || name.registry == "ghcr.io";
+  const bool latest = name.digest.empty() && (name.tag.empty() || name.tag == "latest");
+  for (const auto& one : kLeft) {
+    const bool same = one.repository.ends_with('/') ? name.repository.starts_with(one.repository) : name.repository == one.repository;
+    if (!same || (one.gone && !hub) || (!hub && !mirror) || (one.versions_only && latest)) continue;
+    return &one;
+  }
+  return nullptr;
+}
 
 /// The version that begins the tag: "9.6" of "9.6-alpine", "" where it begins with no number.
 std::string_view version_of(std::string_view tag) {
@@ -54,6 +90,12 @@ extern constinit const Rule version_ended{
   shop:
     image: mysql:5.7.44  # <- DM0707
     volumes: ["shop:/var/lib/mysql"]
+  updates:
+    image: containrrr/watchtower:1.7.1  # <- DM0707
+  files:
+    image: minio/minio:RELEASE.2025-04-22T22-12-26Z  # <- DM0707
+  cache:
+    image: docker.io/bitnami/redis:7.4  # <- DM0707
 volumes: {pg: , shop: }
 )",
     .good = R"(services:
@@ -68,6 +110,10 @@ volumes: {pg: }
     volumes: ["db:/var/lib/mysql"]
   other:
     image: example/postgres:9.6
+  mirror:
+    image: registry.example.org/bitnami/redis:7.4
+  newest:
+    image: bitnami/redis:latest
   search:
     image: elasticsearch:8.17.0
     volumes: ["search:/usr/share/elasticsearch/data"]
@@ -76,14 +122,40 @@ volumes: {db: , search: }
     .minutes = 60,
     .check =
         [](const Input& input, Report& report) {
+          struct Ending {
+            std::vector<Location> where;
+            std::vector<ServiceId> services;
+            const Left* left = nullptr;
+          };
+          std::map<std::string, Ending> endings;  // by what they run: six nodes of one image are one mistake
           each_service(input, [&](ServiceId id, const compose::Service& service) {
-            const auto* product = input.wiring.product_of[id];
-            if (product == nullptr || !service.image || service.build != nullptr) return;
-            const auto ended = std::ranges::find(kEnded, std::string_view(product->id), &Ended::product);
-            const auto version = version_of(product::split_image(service.image.value).tag);
-            if (ended == std::end(kEnded) || version.empty() || std::ranges::none_of(ended->versions, [&](std::string_view one) { return starts(version, one); })) return;
-            report.add(service.image.where(), id, fmt::format("'{}' runs {} {}, which gets no more fixes", service.name, product->name, version));
+            if (!service.image || service.build != nullptr) return;
+            const auto* left = left_behind(service.image.value);
+            std::string runs(left == nullptr || left->gone ? service.image.value : product::split_image(service.image.value).repository);
+            if (left == nullptr) {
+              const auto* product = input.wiring.product_of[id];
+              if (product == nullptr) return;
+              const auto ended = std::ranges::find(kEnded, std::string_view(product->id), &Ended::product);
+              const auto version = version_of(product::split_image(service.image.value).tag);
+              if (ended == std::end(kEnded) || version.empty() || std::ranges::none_of(ended->versions, [&](std::string_view one) { return starts(version, one); })) return;
+              runs = fmt::format("{} {}", product->name, version);
+            }
+            auto& ending = endings[runs];
+            ending.left = left;
+            ending.where.push_back(service.image.where());
+            ending.services.push_back(id);
           });
+          for (auto& [runs, ending] : endings) {
+            const auto* left = ending.left;
+            const bool gone = left != nullptr && left->gone;
+            auto message = fmt::format("{} {} {}, which {}", quoted_names(input, ending.services), ending.services.size() == 1 ? "runs" : "run", runs,
+                                       gone ? "Docker Hub has no longer: a new machine cannot pull it" : "gets no more fixes");
+            auto& finding = report.add_all(std::move(ending.where), std::move(ending.services), std::move(message));
+            if (left == nullptr) continue;
+            finding.evidence = left->since;
+            finding.hint = left->hint;
+            if (gone) finding.severity = Severity::high;
+          }
         },
 };
 
