@@ -31,6 +31,9 @@ class Opener {
     if (found.second) found.first->second = project_.texts.files().stat(path);
     const auto kind = found.first->second.kind;
     if (kind == sources::Kind::regular) open(id, path, mount.target, &mount);
+    // Synapse writes its keys beside its file of settings, which is the one of the folder that is read here.
+    const auto* product = wiring_.product_of[id];
+    if (kind == sources::Kind::directory && product != nullptr && product->id == "synapse" && mount.target == "/data") open(id, path + "/homeserver.yaml", "/data/homeserver.yaml", &mount);
     if (kind != sources::Kind::directory || !(mount.read_only || mount.target.find("conf") != std::string_view::npos ||
                                               mount.target.starts_with("/etc/")))
       return;

@@ -165,6 +165,7 @@ bool placeholder(std::string_view value) {
   for (const std::string_view start : {"your", "random", "putyour", "enteryour", "insertyour", "setyour", "addyour", "generate"})
     for (const std::string_view what : {"password", "secret", "token", "key"})
       if (word.starts_with(start) && word.find(what, start.size()) != std::string::npos) return true;
+  if (word.starts_with("your") && (word.ends_with("pw") || word.ends_with("pwd") || word.ends_with("pass"))) return true;
   if (word.size() > 3 && word.find_first_not_of(word[0]) == std::string::npos && word[0] == 'x') return true;
   return false;
 }

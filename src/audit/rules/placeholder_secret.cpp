@@ -51,6 +51,9 @@ extern constinit const Rule placeholder_secret{
       SHOP_USER: shop
       SHOP_PASSWORD: shop  # <- DM0505
     volumes: ["./app.yaml:/etc/app.yaml:ro"]
+  relay:
+    image: coturn/coturn:4.6
+    volumes: ["./relay:/etc/coturn"]
   worker:
     image: example/app:1
     environment:
@@ -63,6 +66,9 @@ server: {port: 8080}
 session:
   secret: change-me-please  # <- DM0505
   cookie: example
+-- relay/turnserver.conf
+listening-port=3478
+static-auth-secret=<your secret>  # <- DM0505
 )",
     .good = R"(services:
   app:
@@ -135,8 +141,9 @@ STOCK_PASSWORD=stock
             const auto name = sources::file_name(config.path);
             if (config.file == sources::kNoFile || name.find("example") != std::string_view::npos || name.find("sample") != std::string_view::npos) continue;
             const auto& text = input.project.texts.at(config.file).content;
-            const auto format = formats::detect_format(config.path, text);
             using enum formats::Format;
+            auto format = formats::detect_format(config.path, text);
+            if (format == unknown && config.format == "ini") format = ini;  // `key=value` without a section, as coturn's
             if ((format != yaml && format != json && format != toml && format != ini && format != xml && format != env) || !read.insert(config.file).second) continue;
             const auto settings = formats::read_settings(format, text);
             if (!settings) continue;  // not ours to judge

@@ -37,6 +37,7 @@
   X(database_never_made) \
   X(no_shell) \
   X(one_shot_not_awaited) \
+  X(synapse_locale) \
   X(unreachable_dependency) \
   X(dns_name_collision) \
   X(unresolvable_host) \
