@@ -6,6 +6,7 @@
 #include "audit/rules/env_file_known.hpp"
 #include "audit/rules/helpers.hpp"
 #include "audit/rules/queue_data.hpp"
+#include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -62,6 +63,29 @@ bool broker_client(const compose::Service& service) {
       for (const std::string_view tool : {"kafka-topics", "kafka-console", "kafka-configs", "kafka-acls", "kafka-consumer-groups"})
         if (word.value.find(tool) != std::string_view::npos) return true;
   return false;
+}
+
+/// Where Prometheus and Loki write what they collect, by their command or file; "" where that is not known here.
+std::string collected_at(const Input& input, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  const auto& product = input.wiring.product_of[id]->id;
+  if (product == "prometheus") {
+    for (const auto& word : service.command) {
+      if (word.value.starts_with("--storage.tsdb.path=")) return std::string(word.value.substr(20));
+      if (word.value == "--enable-feature=agent" || word.value == "--agent") return {};
+    }
+    return service.command.empty() || service.command.front().value.starts_with('-') ? "/prometheus" : "";
+  }
+  for (const auto& config : config_files_of(input, id)) {
+    if (config.file == sources::kNoFile) continue;
+    const auto& text = input.project.texts.at(config.file).content;
+    const auto settings = formats::read_settings(formats::detect_format(config.path, text), text);
+    if (!settings) continue;
+    if (std::ranges::any_of(*settings, [](const auto& setting) { return setting.key.ends_with("object_store") && setting.value != "filesystem"; })) return {};
+    for (const auto& setting : *settings)
+      if (setting.key == "common.path_prefix" && setting.value.starts_with('/')) return setting.value;
+  }
+  return {};
 }
 
 }  // namespace
@@ -124,9 +148,20 @@ extern constinit const Rule data_not_persisted{
     image: grafana/grafana:11.4.0
   events:  # <- DM0401
     image: confluentinc/cp-kafka:7.6.1
+  series:  # <- DM0401
+    image: prom/prometheus:v3.1.0
+    volumes: ["./prometheus.yml:/etc/prometheus/prometheus.yml:ro"]
+  logs:  # <- DM0401
+    image: grafana/loki:3.3.2
+    volumes: ["./loki.yml:/etc/loki/local-config.yaml:ro", "logs:/loki"]
   moved:  # <- DM0401
     image: bitnamilegacy/kafka:3.6.1
     environment: {KAFKA_CFG_LOG_DIRS: /tmp/kraft-combined-logs}
+volumes: {logs: }
+-- loki.yml
+common: {path_prefix: /tmp/loki}
+-- prometheus.yml
+scrape_configs: []
 )",
     .good = R"(services:
   db:
@@ -155,6 +190,13 @@ volumes: {pg: }
   elsewhere:
     image: grafana/grafana:11.4.0
     env_file: not-there.env
+  series:
+    image: prom/prometheus:v3.1.0
+    command: [--config.file=/etc/prometheus/prometheus.yml, --storage.tsdb.path=/data]
+    volumes: ["series:/data"]
+  logs:
+    image: grafana/loki:3.3.2
+    volumes: ["./loki.yml:/etc/loki/local-config.yaml:ro"]
   site:
     image: wordpress:6.7-fpm
     volumes_from: [site-data]
@@ -179,7 +221,10 @@ volumes: {pg: }
     image: apache/kafka:3.9.0
     volumes: ["./kafka:/mnt/shared/config:ro", "settings:/data"]
 configs: {sources: {content: "apiVersion: 1"}}
-volumes: {boards: , events: , files: , newer: , settings: , site: }
+volumes: {boards: , events: , files: , newer: , series: , settings: , site: }
+-- loki.yml
+common: {path_prefix: /loki}
+schema_config: {configs: [{from: "2024-01-01", store: tsdb, object_store: s3, schema: v13}]}
 -- kafka/server.properties
 log.dirs=/data
 )",
@@ -202,6 +247,16 @@ log.dirs=/data
             const auto* data = unheld(input, id);
             if (data == nullptr) return;
             report.add(service.where, id, fmt::format("'{}' keeps its {} in the container: nothing is mounted at {}", service.name, data->holds, data->path)).severity = Severity::high;
+          });
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto* product = input.wiring.product_of[id];
+            if (product == nullptr || (product->id != "prometheus" && product->id != "loki") || service.build != nullptr || service.entrypoint_node != nullptr || run_by_hand(service) || kept_elsewhere(input, id)) return;
+            const auto path = collected_at(input, id);
+            if (!path.starts_with('/')) return;
+            const auto below = path + "/";
+            const auto* mount = mount_of(service, path);
+            if ((mount != nullptr && !nameless(mount)) || std::ranges::any_of(service.mounts, [&](const auto& one) { return one.target.starts_with(below); })) return;
+            report.add(service.where, id, fmt::format("'{}' keeps its {} in the container: nothing is mounted at {}", service.name, product->id == "loki" ? "logs" : "metrics", path)).severity = Severity::low;
           });
           // What waits in a queue is no archive, but whoever sent it believes that it arrived.
           each_service(input, [&](ServiceId id, const compose::Service& service) {

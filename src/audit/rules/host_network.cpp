@@ -61,6 +61,7 @@ extern constinit const Rule host_network{
     .check =
         [](const Input& input, Report& report) {
           shares_with_host(input, report, "network_mode", [](const compose::Service& service, Finding& finding) {
+            if (!service.ports.empty()) finding.evidence = "its `ports:` do nothing: the engine discards them, and what the service listens on is open as it is";
             if (mail_catcher_at_home(service)) {
               finding.severity = Severity::low;
               finding.evidence = "it listens on 127.0.0.1 only, for mails of tests";
