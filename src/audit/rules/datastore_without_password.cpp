@@ -39,6 +39,24 @@ bool socket_only(const compose::Service& service) {
   return std::ranges::any_of(service.command, [&](const auto& word) { return empty(word.value); });
 }
 
+/// A database of documents that asks nobody, on a network with services that have nothing to ask it.
+void open_to_neighbours(const Input& input, Report& report, ServiceId id) {
+  const auto& service = input.wiring.service(id);
+  if (std::ranges::any_of(service.ports, every_interface) || !asks_no_password(input, id)) return;  // published: DM0901 says so
+  std::vector<ServiceId> strangers;
+  for (ServiceId other = 0; other < input.project.services.size(); ++other) {
+    if (other == id || input.wiring.one_shot[other] || !input.wiring.reachable(other, id)) continue;
+    const bool client = std::ranges::any_of(input.wiring.references, [&](const auto& reference) { return reference.from == other && reference.to == id; });
+    const bool waits = std::ranges::any_of(input.wiring.service(other).depends_on, [&](const auto& dependency) { return dependency.service == service.name; });
+    const bool store = std::ranges::any_of(input.wiring.datastores, [&](const auto& datastore) { return datastore.service == other; });
+    if (!client && !waits && !store) strangers.push_back(other);
+  }
+  if (strangers.empty()) return;
+  report.add(service.where, id, fmt::format("'{}' lets everybody in without a password", service.name), fmt::format("no MONGO_INITDB_ROOT_USERNAME and no `--auth`; these can reach it and need not: {}", join_names(input, strangers)),
+             "set MONGO_INITDB_ROOT_USERNAME and MONGO_INITDB_ROOT_PASSWORD before the first start, or give it a network that its clients alone are on")
+      .severity = Severity::medium;
+}
+
 }  // namespace
 
 extern constinit const Rule datastore_without_password{
@@ -69,7 +87,10 @@ extern constinit const Rule datastore_without_password{
     image: redis:7.4-alpine
     network_mode: host  # <- DM0512
     command: redis-server --appendonly yes
-volumes: {pg: }
+  documents:  # <- DM0512
+    image: mongo:8.0
+    volumes: ["mongo:/data/db"]
+volumes: {mongo: , pg: }
 -- pgbouncer.ini
 [pgbouncer]
 ;auth_type = any
@@ -116,7 +137,21 @@ x
     image: redis:7.4-alpine
     network_mode: host
     command: ["sh", "-c", "exec redis-server --requirepass $$REDIS_PASSWORD"]
-volumes: {db: , pg: , run: , socket: }
+  documents:
+    image: mongo:8.0
+    networks: [documents]
+    volumes: ["mongo:/data/db"]
+  sessions:
+    image: redis:7.4-alpine
+    command: ["redis-server", "--appendonly", "yes"]
+    networks: [documents]
+    volumes: ["sessions:/data"]
+  wiki:
+    image: example/wiki:1
+    environment: {MONGO_URL: "mongodb://documents:27017/wiki", REDIS_URL: "redis://sessions:6379"}
+    networks: [default, documents]
+networks: {documents: {internal: true}}
+volumes: {db: , mongo: , pg: , run: , sessions: , socket: }
 )",
     .minutes = 10,
     .check =
@@ -147,7 +182,10 @@ volumes: {db: , pg: , run: , socket: }
             const bool on_host = open == nullptr && !where && service.network_mode.value == "host" && product != nullptr && (product->id == "redis" || product->id == "valkey") && asks_no_password(input, id);
             if (on_host) where = service.network_mode.where(), setting = "no requirepass";
             if (open != nullptr) where = open->value.where() ? open->value.where() : open->where, setting = open->name;
-            if (setting.empty()) return;
+            if (setting.empty()) {
+              if (product != nullptr && product->id == "mongodb") open_to_neighbours(input, report, id);
+              return;
+            }
             std::vector<ServiceId> others;
             for (ServiceId other = 0; other < input.project.services.size(); ++other)
               if (other != id && input.wiring.reachable(other, id)) others.push_back(other);
