@@ -12,6 +12,7 @@ bool secret_name(std::string_view variable) {
                                    "_TIMEOUT", "_LIFETIME", "_DURATION", "_ENABLED", "_POLICY", "_HEADER", "_ALGORITHM", "_TYPE", "_ISSUER", "_USER"};
   if (std::ranges::any_of(kNot, [&](std::string_view ending) { return upper.ends_with(ending); })) return false;
   if (upper.find("PUBLIC") != std::string::npos || upper.find("ALLOW_EMPTY") != std::string::npos || upper.find("RANDOM_ROOT") != std::string::npos) return false;
+  if (upper.ends_with("INITIAL_CLUSTER_TOKEN")) return false;  // etcd's name for a cluster
   static constexpr std::array kNames{"PASSWORD", "PASSWD", "PASSPHRASE", "_SECRET", "SECRET_KEY", "_TOKEN", "API_KEY", "APIKEY", "PRIVATE_KEY",
                                      "ENCRYPTION_KEY", "ACCESS_KEY", "MASTER_KEY", "SIGNING_KEY", "APP_KEY", "_PASS", "SECRET_ACCESS_KEY",
                                      "SECRET_KEY_BASE", "SECRET", "_PWD", "VAULT_KEY", "CRYPTO_KEY", "ENC_KEY", "JWT_KEY", "FERNET_KEY", "DBPASS", "REDISPASS"};

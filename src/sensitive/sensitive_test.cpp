@@ -7,7 +7,7 @@ namespace {
 
 TEST(SecretNames, AreToldFromTheirNeighbours) {
   for (const auto* name : {"POSTGRES_PASSWORD", "admin_token", "API_KEY", "JWT_SECRET", "DB_PASS"}) EXPECT_TRUE(secret_name(name)) << name;
-  for (const auto* name : {"POSTGRES_PASSWORD_FILE", "OAUTH_TOKEN_URL", "VAPID_PUBLIC_KEY", "MYSQL_RANDOM_ROOT_PASSWORD", "MYSQL_ALLOW_EMPTY_PASSWORD", "AWS_ACCESS_KEY_ID", "TOKEN_TTL", "COMPASS", "TZ"})
+  for (const auto* name : {"POSTGRES_PASSWORD_FILE", "OAUTH_TOKEN_URL", "VAPID_PUBLIC_KEY", "MYSQL_RANDOM_ROOT_PASSWORD", "MYSQL_ALLOW_EMPTY_PASSWORD", "AWS_ACCESS_KEY_ID", "ETCD_INITIAL_CLUSTER_TOKEN", "TOKEN_TTL", "COMPASS", "TZ"})
     EXPECT_FALSE(secret_name(name)) << name;
 }
 

@@ -83,6 +83,20 @@ bool keeps_nothing(const Service& service) {
   return off;
 }
 
+/// The server's image as a client: a shell of its own calls `mongosh`, `psql` or the like, and starts no server.
+bool only_client(const Service& service) {
+  if (!service.ports.empty()) return false;
+  const auto& words = service.entrypoint.empty() ? service.command : service.entrypoint;
+  if (words.empty()) return false;
+  const auto shell = sources::file_name(words[0].value);
+  if (shell != "sh" && shell != "bash" && shell != "ash") return false;
+  std::string script;
+  for (const auto* list : {&service.entrypoint, &service.command})
+    for (const auto& word : *list) script.append(word.value).append(" ");
+  if (has_any(script, {"mongod ", "exec postgres", "&& postgres", "; postgres", "gosu postgres", "su-exec postgres", "pg_ctl", "docker-entrypoint", "docker_entrypoint", "mysqld", "mariadbd", "redis-server", "valkey-server", "clickhouse-server", "exec \"$@\"", ".sh", "qdrant", "elasticsearch"})) return false;
+  return has_any(script, {"mongosh", "mongo ", "psql ", "pg_isready", "pg_dump", "mysql ", "mariadb ", "redis-cli", "valkey-cli", "clickhouse-client"});
+}
+
 /// A volume that may have been meant for the data: not for dumps, scripts, certificates, configuration or sockets.
 bool meant_for_data(const Mount& mount) {
   return mount.type == Mount::Type::volume && !mount.read_only && !mount.target.starts_with("/etc") && !mount.target.starts_with("/run") &&
@@ -165,6 +179,7 @@ void find_datastores(Wiring& wiring) {
     const auto* product = wiring.product_of[id];
     if (product == nullptr || product->datastore.empty() || product->data.empty() || wiring.one_shot[id] || backups.contains(id)) continue;
     const Service& service = project.services[id];
+    if (only_client(service)) continue;
     Datastore store;
     store.service = id;
     store.product = product;

@@ -45,6 +45,24 @@ bool one_script(const Service& service) {
   });
 }
 
+/// A shell's script without a loop that ends by itself: `restart: "no"` in so many words before it, or a dump of a database.
+bool ending_script(const Service& service) {
+  if (service.healthcheck) return false;
+  const auto& words = service.entrypoint.empty() ? service.command : service.entrypoint;
+  if (words.empty()) return false;
+  const auto shell = sources::file_name(words[0].value);
+  if (shell != "sh" && shell != "bash" && shell != "ash") return false;
+  std::string script;
+  for (const auto* list : {&service.entrypoint, &service.command})
+    for (const auto& word : *list) script.append(word.value).append("\n");
+  const auto says = [&](std::initializer_list<std::string_view> parts) {
+    return std::ranges::any_of(parts, [&](std::string_view part) { return script.find(part) != std::string::npos; });
+  };
+  if (script.find("-c\n") == std::string::npos || says({"while ", "until ", "for ((", "sleep inf", "tail -f", "crond", "cron ", "supercronic", "wait\n", "go-cron", "watch "})) return false;
+  if (service.restart.value == "no") return true;
+  return service.restart.value.empty() && says({"pg_dump", "mysqldump", "mariadb-dump", "mongodump"});
+}
+
 /// A client that somebody opens a shell in: "ksqldb-cli", or a bare shell with a terminal.
 bool by_hand(const Service& service) {
   if (service.name == "cli" || service.name.ends_with("-cli") || service.name.ends_with("_cli")) return true;
@@ -73,7 +91,7 @@ void find_one_shots(Wiring& wiring) {
     if (service.restart.value == "no" && !service.profiles.empty() && service.ports.empty() && !service.healthcheck) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() && by_hand(service)) wiring.one_shot[id] = true;
     if (may_end && service.ports.empty() &&
-        (job_name(service.name) || job_command(service) || job_script(service) || one_script(service) || (product != nullptr && product->kind == "one-shot")))
+        (job_name(service.name) || job_command(service) || job_script(service) || one_script(service) || ending_script(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;
   }
 }

@@ -301,6 +301,37 @@ TEST(OneShots, AreJobsByDependentOrByName) {
   EXPECT_FALSE(one_shot("app"));
 }
 
+TEST(OneShots, AScriptWithoutALoopEndsByItself) {
+  const Wired p(R"(services:
+  reconcile: {image: "example/app:1", restart: "no", entrypoint: [bash, -c, "exec bash /opt/reconcile.sh"]}
+  dump: {image: "example/db:1", profiles: [backup], entrypoint: [/bin/sh, -c], command: ["pg_dump --host=db --file=/backup/db.dump"]}
+  nightly: {image: "example/db:1", entrypoint: [/bin/sh, -c], command: ["while true; do pg_dump --host=db > /backup/db.sql; sleep 86400; done"]}
+  waits: {image: "example/app:1", restart: "no", command: [sh, -c, "until ping db; do sleep 1; done; exec serve"]}
+  kept: {image: "example/db:1", restart: always, command: [sh, -c, "pg_dump --host=db > /backup/db.sql"]}
+)");
+  const auto one_shot = [&](std::string_view name) { return p.wiring.one_shot[p.wiring.id_of(name)]; };
+  EXPECT_TRUE(one_shot("reconcile"));
+  EXPECT_TRUE(one_shot("dump"));
+  EXPECT_FALSE(one_shot("nightly"));
+  EXPECT_FALSE(one_shot("waits"));
+  EXPECT_FALSE(one_shot("kept"));
+}
+
+TEST(Datastores, AClientInTheServersImageKeepsNothing) {
+  const Wired p(R"(services:
+  db: {image: "mongo:8"}
+  guard: {image: "mongo:8", entrypoint: [/bin/sh, -c, "while true; do mongosh --host mongodb --eval 'db.roles.find()'; sleep 15; done"]}
+  tuned: {image: "mongo:8", entrypoint: [/bin/sh, -c, "mongosh --version; exec mongod --replSet rs0"]}
+  probe: {image: "postgres:17", command: [sh, -c, "until pg_isready -h postgres -U postgres; do sleep 1; done"]}
+  script: {image: "postgres:17", command: [sh, /start.sh]}
+)");
+  EXPECT_NE(p.wiring.datastore(p.wiring.id_of("db")), nullptr);
+  EXPECT_EQ(p.wiring.datastore(p.wiring.id_of("guard")), nullptr);
+  EXPECT_NE(p.wiring.datastore(p.wiring.id_of("tuned")), nullptr);
+  EXPECT_EQ(p.wiring.datastore(p.wiring.id_of("probe")), nullptr);
+  EXPECT_NE(p.wiring.datastore(p.wiring.id_of("script")), nullptr);
+}
+
 TEST(Graph, BlastRadiusIsTransitiveAndTheCriticalPathIsTheSlowest) {
   const Wired p(R"(services:
   web: {image: "example/web:1", depends_on: [app]}

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -39,6 +40,9 @@ FROM postgres:16
     build: ./db
     image: postgres:16
     pull_policy: build
+  shop:
+    build: ./db
+    image: shop-db
 -- db/Dockerfile
 FROM postgres:16
 -- Dockerfile
@@ -60,7 +64,8 @@ FROM scratch
             const auto name = product::split_image(service.image.value);
             const auto* product = input.wiring.product_of[id];
             const bool official = name.registry.empty() && name.repository.find('/') == std::string_view::npos;
-            if (product == nullptr || !official) return;
+            if (product == nullptr || !official) return;  // the product may be what the Dockerfile starts from: `shop-frontend`, built upon nginx
+            if (std::ranges::none_of(product->images, [&](const auto& one) { return one == name.repository; })) return;
             auto& entry = taken[service.image.value];
             entry.where.push_back(service.image.where());
             entry.services.push_back(id);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/switched_off.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -101,6 +102,8 @@ extern constinit const Rule literal_credential{
       S3_ACCESS_KEY: shop
       S3_SECRET_KEY: ${S3_SECRET_KEY:?}
       MODELS_TOKEN: local-llama3
+      APP_USE_AWS_S3: ${APP_USE_AWS_S3:-false}
+      APP_AWS_S3_SECRET_ACCESS_KEY: ${APP_AWS_S3_SECRET_ACCESS_KEY:-azerty123456}
   llama3:
     image: example/llama:3
 -- .env
@@ -118,12 +121,14 @@ SET_PASSWORD=other-44
           std::vector<std::pair<std::string_view, Group>> groups;  // one value at several places is one secret
           std::map<std::string_view, std::size_t> known;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
+            const auto off = switched_off(service);
             for (const auto& variable : service.environment) {
               const auto& value = variable.value;
               if (variable.from_env_file || !value.node->is_string() || value.value.empty() || !sensitive::secret_name(variable.name)) continue;
               const bool fallback = !is_literal(*value.node);
               if ((fallback && !falls_back(*value.node)) || sensitive::looks_hashed(value.value) || value.value == "true" || value.value == "false" || value.value.starts_with('/')) continue;
               if (placeholder(value.value) || !same_as_user(service, variable).empty()) continue;  // DM0505 says it
+              if (belongs_to(off, variable.name)) continue;
               if (stands_for_none(variable.name, value.value) || nobody_checks(input, variable.name, value.value) || names_user(service, variable.name)) continue;
               const auto [at, fresh] = known.emplace(value.value, groups.size());
               if (fresh) groups.emplace_back(value.value, Group{variable.name, {}, {}, true});

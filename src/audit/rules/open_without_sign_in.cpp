@@ -42,9 +42,22 @@ bool asks_nobody(const Input& input, ServiceId id) {
         if (const auto& text = input.project.texts.at(config.file).content; text.find(sign) != std::string::npos) return false;
   for (const auto* words : {&service.command, &service.entrypoint})
     for (const auto& word : *words)
-      for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled", "http_auth_file", "http_digest_file"})
+      for (const std::string_view sign : {"web.config.file", "api-key", "basic-auth", "auth.enabled", "http_auth_file", "http_digest_file", "client-cert-auth"})
         if (word.value.find(sign) != std::string_view::npos) return false;
-  return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY") || variable.name.ends_with("AUTH_TOKEN"); });
+  return std::ranges::none_of(service.environment, [](const auto& variable) { return variable.name.ends_with("API_KEY") || variable.name.ends_with("AUTH_TOKEN") || (variable.name == "ETCD_CLIENT_CERT_AUTH" && variable.value.value == "true"); });
+}
+
+/// Nothing listens there, so that nobody is let in: DM0213 speaks of these products' ports.
+bool silent(const Input& input, ServiceId id, const compose::Port& port) {
+  static constexpr std::string_view kSteady[] = {"prometheus", "alertmanager", "loki", "node-exporter", "qdrant", "ollama"};
+  if (std::ranges::find(kSteady, std::string_view(input.wiring.product_of[id]->id)) == std::end(kSteady)) return false;
+  bool known = false;
+  for (const auto& listener : input.wiring.listeners) {
+    if (listener.service != id || !listener.evidence.starts_with("product ")) continue;
+    if (!listener.certain || listener.port == port.target) return false;
+    known = true;
+  }
+  return known;
 }
 
 /// A value of a mounted traefik.yml or traefik.toml; "" where there is none.
@@ -337,6 +350,9 @@ metrics.example.org {
   engine:
     image: tecnativa/docker-socket-proxy:0.2.0
     ports: ["2375:2375"]
+  silent:
+    image: prom/prometheus:v3.1.0
+    ports: ["3333:3333"]
   bridge:
     image: koenkk/zigbee2mqtt:2.0.0
     environment: {ZIGBEE2MQTT_CONFIG_FRONTEND_AUTH_TOKEN: "${BRIDGE_TOKEN:?}"}
@@ -373,6 +389,11 @@ alerts.example.org {
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             if (!asks_nobody(input, id)) return;
             auto open = published_to_all(input, service, "a random port");
+            if (std::ranges::any_of(service.ports, [&](const auto& port) { return silent(input, id, port); })) {
+              open = {};
+              for (const auto& port : service.ports)
+                if (every_interface(port) && !silent(input, id, port)) open.add(port, "a random port");
+            }
             if (!open.where.empty())
               report.add_all(std::move(open.where), {id}, fmt::format("'{}' is open at {}{}, and {} asks nobody who he is", service.name, open.list.starts_with("a random") ? "" : open.where.size() == 1 ? "port " : "ports ", open.list, input.wiring.product_of[id]->name));
           });

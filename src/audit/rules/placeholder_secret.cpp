@@ -5,18 +5,16 @@
 #include <set>
 
 #include "audit/rules/helpers.hpp"
+#include "audit/rules/switched_off.hpp"
 #include "formats/settings.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
 namespace {
 
-/// SMTP_PASS beside `SMTP_ENABLED=false`.
-std::set<std::string_view> switched_off(const compose::Service& service) {
-  std::set<std::string_view> out;
-  for (const auto& variable : service.environment)
-    if (variable.name.ends_with("_ENABLED") && (variable.value.value == "false" || variable.value.value == "0")) out.insert(std::string_view(variable.name).substr(0, variable.name.size() - 8));
-  return out;
+/// `DB_PASSWORD_SECRET: db_password`: the name of a secret of the project, not a value.
+bool names_secret(const Input& input, std::string_view value) {
+  return std::ranges::any_of(input.project.secrets, [&](const auto& secret) { return secret.key == value; });
 }
 
 /// The variable of `.env` that the value is as a whole (`${DB_PASSWORD}`); "" where it is written here.
@@ -95,7 +93,13 @@ session:
       MAIL_PASSWORD: ${MAIL_TOKEN}
       SMTP_ENABLED: "false"
       SMTP_PASS: password
+      USE_S3: "false"
+      S3_SECRET_KEY: changeme
+      STORE_SECRET: store_password
     volumes: ["./home.yaml:/config/home.yaml:ro"]
+secrets: {store_password: {file: ./store.txt}}
+-- store.txt
+moonflower-45
 -- home.yaml
 mqtt_password: !env_var MQTT_HA_PASSWORD
 api_secret: !secret api_secret
@@ -120,7 +124,7 @@ STOCK_PASSWORD=stock
             for (const auto& variable : service.environment) {
               if (!sensitive::secret_name(variable.name)) continue;
               auto user = same_as_user(service, variable);
-              if ((!placeholder(variable.value.value) && user.empty()) || off.contains(std::string_view(variable.name).substr(0, variable.name.find('_')))) continue;
+              if ((!placeholder(variable.value.value) && user.empty()) || belongs_to(off, variable.name) || names_secret(input, variable.value.value)) continue;
               const auto from = taken_from(variable);
               auto& group = groups[{from.empty() ? std::string_view(variable.name) : from, variable.value.value}];
               if (group.user.empty()) group.user = std::move(user);

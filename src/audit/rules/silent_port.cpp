@@ -226,7 +226,12 @@ extern constinit const Rule silent_port{
     ports:
       - "3333:3333"  # <- DM0213
     volumes: ["panels:/var/lib/grafana"]
-volumes: {panels: }
+  scrapes:
+    image: prom/prometheus:v3.1.0
+    ports:
+      - "127.0.0.1:9100-9103:9100-9103"  # <- DM0213
+    volumes: ["scrapes:/prometheus"]
+volumes: {panels: , scrapes: }
 -- site.conf
 server {
   listen 80;
@@ -356,11 +361,20 @@ http {
             const auto known = product->id == "nginx" ? of_nginx(input, id) : product->id == "mosquitto" ? of_mosquitto(input, id) : product->id == "zigbee2mqtt" ? of_zigbee2mqtt(input, id) : of_product(input, id);
             if (!known.sure) return;
             if (sharing.contains(service.name)) return;
-            for (const auto& port : service.ports) {
-              if (port.target == 0 || port.protocol == "udp" || known.ports.contains(port.target)) continue;
-              std::string list;
-              for (const auto number : known.ports) list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
-              report.add(port.where, id, fmt::format("'{}' publishes its port {}, where nothing listens", service.name, port.target), known.by, fmt::format("it listens on {}: publish that, or make it listen on {}", list, port.target));
+            std::string list;
+            for (const auto number : known.ports) list += fmt::format("{}{}", list.empty() ? "" : ", ", number);
+            const auto& ports = service.ports;
+            for (std::size_t at = 0; at < ports.size();) {
+              std::uint32_t first = 0, last = 0;  // a range is one line
+              const auto& where = ports[at].where;
+              for (; at < ports.size() && ports[at].where == where; ++at) {
+                if (ports[at].target == 0 || ports[at].protocol == "udp" || known.ports.contains(ports[at].target)) continue;
+                last = ports[at].target;
+                if (first == 0) first = last;
+              }
+              if (first == 0) continue;
+              const auto text = first == last ? std::to_string(first) : fmt::format("{}-{}", first, last);
+              report.add(where, id, fmt::format("'{}' publishes its port{} {}, where nothing listens", service.name, first == last ? "" : "s", text), known.by, fmt::format("it listens on {}: publish that, or make it listen on {}", list, text));
             }
           });
         },

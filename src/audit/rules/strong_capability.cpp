@@ -8,7 +8,7 @@
 namespace dm::audit::rules {
 namespace {
 
-/// What the image is for cannot be done without: a VPN makes interfaces, MySQL binds its memory.
+/// What the image is for cannot be done without: a VPN makes interfaces, MySQL binds its memory, Vault locks its own.
 bool by_trade(std::string_view image, std::string_view capability) {
   const auto repository = product::split_image(image).repository;
   const auto is_one = [&](std::initializer_list<std::string_view> words) {
@@ -17,7 +17,9 @@ bool by_trade(std::string_view image, std::string_view capability) {
   if (capability == "NET_ADMIN")
     return is_one({"gluetun", "wireguard", "wg-easy", "wg-portal", "openvpn", "tailscale", "headscale", "netbird", "zerotier", "nordvpn", "nordlynx",
                    "fail2ban", "firezone"});
-  return capability == "SYS_NICE" && is_one({"mysql", "mariadb", "percona", "linuxserver/plex"});
+  // Their makers' own instructions ask for it, to keep secrets and heaps out of swap.
+  if (capability == "IPC_LOCK") return is_one({"hashicorp/vault", "openbao", "elasticsearch", "opensearch", "clickhouse"}) || repository == "vault" || repository == "library/vault";
+  return capability == "SYS_NICE" && is_one({"mysql", "mariadb", "percona", "linuxserver/plex", "clickhouse"});
 }
 
 }  // namespace
@@ -57,6 +59,9 @@ extern constinit const Rule strong_capability{
   db:
     image: mysql:8.4
     cap_add: [SYS_NICE]
+  safe:
+    image: hashicorp/vault:1.18
+    cap_add: [IPC_LOCK]
 )",
     .minutes = 15,
     .check =
