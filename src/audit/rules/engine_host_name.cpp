@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "audit/rules/helpers.hpp"
+#include "audit/rules/by_line.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -35,9 +35,17 @@ extern constinit const Rule engine_host_name{
     image: example/web:1
     environment:
       API_URL: http://host.docker.internal:5001  # <- DM0209
+  one:
+    image: example/one:1
+    env_file: shared.env
+  two:
+    image: example/two:1
+    env_file: shared.env
   proxy:
     image: caddy:2
     volumes: ["./Caddyfile:/etc/caddy/Caddyfile:ro"]
+-- shared.env
+JOBS_URL=http://host.docker.internal:5002  # <- DM0209
 -- Caddyfile
 app.example.org {
   reverse_proxy host.docker.internal:3000  # <- DM0209
@@ -70,13 +78,14 @@ app.example.org {
     .minutes = 1,
     .check =
         [](const Input& input, Report& report) {
-          for (const auto& reference : input.wiring.references) {
-            if (!reference.firm || !reference.host.ends_with(".docker.internal")) continue;
-            const auto& service = input.wiring.service(reference.from);
-            if (listed(input, service, reference.host)) continue;
-            if (std::ranges::any_of(input.wiring.names, [&](const auto& name) { return name.name == reference.host; })) continue;
-            report.add(reference.where, reference.from,
-                       fmt::format("'{}' is told to use {} ({}), which an engine on Linux does not know", service.name, reference.host, reference.key));
+          const auto unknown = [&](const wiring::Reference& reference) {
+            if (!reference.firm || !reference.host.ends_with(".docker.internal")) return false;
+            if (listed(input, input.wiring.service(reference.from), reference.host)) return false;
+            return std::ranges::none_of(input.wiring.names, [&](const auto& name) { return name.name == reference.host; });
+          };
+          for (auto& [reference, services] : by_line(input, unknown)) {
+            auto message = fmt::format("{} told to use {} ({}), which an engine on Linux does not know", they_are(input, services), reference->host, reference->key);
+            report.add_all({reference->where}, std::move(services), std::move(message));
           }
         },
 };

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "audit/rules/helpers.hpp"
+#include "audit/rules/by_line.hpp"
 
 namespace dm::audit::rules {
 namespace {
@@ -23,6 +23,16 @@ std::uint32_t meant_within(const Input& input, const wiring::Reference& referenc
   if (std::ranges::any_of(input.project.services, [&](const auto& other) { return other.network_mode.value == shares; })) return 0;
   const auto found = std::ranges::find(target.ports, std::string_view(number), &compose::Port::published);
   return found == target.ports.end() ? 0 : found->target;
+}
+
+/// A database or another known product that an env file for all brings the variable to: it reads no such thing.
+bool reads_nothing(const Input& input, const wiring::Reference& reference) {
+  const auto* product = input.wiring.product_of[reference.from];
+  if (product == nullptr || reference.via != wiring::Reference::Via::environment) return false;
+  const auto& service = input.wiring.service(reference.from);
+  if (service.build != nullptr) return false;
+  const auto* variable = service.env(reference.key);
+  return variable != nullptr && variable->from_env_file && (!product->datastore.empty() || !product->data.empty());
 }
 
 }  // namespace
@@ -86,25 +96,36 @@ extern constinit const Rule port_mismatch{
   other:
     image: example/other:1.0
     ports: ["8080:80"]
+  search:
+    image: elasticsearch:8.17.0
+    ports: ["127.0.0.1:1200:9200"]
+    env_file: shared.env
+    volumes: ["search:/usr/share/elasticsearch/data"]
+  store:
+    image: mysql:8.4
+    env_file: shared.env
+    volumes: ["store:/var/lib/mysql"]
+volumes: {search: , store: }
+-- shared.env
+ES_HOST=search
+ES_PORT=1200
 )",
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
-          for (const auto& reference : input.wiring.references) {
-            if (const auto within = meant_within(input, reference); within != 0) {
-              report.add(reference.where, reference.from,
-                         fmt::format("'{}' calls '{}' on port {} ({}), which is its port on the host", input.wiring.service(reference.from).name,
-                                     reference.host, *reference.port, reference.key),
-                         fmt::format("between containers it is {}, as far as its ports say", within));
-              continue;
-            }
-            if (!reference.firm || reference.port_listens != std::optional<bool>(false) || reference.to == reference.from) continue;
+          for (auto& [reference, services] : by_line(input, [&](const auto& one) { return !reads_nothing(input, one) && meant_within(input, one) != 0; })) {
+            auto message = fmt::format("{} told to call '{}' on port {} ({}), which is its port on the host", they_are(input, services), reference->host, *reference->port, reference->key);
+            report.add_all({reference->where}, std::move(services), std::move(message), fmt::format("between containers it is {}, as far as its ports say", meant_within(input, *reference)));
+          }
+          const auto refused = [&](const wiring::Reference& one) {
+            return one.firm && one.port_listens == std::optional<bool>(false) && one.to != one.from && !reads_nothing(input, one) && meant_within(input, one) == 0;
+          };
+          for (auto& [reference, services] : by_line(input, refused)) {
             std::string ports;
             for (const auto& listener : input.wiring.listeners)
-              if (listener.service == reference.to) ports += fmt::format("{}{} ({})", ports.empty() ? "" : ", ", listener.port, listener.evidence);
-            report.add(reference.where, reference.from,
-                       fmt::format("'{}' calls '{}' on port {} ({}), where it does not listen", input.wiring.service(reference.from).name, reference.host, *reference.port, reference.key),
-                       fmt::format("it listens on {}", ports));
+              if (listener.service == reference->to) ports += fmt::format("{}{} ({})", ports.empty() ? "" : ", ", listener.port, listener.evidence);
+            auto message = fmt::format("{} told to call '{}' on port {} ({}), where it does not listen", they_are(input, services), reference->host, *reference->port, reference->key);
+            report.add_all({reference->where}, std::move(services), std::move(message), fmt::format("it listens on {}", ports));
           }
         },
 };
