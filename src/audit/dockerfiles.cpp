@@ -21,15 +21,20 @@ std::string dockerfile_of(const compose::Service& service, const std::string& fo
 
 }  // namespace
 
-std::vector<ServiceDockerfile> dockerfiles(const Input& input) {
+std::vector<ServiceDockerfile> built_services(const Input& input) {
   std::vector<ServiceDockerfile> out;
   for (ServiceId id = 0; id < input.project.services.size(); ++id) {
     const auto path = dockerfile_of(input.project.services[id], input.project.folder);
     if (path.empty()) continue;
-    const auto file = input.texts_owner.texts.open(path, kLargestDockerfile);
-    if (!file || std::ranges::find(out, *file, &ServiceDockerfile::file) != out.end()) continue;
-    out.push_back({id, *file});
+    if (const auto file = input.texts_owner.texts.open(path, kLargestDockerfile)) out.push_back({id, *file});
   }
+  return out;
+}
+
+std::vector<ServiceDockerfile> dockerfiles(const Input& input) {
+  std::vector<ServiceDockerfile> out;
+  for (const auto& one : built_services(input))
+    if (std::ranges::find(out, one.file, &ServiceDockerfile::file) == out.end()) out.push_back(one);
   return out;
 }
 

@@ -18,6 +18,9 @@ struct ServiceDockerfile {
 /// One for each file, with the first service that builds it. Remote contexts and inline files are left out.
 std::vector<ServiceDockerfile> dockerfiles(const Input& input);
 
+/// One for each service that is built.
+std::vector<ServiceDockerfile> built_services(const Input& input);
+
 /// An instruction; lines joined by a backslash are one, with blanks for the break, so that offsets stay true.
 struct DockerfileLine {
   std::size_t begin = 0;        ///< of the instruction in the text

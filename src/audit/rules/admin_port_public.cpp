@@ -11,8 +11,11 @@ namespace {
 bool is_admin_image(std::string_view image) {
   static constexpr std::string_view kNames[] = {"adminer",         "phpmyadmin",   "pgadmin4",    "mongo-express",
                                                 "redis-commander", "redisinsight", "cloudbeaver", "dozzle",
-                                                "phpldapadmin",    "yacht",        "kafka-ui",    "cockpit-ws"};
+                                                "phpldapadmin",    "yacht",        "kafka-ui",    "cockpit-ws",
+                                                "akhq",            "kafdrop",      "pgweb",       "dbgate",
+                                                "apisix-dashboard", "cp-enterprise-control-center"};
   const auto repository = product::split_image(image).repository;
+  if (repository == "redpandadata/console") return true;
   return std::ranges::find(kNames, repository.substr(repository.rfind('/') + 1)) != std::end(kNames);
 }
 

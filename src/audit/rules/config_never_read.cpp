@@ -20,6 +20,12 @@ bool told_otherwise(const compose::Service& service) {
   return std::ranges::any_of(service.mounts, [](const auto& mount) { return mount.target.starts_with("/docker-entrypoint-initdb.d"); });
 }
 
+/// The image of PostgreSQL itself, which brings no Patroni.
+bool official_postgres(std::string_view image) {
+  const auto name = product::split_image(image);
+  return (name.registry.empty() || name.registry == "docker.io") && (name.repository == "postgres" || name.repository == "library/postgres");
+}
+
 }  // namespace
 
 extern constinit const Rule config_never_read{
@@ -42,6 +48,14 @@ extern constinit const Rule config_never_read{
     command: valkey-server --appendonly yes
     volumes:
       - ./redis.conf:/etc/valkey/valkey.conf:ro  # <- DM0125
+  member:
+    image: postgres:17
+    volumes:
+      - member:/var/lib/postgresql/data
+      - ./patroni.yml:/etc/patroni/patroni.yml:ro  # <- DM0125
+volumes: {member: }
+-- patroni.yml
+scope: app
 -- redis.conf
 maxmemory 256mb
 )",
@@ -101,8 +115,16 @@ max_connections = 50
     .minutes = 3,
     .check =
         [](const Input& input, Report& report) {
+          std::vector<Location> patroni_where;
+          std::vector<ServiceId> patroni;
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];
+            if (product != nullptr && product->id == "postgres" && service.build == nullptr && official_postgres(service.image.value) && service.entrypoint_node == nullptr && service.command_node == nullptr)
+              for (const auto& mount : service.mounts)
+                if (sources::file_name(mount.target).starts_with("patroni") || mount.target.starts_with("/etc/patroni")) {
+                  patroni_where.push_back(mount.where);
+                  patroni.push_back(id);
+                }
             if (product == nullptr || service.build != nullptr || service.entrypoint_node != nullptr || !service.volumes_from.empty() || runs_script(service)) return;
             const auto reader = std::ranges::find(kReaders, std::string_view(product->id), &Reader::product);
             if (reader == std::end(kReaders) || product::split_image(service.image.value).repository.find("redis-stack") != std::string_view::npos) return;
@@ -116,6 +138,11 @@ max_connections = 50
               report.add(mount.where, id, fmt::format("'{}' mounts {}, and its command does not name it: {} reads no such file by itself", service.name, mount.target, product->name));
             }
           });
+          if (patroni.empty()) return;
+          auto message = fmt::format("{} {} a file of Patroni, and nothing reads it: the image of PostgreSQL has no Patroni", quoted_names(input, patroni), patroni.size() == 1 ? "mounts" : "mount");
+          auto& finding = report.add_all(std::move(patroni_where), std::move(patroni), std::move(message), "each runs as a server of its own, and none follows another");
+          finding.hint = "Take an image that brings Patroni (Spilo), or build one.";
+          finding.severity = Severity::high;
         },
 };
 

@@ -89,6 +89,128 @@ std::optional<std::set<std::string_view>> made(const Input& input, const wiring:
   return out;
 }
 
+/// "app" of postgres://app:secret@db/shop; "" where none is named, or one in a form that is not plain.
+std::string_view user_of_url(std::string_view url) {
+  auto rest = url.substr(url.find("://") + 3);
+  const auto at = rest.substr(0, rest.find('/')).rfind('@');
+  if (at == std::string_view::npos) return {};
+  rest = rest.substr(0, at);
+  return rest.substr(0, rest.find(':'));
+}
+
+/// The variable beside X_HOST that names the user.
+const compose::EnvVar* user_beside(const compose::Service& service, std::string_view host_variable) {
+  if (!host_variable.ends_with("HOST")) return nullptr;
+  const auto prefix = std::string(host_variable.substr(0, host_variable.size() - 4));
+  for (const auto* end : {"USERNAME", "USER", "USER_NAME", "DB_USER"})
+    if (const auto* found = service.env(prefix + end); found != nullptr) return found;
+  return nullptr;
+}
+
+bool makes_users(std::string_view said) {
+  static constexpr std::array kWords{"create user", "create role", "createuser", "create_user", "identified by", "create login", "\\i ", "\\ir ", "\\include", "pg_restore", "source /", "psql -f", "-f /", "< /", "curl ", "wget "};
+  const auto text = lowered(said);
+  return std::ranges::any_of(kWords, [&](const char* word) { return text.find(word) != std::string::npos; });
+}
+
+/// Who may sign in after the first start, as far as the image makes users of its variables; nothing where something else may make one.
+std::optional<std::set<std::string_view>> users(const Input& input, const wiring::Datastore& store) {
+  const auto& server = input.wiring.service(store.service);
+  const auto id = store.product->id;
+  if ((id != "postgres" && id != "mysql" && id != "mariadb") || server.build != nullptr || server.entrypoint_node != nullptr || !server.configs.empty() || !server.volumes_from.empty()) return {};
+  if (product::split_image(server.image.value).repository.starts_with("supabase/")) return {};
+  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return {};
+  if (store.mount != nullptr && store.mount->type == compose::Mount::Type::volume) {
+    const auto* volume = input.project.volume(store.mount->source);
+    if (volume != nullptr && volume->external) return {};
+  }
+  for (const auto& mount : server.mounts) {
+    if (!mount.target.starts_with("/docker-entrypoint-initdb.d")) continue;
+    if (mount.type != compose::Mount::Type::bind) return {};
+    const auto source = std::string(mount.source);
+    std::size_t wanted = 1, read = 0;
+    if (input.files.stat(source).kind == sources::Kind::directory) wanted = input.files.list(source).size();
+    for (const auto& config : config_files_of(input, store.service)) {
+      if (config.mount != &mount || config.file == sources::kNoFile || (!config.path.ends_with(".sql") && !config.path.ends_with(".sh"))) continue;
+      if (makes_users(input.project.texts.at(config.file).content)) return {};
+      ++read;
+    }
+    if (read != wanted) return {};  // packed, too large, or not here
+  }
+  std::set<std::string_view> out;
+  const auto take = [&](std::string_view name) {
+    const auto* variable = server.env(name);
+    if (variable == nullptr) return true;
+    if (!known(*variable->value.node)) return false;
+    if (!variable->value.value.empty()) out.insert(variable->value.value);
+    return true;
+  };
+  if (id == "postgres") {
+    if (server.env("POSTGRES_USER_FILE") != nullptr || !take("POSTGRES_USER")) return {};
+    if (out.empty()) out.insert("postgres");
+  } else {
+    if (server.env("MYSQL_USER_FILE") != nullptr || server.env("MARIADB_USER_FILE") != nullptr || !take("MYSQL_USER") || !take("MARIADB_USER")) return {};
+    out.insert("root");
+  }
+  return out;
+}
+
+/// A script, a command or a text beside makes users, by hand or by itself.
+bool users_made_elsewhere(const Input& input) {
+  for (const auto& service : input.project.services)
+    for (const auto* words : {&service.command, &service.entrypoint})
+      for (const auto& word : *words)
+        if (const auto text = lowered(word.value); text.find("create user") != std::string::npos || text.find("create role") != std::string::npos || text.find("createuser") != std::string::npos) return true;
+  const auto speaks = [](std::string_view said) {
+    const auto text = lowered(said);
+    return text.find("create user") != std::string::npos || text.find("create role") != std::string::npos || text.find("createuser") != std::string::npos;
+  };
+  const auto lines = script_lines(input);
+  return std::ranges::any_of(lines, [&](const auto& line) { return speaks(line.text); }) || speaks(texts_beside(input));
+}
+
+/// Clients that sign in as somebody whom nothing makes.
+void find_unmade_users(const Input& input, Report& report) {
+  std::map<ServiceId, std::optional<std::set<std::string_view>>> made_users;
+  std::set<const compose::Value*> seen;
+  std::optional<bool> elsewhere;
+  struct Unmade {
+    std::vector<Location> where;
+    std::vector<ServiceId> clients;
+  };
+  std::map<std::pair<ServiceId, std::string_view>, Unmade> unmade;  // one name on one server is one mistake
+  for (const auto& reference : input.wiring.references) {
+    if (reference.to == wiring::kNone || reference.via != wiring::Reference::Via::environment) continue;
+    const auto* store = input.wiring.datastore(reference.to);
+    if (store == nullptr || input.wiring.datastore(reference.from) != nullptr) continue;
+    const auto& client = input.wiring.service(reference.from);
+    const auto* variable = client.env(reference.key);
+    if (variable == nullptr) continue;
+    const bool url = variable->value.value.find("://") != std::string_view::npos;
+    if (url && !sql_scheme(variable->value.value)) continue;
+    const auto* holder = url ? variable : user_beside(client, reference.key);
+    if (holder == nullptr || !known(*holder->value.node) || !seen.insert(holder->value.node).second) continue;
+    const auto name = url ? user_of_url(holder->value.value) : holder->value.value;
+    if (name.empty() || name.find_first_of("${}/ %<>") != std::string_view::npos) continue;
+    const auto [at, fresh] = made_users.try_emplace(reference.to);
+    if (fresh) at->second = users(input, *store);
+    if (!at->second || at->second->contains(name)) continue;
+    if (!elsewhere) elsewhere = users_made_elsewhere(input);
+    if (*elsewhere) return;
+    auto& one = unmade[{reference.to, name}];
+    one.where.push_back(holder->value.where() ? holder->value.where() : holder->where);
+    if (std::ranges::find(one.clients, reference.from) == one.clients.end()) one.clients.push_back(reference.from);
+  }
+  for (auto& [key, one] : unmade) {
+    std::string list;
+    for (const auto made_one : *made_users[key.first]) list += fmt::format("{}{}", list.empty() ? "" : ", ", made_one);
+    auto message = fmt::format("{} {} in as '{}' on '{}', whom nothing in the files makes", quoted_names(input, one.clients), one.clients.size() == 1 ? "signs" : "sign", key.second, input.wiring.service(key.first).name);
+    auto& finding = report.add_all(std::move(one.where), std::move(one.clients), std::move(message), fmt::format("the image makes {}", list));
+    finding.hint = "Give the client the user of the server's variables, or make it in a script at /docker-entrypoint-initdb.d.";
+    finding.severity = Severity::high;
+  }
+}
+
 struct Wish {
   std::string_view database;
   ServiceId client = wiring::kNone;
@@ -116,9 +238,10 @@ extern constinit const Rule database_never_made{
     .name = "database-never-made",
     .severity = Severity::medium,
     .area = Area::architecture,
-    .summary = "a client wants a database that nothing in the files makes",
+    .summary = "a client wants a database or a user that nothing in the files makes",
     .rationale = "The images of PostgreSQL, MySQL and MariaDB make one database, the one in their variable, and only on the first start. A client of "
-                 "another one is refused with `database does not exist`, unless it makes it itself.",
+                 "another one is refused with `database does not exist`, unless it makes it itself. They make one user likewise: who signs in under another name is "
+                 "refused with `password authentication failed`.",
     .fix = "Mount a script at /docker-entrypoint-initdb.d that makes every database (it runs only while the data folder is empty), or "
            "give each client a server of its own.",
     .checks = "O2 O31",
@@ -136,7 +259,19 @@ extern constinit const Rule database_never_made{
     image: example/wiki:1
     environment:
       DATABASE_URL: postgres://lab:${DB_PASSWORD:?}@db:5432/wiki  # <- DM0131
-volumes: {pg: }
+  shop-db:
+    image: postgres:17
+    environment: {POSTGRES_USER: shop, POSTGRES_PASSWORD: "${DB_PASSWORD:?}"}
+    volumes: ["shop:/var/lib/postgresql/data", "./tables.sql:/docker-entrypoint-initdb.d/tables.sql:ro"]
+  shop:
+    image: example/shop:1
+    environment:
+      DB_HOST: shop-db
+      DB_USERNAME: laravel  # <- DM0131
+volumes: {pg: , shop: }
+-- tables.sql
+CREATE TABLE goods (id int);
+GRANT ALL ON goods TO shop;
 -- .env
 DB_PASSWORD=sunflower
 )",
@@ -183,13 +318,23 @@ CREATE DATABASE wiki;
   crm:
     image: example/makes-its-own:1
     environment: {DATABASE_URL: "postgres://postgres:${DB_PASSWORD:?}@crm-db/crm"}
-volumes: {pg: , my: , crm: }
+  users-db:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${DB_PASSWORD:?}"}
+    volumes: ["users:/var/lib/postgresql/data", "./users.sql:/docker-entrypoint-initdb.d/users.sql:ro", "./rest.sql.gz:/docker-entrypoint-initdb.d/rest.sql.gz:ro"]
+  users:
+    image: example/users:1
+    environment: {DB_HOST: users-db, DB_USER: reader, DB_NAME: postgres}
+volumes: {pg: , my: , crm: , users: }
+-- users.sql
+CREATE TABLE users (id int);
 -- .env
 DB_PASSWORD=sunflower
 )",
     .minutes = 10,
     .check =
         [](const Input& input, Report& report) {
+          find_unmade_users(input, report);
           // By server, in the order of the files: who wants which database, and where it says so.
           std::map<ServiceId, std::vector<Wish>> wishes;
           std::set<const compose::Value*> seen;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/docker_stage.hpp"
 #include "audit/rules/helpers.hpp"
 
 namespace dm::audit::rules {
@@ -49,7 +50,8 @@ constexpr Server kServers[] = {{"manage.py runserver", "Django's development ser
                                {"yarn run dev", "a development server"},                 {"pnpm dev", "a development server"},
                                {"pnpm run dev", "a development server"},                 {"next dev", "Next.js' development server"},
                                {"nuxt dev", "Nuxt's development server"},                {"ng serve", "Angular's development server"},
-                               {"vue-cli-service serve", "Vue's development server"},    {"webpack serve", "webpack's development server"}};
+                               {"vue-cli-service serve", "Vue's development server"},    {"webpack serve", "webpack's development server"},
+                               {"fastapi dev", "FastAPI's development server"},          {"rails server -e development", "Rails' development mode"}};
 
 const Server* development_server(std::string_view command) {
   for (const auto& server : kServers) {
@@ -92,6 +94,46 @@ std::string routed(const Input& input, ServiceId id) {
   for (const auto& [name, value] : input.wiring.service(id).labels)
     if (name.starts_with("traefik.http.routers.") && name.ends_with(".tls") && value.value == "true") return fmt::format("the label {} has it served over TLS", name);
   return {};
+}
+
+/// What the image of the build starts: the last ENTRYPOINT and CMD of its target, in words; `where` is the instruction.
+struct Started {
+  std::string words;
+  Location where;
+};
+Started started_by_build(const Input& input, const ServiceDockerfile& built) {
+  Started out;
+  const auto& text = input.project.texts.at(built.file);
+  const auto stage = stage_lines(dockerfile_lines(text.content), build_target(input.wiring.service(built.service)));
+  if (!stage) return out;
+  std::string entry;
+  for (const auto& line : *stage) {
+    if (line.instruction != "CMD" && line.instruction != "ENTRYPOINT") continue;
+    auto words = line.rest;
+    if (words.find_first_not_of(' ') != std::string::npos && words[words.find_first_not_of(' ')] == '[') {  // the list of words
+      std::erase_if(words, [](char c) { return c == '[' || c == ']' || c == '"'; });
+      for (std::size_t at = words.find(','); at != std::string::npos; at = words.find(',', at)) words.replace(at, 1, " ");
+      std::string one;
+      for (const char c : words)
+        if (c != ' ' || (!one.empty() && one.back() != ' ')) one += c;
+      words = one;
+    }
+    if (line.instruction == "ENTRYPOINT") entry = words, out.words.clear();
+    else out.words = words;
+    const auto from = static_cast<std::uint32_t>(line.begin);
+    out.where = {built.file, {from, from + static_cast<std::uint32_t>(line.instruction.size())}};
+  }
+  out.words = entry + " " + out.words;
+  return out;
+}
+
+/// Vault's `server -dev`, which its image also starts where no command is given; false where it is only at hand of who works on this machine.
+bool vault_in_memory(const compose::Service& service) {
+  const auto repository = product::split_image(service.image.value).repository;
+  if (service.build != nullptr || (repository != "vault" && repository != "library/vault" && repository != "hashicorp/vault") || service.entrypoint_node != nullptr) return false;
+  if (std::ranges::none_of(service.ports, every_interface) && service.restart.value != "always" && service.restart.value != "unless-stopped") return false;
+  if (service.command.empty()) return true;
+  return std::ranges::any_of(service.command, [](const auto& word) { return word.value == "-dev" || word.value.find("server -dev") != std::string_view::npos; });
 }
 
 /// It is told that a proxy stands before it: not all developers have one, so that this alone is less sure.
@@ -142,6 +184,16 @@ extern constinit const Rule development_mode{
     image: example/panel:1
     command: npm run dev  # <- DM0915
     environment: {NODE_ENV: production}
+  shop:
+    build: .
+    environment: {APP_ENV: production}
+  safe:
+    image: hashicorp/vault:1.18
+    command: server -dev  # <- DM0915
+    restart: always
+-- Dockerfile
+FROM php:8.4-cli
+CMD ["php", "artisan", "serve", "--host=0.0.0.0"]  # <- DM0915
 -- web.conf
 server {
   listen 80;
@@ -177,6 +229,25 @@ server {
     image: example/runs:1
     command: python -m tracking serve
     environment: {NODE_ENV: production}
+  queue:
+    build: .
+    command: ["php", "artisan", "queue:work"]
+    environment: {APP_ENV: production}
+  stage:
+    build: {context: ., target: prod}
+    environment: {APP_ENV: production}
+  work:
+    build: .
+    ports: ["127.0.0.1:8000:8000"]
+  safe:
+    image: hashicorp/vault:1.18
+    command: server -config=/vault/config
+    restart: always
+-- Dockerfile
+FROM php:8.4-cli AS prod
+CMD ["php-fpm"]
+FROM prod
+CMD ["php", "artisan", "serve"]
 )",
     .minutes = 30,
     .check =
@@ -193,6 +264,27 @@ server {
             if (why.empty()) return;
             auto& finding = report.add(place(service, service.command.empty() ? "entrypoint" : "command"), id, fmt::format("'{}' runs {} ({})", service.name, server->what, server->words), std::move(why));
             if (!meant) finding.severity = Severity::medium;
+          });
+          for (const auto& built : built_services(input)) {
+            const auto& service = input.wiring.service(built.service);
+            if (service.command_node != nullptr || service.entrypoint_node != nullptr || input.wiring.one_shot[built.service] || run_by_hand(service)) continue;
+            const auto started = started_by_build(input, built);
+            const auto* server = development_server(started.words);
+            if (server == nullptr) continue;
+            auto why = production(input, service);
+            const bool meant = !why.empty();
+            if (!meant) why = routed(input, built.service);
+            if (why.empty()) continue;
+            auto& finding = report.add(started.where, built.service, fmt::format("the image of '{}' starts {} ({})", service.name, server->what, server->words), std::move(why));
+            if (!meant) finding.severity = Severity::medium;
+          }
+          each_service(input, [&](ServiceId id, const compose::Service& service) {
+            if (!vault_in_memory(service)) return;
+            const auto* word = service.command.empty() ? nullptr : &service.command.front();
+            auto& finding = report.add(word != nullptr && word->where() ? word->where() : place(service, "image"), id, fmt::format("'{}' runs Vault's development server", service.name),
+                                       "every secret is in memory, open without a seal, and gone after a restart",
+                                       "Start `vault server -config=...` with a storage of its own on a volume, unseal it, and sign in with tokens that end.");
+            finding.severity = Severity::high;
           });
           each_service(input, [&](ServiceId id, const compose::Service& service) {
             const auto* product = input.wiring.product_of[id];

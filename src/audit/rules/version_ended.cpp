@@ -11,16 +11,16 @@
 namespace dm::audit::rules {
 namespace {
 
-/// Versions that get no more fixes, by the start of their number: "9.6" is 9.6 and 9.6.24. Only what ended months ago.
+/// Versions that get no more fixes, by the start of their number: "9.6" is 9.6 and 9.6.24. Looked up on 2026-11-27.
 struct Ended {
   std::string_view product;
   std::span<const std::string_view> versions;
 };
-constexpr std::string_view kPostgres[]{"7", "8", "9", "10", "11", "12", "13"};  // https://www.postgresql.org/support/versioning/
-constexpr std::string_view kMysql[]{"5", "8.1", "8.2", "8.3"};  // https://endoflife.date/mysql, after Oracle's lifetime support policy
-constexpr std::string_view kMariadb[]{"5", "10.0", "10.1", "10.2", "10.3", "10.4", "10.5", "10.7", "10.8", "10.9", "10.10", "11.0", "11.1", "11.2", "11.3"};  // https://mariadb.org/about/#maintenance-policy
+constexpr std::string_view kPostgres[]{"7", "8", "9", "10", "11", "12", "13", "14"};  // https://www.postgresql.org/support/versioning/
+constexpr std::string_view kMysql[]{"5", "8.0", "8.1", "8.2", "8.3"};  // https://endoflife.date/mysql, after Oracle's lifetime support policy
+constexpr std::string_view kMariadb[]{"5", "10.0", "10.1", "10.2", "10.3", "10.4", "10.5", "10.6", "10.7", "10.8", "10.9", "10.10", "11.0", "11.1", "11.2", "11.3", "11.5", "11.6", "11.7"};  // https://mariadb.org/about/#maintenance-policy
 constexpr std::string_view kMongo[]{"2", "3", "4", "5", "6"};  // https://www.mongodb.com/legal/support-policy/lifecycles
-constexpr std::string_view kRedis[]{"2", "3", "4", "5", "6.0"};  // https://endoflife.date/redis
+constexpr std::string_view kRedis[]{"2", "3", "4", "5", "6.0", "7.0"};  // https://endoflife.date/redis
 constexpr std::string_view kElastic[]{"1", "2", "5", "6", "7"};  // https://www.elastic.co/support/eol
 constexpr std::string_view kZookeeper[]{"3.4", "3.5", "3.6", "3.7"};  // https://zookeeper.apache.org/releases.html
 constexpr std::string_view kFirst[]{"1"};  // https://docs.portainer.io/start/lifecycle, https://doc.traefik.io/traefik/deprecation/releases/
@@ -88,7 +88,7 @@ extern constinit const Rule version_ended{
     image: postgres:9.6  # <- DM0707
     volumes: ["pg:/var/lib/postgresql/data"]
   shop:
-    image: mysql:5.7.44  # <- DM0707
+    image: mysql:8.0.40  # <- DM0707
     volumes: ["shop:/var/lib/mysql"]
   updates:
     image: containrrr/watchtower:1.7.1  # <- DM0707
@@ -117,7 +117,10 @@ volumes: {pg: }
   search:
     image: elasticsearch:8.17.0
     volumes: ["search:/usr/share/elasticsearch/data"]
-volumes: {db: , search: }
+  photos:
+    image: ghcr.io/immich-app/postgres:14-vectorchord0.4.3
+    volumes: ["photos:/var/lib/postgresql/data"]
+volumes: {db: , photos: , search: }
 )",
     .minutes = 60,
     .check =
@@ -137,6 +140,7 @@ volumes: {db: , search: }
               if (product == nullptr) return;
               const auto ended = std::ranges::find(kEnded, std::string_view(product->id), &Ended::product);
               const auto version = version_of(product::split_image(service.image.value).tag);
+              if (product::split_image(service.image.value).repository.starts_with("immich-app/")) return;  // its makers say which one goes with a release
               if (ended == std::end(kEnded) || version.empty() || std::ranges::none_of(ended->versions, [&](std::string_view one) { return starts(version, one); })) return;
               runs = fmt::format("{} {}", product->name, version);
             }
