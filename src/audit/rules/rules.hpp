@@ -33,8 +33,11 @@
   X(config_never_read) \
   X(awaited_without_check) \
   X(variable_not_read) \
+  X(web_folder_missing) \
+  X(dockerfile_does_not_build) \
   X(variable_in_dollar_quote) \
   X(database_never_made) \
+  X(mongo_key_missing) \
   X(no_shell) \
   X(one_shot_not_awaited) \
   X(synapse_locale) \
@@ -50,6 +53,7 @@
   X(mute_network) \
   X(localhost_is_itself) \
   X(silent_port) \
+  X(advertised_localhost) \
   X(flat_network) \
   X(vacuous_healthcheck) \
   X(healthcheck_tool_missing) \
@@ -66,6 +70,7 @@
   X(kopia_unknown_flag) \
   X(backup_mirrors_deletion) \
   X(live_files_copied) \
+  X(queue_evicts) \
   X(secret_on_command_line) \
   X(credential_in_url) \
   X(secret_breaks_url) \
@@ -109,6 +114,8 @@
   X(dockerfile_secret) \
   X(base_image_latest) \
   X(version_ended) \
+  X(base_ended) \
+  X(volume_over_program) \
   X(image_without_digest) \
   X(memory_limit_missing) \
   X(log_rotation_missing) \
@@ -120,11 +127,13 @@
   X(signals_not_forwarded) \
   X(stats_column) \
   X(cache_without_limit) \
+  X(heap_fills_limit) \
   X(datastore_port_public) \
   X(admin_port_public) \
   X(port_beside_proxy) \
   X(open_without_sign_in) \
   X(fastcgi_port_public) \
+  X(bucket_public) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \
