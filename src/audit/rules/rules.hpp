@@ -134,6 +134,7 @@
   X(open_without_sign_in) \
   X(fastcgi_port_public) \
   X(bucket_public) \
+  X(haproxy_stats_open) \
   X(caddy_module_missing) \
   X(caddy_wildcard_without_dns) \
   X(caddy_placeholder_unset) \

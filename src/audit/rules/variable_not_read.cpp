@@ -46,6 +46,27 @@ constexpr Dropped kDropped[] = {
 /// Images that run as whom they like and read no PUID, although those of LinuxServer.io of the same program do.
 constexpr std::string_view kNoPuid[] = {"postgres", "mysql", "mariadb", "mongodb", "redis", "valkey", "nextcloud", "jellyfin", "grafana", "prometheus", "home-assistant", "wordpress", "traefik", "caddy", "nginx", "gitea", "vaultwarden", "n8n", "immich", "portainer", "influxdb", "rabbitmq", "node-red"};
 
+/// Written for scripts that make further databases and roles (and for Bitnami's image), which must be mounted.
+constexpr std::string_view kOfScripts[] = {"POSTGRES_MULTIPLE_DATABASES", "POSTGRES_MULTIPLE_DBS", "POSTGRES_ADDITIONAL_DATABASES", "POSTGRES_EXTRA_DATABASES", "POSTGRES_REPLICATION_USER", "POSTGRES_REPLICATION_PASSWORD", "POSTGRES_REPLICATION_MODE"};
+
+/// A mounted file of the first start, or one that it may read, speaks of the variable, or cannot be read here.
+bool script_reads(const Input& input, ServiceId id, std::string_view name) {
+  const auto& service = input.wiring.service(id);
+  for (const auto& mount : service.mounts) {
+    if (!mount.target.starts_with("/docker-entrypoint-initdb.d")) continue;
+    if (mount.type != compose::Mount::Type::bind) return true;
+    const auto kind = input.files.stat(std::string(mount.source)).kind;
+    std::size_t wanted = kind == sources::Kind::directory ? input.files.list(std::string(mount.source)).size() : 1, read = 0;
+    for (const auto& config : config_files_of(input, id)) {
+      if (config.mount != &mount || config.file == sources::kNoFile) continue;
+      if (input.project.texts.at(config.file).content.find(name) != std::string::npos) return true;
+      ++read;
+    }
+    if (read < wanted) return true;
+  }
+  return !service.configs.empty();
+}
+
 /// The version that the tag begins with is `since` or later; "latest" and no tag are the newest.
 bool from_on(std::string_view image, std::string_view since) {
   auto tag = product::split_image(image).tag;
@@ -84,6 +105,7 @@ extern constinit const Rule variable_not_read{
     environment:
       POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:?}
       POSTGRES_DATABASE: shop  # <- DM0127
+      POSTGRES_MULTIPLE_DATABASES: shop,wiki  # <- DM0127
     volumes: ["pg:/var/lib/postgresql/data"]
   cache:
     image: redis:7.4
@@ -152,6 +174,10 @@ volumes: {pg: }
     image: pihole/pihole:2024.07.0
     environment: {WEBPASSWORD: "${POSTGRES_PASSWORD:?}"}
     volumes: ["names:/etc/pihole"]
+  several:
+    image: postgres:17
+    environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:?}", POSTGRES_MULTIPLE_DATABASES: "shop,wiki"}
+    volumes: ["several:/var/lib/postgresql/data", "./several.sh:/docker-entrypoint-initdb.d/several.sh:ro"]
   films:
     image: lscr.io/linuxserver/jellyfin:10.10.7
     environment: {PUID: 1000, PGID: 1000}
@@ -160,7 +186,9 @@ volumes: {pg: }
     image: mysql:8.4
     environment: {MYSQL_DB: shop, MYSQL_ROOT_PASSWORD: "${POSTGRES_PASSWORD:?}"}
     volumes: ["first:/var/lib/mysql", "./init.sh:/docker-entrypoint-initdb.d/init.sh:ro"]
-volumes: {films: , first: , flows: , names: , pg: , shared: }
+volumes: {films: , first: , flows: , names: , pg: , several: , shared: }
+-- several.sh
+for one in $(echo "$POSTGRES_MULTIPLE_DATABASES" | tr , ' '); do createdb "$one"; done
 -- init.sh
 mysql -e "create database $MYSQL_DB"
 )",
@@ -189,6 +217,10 @@ mysql -e "create database $MYSQL_DB"
               if (auto [where, list] = name_all(kPuid); !where.empty())
                 report.add_all(std::move(where), {id}, fmt::format("the image of {} does not read {} of '{}'", product->name, list, service.name), "images of LinuxServer.io do; this one runs, and owns its files, as before", service.user ? "take them out" : "write `user: \"1000:1000\"` where the image may run as another user, or take them out")
                     .severity = Severity::low;
+            if (product->id == "postgres" && product::split_image(service.image.value).repository.find("bitnami") == std::string_view::npos && service.command.empty())
+              for (const auto name : kOfScripts)
+                if (const auto* variable = service.env(name); variable != nullptr && !variable->from_env_file && !variable->value.value.empty() && !script_reads(input, id, name))
+                  report.add(variable->where, id, fmt::format("nothing in '{}' reads {}", service.name, name), "neither the image of PostgreSQL nor a script of its first start", "mount a script at /docker-entrypoint-initdb.d that does what it says");
             for (const auto& unread : kUnread) {
               if (unread.product != product->id) continue;
               const auto* variable = service.env(unread.name);
