@@ -5,6 +5,7 @@
 
 #include "audit/rules/helpers.hpp"
 #include "audit/scripts.hpp"
+#include "sensitive/options.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::audit::rules {
@@ -14,25 +15,6 @@ namespace {
 std::string_view option_name(std::string_view word) {
   const auto name = word.substr(std::min(word.find_first_not_of('-'), word.size()));
   return name.size() == word.size() ? std::string_view() : name;
-}
-
-/// Options that are passwords by trade, and those whose name says so; not switches about them, not the name of a user.
-bool secret_option(std::string_view name) {
-  static constexpr std::array kNames{"requirepass", "masterauth", "pass", "rc-pass", "auth-token"};
-  if (std::ranges::find(kNames, name) != kNames.end()) return true;
-  static constexpr std::array kSwitches{"no-", "ask-", "require-", "disable-", "enable-", "allow-", "generate-", "validate-", "skip-", "prompt-"};
-  if (std::ranges::any_of(kSwitches, [&](const char* start) { return name.starts_with(start); })) return false;
-  if (name.ends_with("access-key")) return name.ends_with("secret-access-key");
-  return sensitive::secret_name(name);
-}
-
-/// Programs whose one-letter option is a password: `redis-cli -a x`, `mysqladmin -px`.
-std::string_view short_secret(std::string_view program, std::string_view word, std::string_view next) {
-  program = program.substr(program.rfind('/') + 1);
-  if ((program == "redis-cli" || program == "valkey-cli") && word == "-a") return next;
-  static constexpr std::array kSql{"mysql", "mysqladmin", "mysqldump", "mariadb", "mariadb-admin", "mariadb-dump"};
-  if (std::ranges::find(kSql, program) != kSql.end() && word.starts_with("-p") && !word.starts_with("--")) return word.substr(2);
-  return {};
 }
 
 /// Stands for the secret itself: no file, no variable that the shell of the container fills in, no switch.
@@ -55,10 +37,10 @@ std::string literal_option(const std::vector<compose::Text>& texts) {
     const std::string_view word = list[i];
     const std::string_view next = i + 1 < list.size() ? std::string_view(list[i + 1]) : std::string_view();
     if (i == 0 || std::ranges::find(kBefore, list[i - 1]) != kBefore.end()) program = word;
-    if (written_out(short_secret(program, word, next))) return std::string(word.substr(0, 2));
+    if (written_out(sensitive::short_secret(program, word, next))) return std::string(word.substr(0, 2));
     const auto option = option_name(word);
     const auto sign = option.find('=');
-    if (!secret_option(option.substr(0, sign))) continue;
+    if (!sensitive::secret_option(option.substr(0, sign))) continue;
     if (written_out(sign == std::string_view::npos ? next : option.substr(sign + 1))) return std::string(word.substr(0, word.find('=')));
   }
   return {};
