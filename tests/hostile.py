@@ -51,6 +51,8 @@ texts = {
     "include-cycle": (b"include: [include-cycle.yaml]\nservices: {a: {image: i}}\n", "cycle", 2),
     "extends-cycle": (b"services: {a: {image: i, extends: b}, b: {image: i, extends: a}}\n", "circular", 2),
     "extends-long": (b"services:\n  s0: {image: i}\n" + b"".join(b"  s%d: {extends: s%d}\n" % (i, i - 1) for i in range(1, 3000)), "", 0, 5, 1024),
+    "extends-deep": (b"services:\n" + b"".join(b"  s%d: {extends: s%d}\n" % (i, i + 1) for i in range(25000)) + b"  s25000: {image: i}\n", "more than 1000", 2, 10, 1024),
+    "extends-wide": (b"services:\n  s0: {image: i}\n" + b"".join(b"  s%d: {extends: s%d}\n" % (i, i - 1) for i in range(1, 30000)), "", 0, 5, 1024),
     "include-many": (b"include: [" + b"nope.yaml, " * 3000 + b"]\n", "cannot open", 2),
     "large": (b"#" * (51 << 20), "too large", 2),
     "number": (b"12", "must be a mapping", 2),

@@ -14,7 +14,9 @@ namespace {
 
 class Checker {
  public:
-  explicit Checker(Context& context) : context_(context), project_(context.project) {}
+  explicit Checker(Context& context)
+      : context_(context), project_(context.project), networks_(keys(project_.networks)), volumes_(keys(project_.volumes)), secrets_(keys(project_.secrets)),
+        configs_(keys(project_.configs)) {}
 
   /// Compose checks these always.
   void sources() {
@@ -34,6 +36,14 @@ class Checker {
   }
 
  private:
+  using Keys = std::set<std::string_view>;
+  template <class T>
+  static Keys keys(const std::vector<T>& all) {
+    Keys out;
+    for (const T& one : all) out.insert(one.key);
+    return out;
+  }
+
   template <class T>
   static std::string near(std::string_view wanted, const std::vector<T>& all, std::string_view T::*name, std::string otherwise) {
     Nearest nearest(wanted);
@@ -112,7 +122,7 @@ class Checker {
     if (service.network_mode && service.node->find("networks") != nullptr)
       context_.error(service.network_mode.where(), fmt::format("service '{}' declares mutually exclusive `network_mode` and `networks`", service.name), "keep one");
     for (const NetworkUse& use : service.networks)
-      if (project_.network(use.network) == nullptr)
+      if (!networks_.contains(use.network))
         context_.error(use.where, fmt::format("service '{}' refers to undefined network {}", service.name, use.network),
                        near(use.network, project_.networks, &Network::key, fmt::format("add `{}:` under `networks:`", use.network)));
     std::set<std::string_view> tmpfs;
@@ -123,20 +133,18 @@ class Checker {
         if (mount.type != Mount::Type::tmpfs && tmpfs.contains(mount.target))
           context_.error(mount.where, fmt::format("target {} of service '{}' is a tmpfs too", mount.target, service.name), "keep one");
     for (const Mount& mount : service.mounts)
-      if (mount.type == Mount::Type::volume && !mount.source.empty() && project_.volume(mount.source) == nullptr)
+      if (mount.type == Mount::Type::volume && !mount.source.empty() && !volumes_.contains(mount.source))
         context_.error(mount.where, fmt::format("service '{}' refers to undefined volume {}", service.name, mount.source),
                        near(mount.source, project_.volumes, &Volume::key, fmt::format("add `{}:` under `volumes:`, or write ./{} for a folder", mount.source, mount.source)));
-    const auto check = [&](const std::vector<FileUse>& uses, const std::vector<Resource>& known, std::string_view what) {
+    const auto check = [&](const std::vector<FileUse>& uses, const std::vector<Resource>& known, const Keys& keys, std::string_view what) {
       for (const FileUse& use : uses) {
-        bool found = false;
-        for (const Resource& resource : known) found = found || resource.key == use.source;
-        if (!found)
+        if (!keys.contains(use.source))
           context_.error(use.where, fmt::format("service '{}' refers to undefined {} {}", service.name, what, use.source),
                          near(use.source, known, &Resource::key, fmt::format("define it under `{}s:`", what)));
       }
     };
-    check(service.secrets, project_.secrets, "secret");
-    check(service.configs, project_.configs, "config");
+    check(service.secrets, project_.secrets, secrets_, "secret");
+    check(service.configs, project_.configs, configs_, "config");
   }
 
   /// The number of a limit, whatever form it is written in.
@@ -220,6 +228,7 @@ class Checker {
 
   Context& context_;
   Project& project_;
+  const Keys networks_, volumes_, secrets_, configs_;  ///< thousands of services look into them
 };
 
 }  // namespace

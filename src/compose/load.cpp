@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -16,6 +17,7 @@ namespace {
 using sources::Kind;
 
 constexpr int kMaxIncludes = 64;  // include of include ...; cycles are found by name before
+constexpr std::size_t kMaxExtends = 1000;  // extends of extends ...; each is a call
 
 /// What `!reset` marked, before merging, and what it removes from.
 void remove_reset(Value& value) {  // NOLINT(misc-no-recursion): bounded by the parser
@@ -150,7 +152,7 @@ class Loader {
     for (const auto& name : out)
       if (name == "-") stdin_file_ = project_.texts.add("-", options_.stdin_text);
     if (out.empty())
-      context_.error({}, fmt::format("no compose file in '{}'", options_.working_directory),
+      context_.error({}, fmt::format("no compose file in '{}'", folder_of(options_, out)),
                      "expected compose.yaml, compose.yml, docker-compose.yml or docker-compose.yaml; or name one with -f");
     return out;
   }
@@ -228,14 +230,27 @@ class Loader {
   void extend_services(Value& document, const std::string& path, const std::string& folder, const Lookup& lookup) {
     Value* services = document.find("services");
     if (services == nullptr || !services->is_mapping()) return;
+    Siblings siblings{services, {}};
     for (Entry& entry : *services->entries) {
       std::vector<std::string> chain;
-      entry.value = extended(services, entry, path, folder, lookup, chain);
+      entry.value = extended(siblings, entry, path, folder, lookup, chain);
     }
   }
 
+  /// The services of one document; the first `extends` makes the index.
+  struct Siblings {
+    Value* services = nullptr;
+    std::map<std::string_view, Entry*> index;
+    Entry* find(std::string_view name) {
+      if (index.empty())
+        for (Entry& entry : *services->entries) index.emplace(entry.key, &entry);
+      const auto found = index.find(name);
+      return found != index.end() ? found->second : nullptr;
+    }
+  };
+
   /// The service with what it extends merged below it.
-  Value* extended(Value* services, Entry& entry, const std::string& path, const std::string& folder,  // NOLINT
+  Value* extended(Siblings& siblings, Entry& entry, const std::string& path, const std::string& folder,  // NOLINT
                   const Lookup& lookup, std::vector<std::string>& chain) {
     Value* service = entry.value;
     if (!service->is_mapping()) return service;
@@ -245,6 +260,11 @@ class Loader {
     if (std::ranges::find(chain, here) != chain.end()) {
       context_.error(extends->where, fmt::format("circular reference: service '{}' extends itself", entry.key),
                      "break the circle");
+      erase(*service, "extends");
+      return service;
+    }
+    if (chain.size() >= kMaxExtends) {
+      context_.error(extends->where, fmt::format("'{}' is extended through more than {} services", entry.key, kMaxExtends), "extend what it extends, directly");
       erase(*service, "extends");
       return service;
     }
@@ -261,9 +281,9 @@ class Loader {
       base_path = sources::clean_path(file->text, folder);
       base_folder = sources::parent_path(base_path);
       base = service_of_file(base_path, name, base_folder, lookup, chain, where);
-    } else if (Value* sibling = services->find(name); sibling != nullptr) {
-      Entry copy{name, {}, project_.arena.clone(*sibling)};
-      base = extended(services, copy, path, folder, lookup, chain);
+    } else if (Entry* sibling = siblings.find(name); sibling != nullptr) {
+      sibling->value = extended(siblings, *sibling, path, folder, lookup, chain);  // once, however many extend it
+      base = project_.arena.clone(*sibling->value);
     }
     chain.pop_back();
     erase(*service, "extends");
@@ -271,7 +291,7 @@ class Loader {
       if (!context_.diagnostics.empty() && context_.diagnostics.back().where.span.begin == where.span.begin) return service;  // the file is missing
       Nearest nearest(name);
       if (file == nullptr)
-        for (const Entry& sibling : *services->entries) nearest.offer(sibling.key);
+        for (const Entry& sibling : *siblings.services->entries) nearest.offer(sibling.key);
       context_.error(where, fmt::format("service '{}' extends '{}', which is not in {}", entry.key, name, file != nullptr ? file->text : "this file"),
                      nearest.hint("check the name"));
       return service;
@@ -303,8 +323,9 @@ class Loader {
       Value* services = document->is_mapping() ? document->find("services") : nullptr;
       if (services == nullptr || !services->is_mapping()) continue;
       if (options_.interpolate) interpolate(*document, lookup, context_);
+      Siblings siblings{services, {}};
       for (Entry& entry : *services->entries)
-        if (entry.key == name) found = extended(services, entry, path, folder, lookup, chain);
+        if (entry.key == name) found = extended(siblings, entry, path, folder, lookup, chain);
     }
     return found;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "audit/rules/helpers.hpp"
 
@@ -72,16 +73,18 @@ secrets:
     .check =
         [](const Input& input, Report& report) {
           const auto look = [&](const std::vector<compose::Resource>& list, std::string_view kind, Severity severity, const auto& uses_of) {
+            std::map<std::string_view, std::vector<ServiceId>> users;
+            each_service(input, [&](ServiceId id, const compose::Service& service) {
+              for (const auto& use : uses_of(service))
+                if (auto& ids = users[use.source]; ids.empty() || ids.back() != id) ids.push_back(id);
+            });
             for (const auto& one : list) {
               const std::string path(one.file);
               // What lies outside of the project is made on the machine that runs it.
               if (path.empty() || one.external || sources::relative_to(path, input.project.folder).starts_with('/')) continue;
               if (input.files.stat(path).kind != sources::Kind::missing) continue;
               if (&list == &input.project.secrets && input.files.stat(path + ".enc").kind == sources::Kind::regular) continue;  // sealed: `up` delivers it
-              std::vector<ServiceId> services;
-              each_service(input, [&](ServiceId id, const compose::Service& service) {
-                if (std::ranges::find(uses_of(service), one.key, &compose::FileUse::source) != uses_of(service).end()) services.push_back(id);
-              });
+              auto services = users[one.key];
               if (services.empty()) continue;
               auto message = fmt::format("{} '{}' is read from {}, which is not here: {} will not be created", kind, one.key,
                                          sources::relative_to(path, input.project.folder), quoted_names(input, services));
