@@ -5,6 +5,7 @@
 
 #include "base/json.hpp"
 #include "report/findings.hpp"
+#include "report/fragment.hpp"
 #include "report/markup.hpp"
 
 namespace dm::report {
@@ -48,6 +49,27 @@ void physical(JsonWriter& json, const compose::Project& project, const audit::Lo
   json.end();
 }
 
+/// What can be mended by lines put in, as replacements of nothing.
+void fixes(JsonWriter& json, const audit::Input& input, const audit::Finding& finding) {
+  const auto all = insertions(input, *finding.rule, finding.services);
+  if (all.empty()) return;
+  json.key("fixes").begin_array().begin_object().key("description").begin_object().key("text").value(mend(finding)).end();
+  json.key("artifactChanges").begin_array();
+  for (std::size_t i = 0; i < all.size();) {
+    const auto file = all[i].file;
+    json.begin_object().key("artifactLocation").begin_object().key("uri").value(uri(sources::relative_to(input.project.texts.at(file).path, input.project.folder))).end();
+    json.key("replacements").begin_array();
+    for (; i < all.size() && all[i].file == file; ++i) {
+      json.begin_object().key("deletedRegion").begin_object();
+      for (const auto* key : {"startLine", "endLine"}) json.key(key).value(static_cast<std::uint64_t>(all[i].line));
+      for (const auto* key : {"startColumn", "endColumn"}) json.key(key).value(std::uint64_t{1});
+      json.end().key("insertedContent").begin_object().key("text").value(std::string_view(all[i].text)).end().end();
+    }
+    json.end().end();
+  }
+  json.end().end().end();
+}
+
 }  // namespace
 
 std::string to_sarif(const Findings& findings) {
@@ -85,6 +107,7 @@ std::string to_sarif(const Findings& findings) {
       }
       json.end();
     }
+    fixes(json, findings.input, finding);
     if (!finding.suppressed_by.empty()) {
       json.key("suppressions").begin_array().begin_object();
       json.key("kind").value("external").key("justification").value(finding.suppressed_by).end().end();

@@ -149,12 +149,17 @@ std::string fragment(const audit::Input& input, const audit::Rule& rule, const s
   return fmt::format("{}services:\n{}{}", form->head, body, unknown);
 }
 
-std::string unified_diff(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services) {
+namespace {
+
+/// By file and line: where the line goes that mends the service of this name.
+using Hunks = std::map<sources::FileId, std::map<std::size_t, std::pair<Place, std::string>>>;
+
+Hunks hunks_of(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services) {
   constexpr std::size_t kMost = 100;
+  Hunks out;
   const auto form = std::ranges::find(kForms, rule.id, &Form::rule);
-  if (form == std::end(kForms) || services.size() > kMost) return {};
+  if (form == std::end(kForms) || services.size() > kMost) return out;
   const auto& project = input.project;
-  std::map<sources::FileId, std::map<std::size_t, std::pair<Place, std::string>>> by_file;
   for (const auto id : services) {
     const auto& service = project.services[id];
     if (service.where.file == sources::kNoFile || service.node == nullptr) continue;
@@ -162,22 +167,35 @@ std::string unified_diff(const audit::Input& input, const audit::Rule& rule, con
     const auto line = form->written(input, id);
     const auto& source = project.texts.at(service.where.file);
     if (line.empty() || sources::relative_to(source.path, project.folder).starts_with('/') || source.content.find('\r') != std::string::npos) continue;
-    const auto place = place_of(project, service);
-    // A line that may not be shown whole would make a diff that does not apply.
-    if (!place || sensitive::mask_line(place->first) != place->first || sensitive::mask_line(place->name) != place->name) continue;
-    by_file[service.where.file].try_emplace(place->line, *place, line);
+    if (const auto place = place_of(project, service)) out[service.where.file].try_emplace(place->line, *place, line);
   }
+  return out;
+}
+
+}  // namespace
+
+std::string unified_diff(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services) {
   std::string out;
-  for (const auto& [file, hunks] : by_file) {
-    const auto path = sources::relative_to(project.texts.at(file).path, project.folder);
-    out += fmt::format("--- a/{0}\n+++ b/{0}\n", path);
+  for (const auto& [file, hunks] : hunks_of(input, rule, services)) {
+    const auto path = sources::relative_to(input.project.texts.at(file).path, input.project.folder);
+    std::string text;
     std::size_t added = 0;
     for (const auto& [number, hunk] : hunks) {
       const auto& [place, line] = hunk;
-      out += fmt::format("@@ -{},2 +{},3 @@\n {}\n+{}{}\n {}\n", number, number + added++, place.name, std::string(place.indent, ' '), line, place.first);
-      if (place.last) out += "\\ No newline at end of file\n";
+      // A line that may not be shown whole would make a diff that does not apply.
+      if (sensitive::mask_line(place.first) != place.first || sensitive::mask_line(place.name) != place.name) continue;
+      text += fmt::format("@@ -{},2 +{},3 @@\n {}\n+{}{}\n {}\n", number, number + added++, place.name, std::string(place.indent, ' '), line, place.first);
+      if (place.last) text += "\\ No newline at end of file\n";
     }
+    if (!text.empty()) out += fmt::format("--- a/{0}\n+++ b/{0}\n", path) + text;
   }
+  return out;
+}
+
+std::vector<Insertion> insertions(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services) {
+  std::vector<Insertion> out;
+  for (const auto& [file, hunks] : hunks_of(input, rule, services))
+    for (const auto& [number, hunk] : hunks) out.push_back({file, number + 1, std::string(hunk.first.indent, ' ') + hunk.second + "\n"});
   return out;
 }
 

@@ -16,4 +16,12 @@ std::string fragment(const audit::Input& input, const audit::Rule& rule, const s
 /// written in block form and has no such key yet. "" where there is none, and for very many services, where a diff helps nobody.
 std::string unified_diff(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services);
 
+/// The same as lines that are put in: in the order of files and lines.
+struct Insertion {
+  sources::FileId file = sources::kNoFile;
+  std::size_t line = 1;  ///< 1-based; the text goes before it
+  std::string text;      ///< a whole line
+};
+std::vector<Insertion> insertions(const audit::Input& input, const audit::Rule& rule, const std::vector<audit::ServiceId>& services);
+
 }  // namespace dm::report
