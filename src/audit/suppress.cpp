@@ -14,6 +14,7 @@ namespace dm::audit {
 namespace {
 
 constexpr std::string_view kMark = "datamancy: ignore";
+constexpr std::string_view kKnown = "known in the baseline";
 
 bool is_rule(const Rule& rule, std::string_view word) { return rule.id == word || rule.name == word; }
 
@@ -114,7 +115,7 @@ class Pass {
       if (known.count == 0 || known.rule != finding.rule->id || known.file != file) continue;
       if (!matches(known.service)) continue;
       --known.count;
-      return "known in the baseline";
+      return std::string(kKnown);
     }
     return {};
   }
@@ -163,11 +164,17 @@ Result<std::vector<Exception>> parse_exceptions(std::string_view text, std::stri
   };
   std::vector<Exception> out;
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) return out;
+  using Kind = formats::YamlNode::Kind;
   auto parsed = formats::parse_yaml(text);
-  if (!parsed) return fail(parsed.error());
+  if (!parsed) return fail(Errc::invalid_input, fmt::format("{}: {}", name, parsed.error().message));
+  if (parsed->kind != Kind::mapping) {
+    if (parsed->kind == Kind::scalar && parsed->text.empty()) return out;  // comments only
+    return bad(parsed->line, "it is no mapping");
+  }
   for (const auto& [key, value] : parsed->entries) {
     if (key == "backup") continue;  // read by the verbs that back up
     if (key != "suppress") return bad(value.line, fmt::format("unknown key '{}'", key));
+    if (value.kind != Kind::sequence && !(value.kind == Kind::scalar && value.text.empty())) return bad(value.line, "`suppress` is no list");
     for (const auto& item : value.items) {
       Exception entry;
       entry.where = fmt::format("{}:{}", name, item.line);
@@ -188,9 +195,9 @@ Result<std::vector<Exception>> parse_exceptions(std::string_view text, std::stri
 
 Result<std::vector<Known>> parse_baseline(std::string_view text, std::string_view name) {
   auto parsed = formats::parse_yaml(text);  // JSON is YAML
-  if (!parsed) return fail(parsed.error());
+  if (!parsed) return fail(Errc::invalid_input, fmt::format("{}: {}", name, parsed.error().message));
   const auto* known = parsed->find("known");
-  if (known == nullptr)
+  if (known == nullptr || known->kind != formats::YamlNode::Kind::sequence)
     return fail(Errc::invalid_input, fmt::format("{}: no baseline; make one with: datamancy audit --write-baseline FILE", name));
   std::vector<Known> out;
   for (const auto& item : known->items) {
@@ -208,7 +215,7 @@ Result<std::vector<Known>> parse_baseline(std::string_view text, std::string_vie
 std::string baseline(const Input& input, const std::vector<Finding>& findings) {
   std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::size_t> counts;
   for (const auto& finding : findings) {
-    if (!finding.suppressed_by.empty()) continue;
+    if (!finding.suppressed_by.empty() && finding.suppressed_by != kKnown) continue;  // what an older baseline knows stays known
     const bool parallel = finding.services.size() == finding.where.size();
     for (std::size_t i = 0; i < finding.where.size(); ++i) {
       const auto& where = finding.where[i];

@@ -7,6 +7,7 @@
 
 #include "base/json.hpp"
 #include "cli/digests.hpp"
+#include "cli/judge.hpp"
 #include "cli/secrets.hpp"
 #include "cli/session.hpp"
 #include "secrets/crypto.hpp"
@@ -203,10 +204,8 @@ int config(Args& args) {
   const bool table = view != nullptr && view->flag == "--variables";
   if (table) args.project.interpolate = false;
   const auto option = std::ranges::find_if(args.words, [](const std::string& word) { return word.starts_with('-'); });
-  if (option != args.words.end() || (!format.empty() && format != "yaml" && format != "json" && !(table && format == "table"))) {
-    fmt::print(stderr, "datamancy: config does not know '{}'; see 'datamancy config --help'\n", option != args.words.end() ? *option : format);
-    return kUsage;
-  }
+  if (option != args.words.end()) return unknown("config", *option);
+  if (!format.empty() && format != "yaml" && format != "json" && !(table && format == "table")) return bad_value("config", "--format", format);
   read_stdin(args.project);
   const auto folder = project_folder(args);
   auto sealed = secrets::environment_for(folder, args.project, key_sources(args));

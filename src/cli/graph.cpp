@@ -1,9 +1,6 @@
 #include "wiring/graph_text.hpp"
 
-#include <fmt/format.h>
-
-#include <cstdio>
-
+#include "cli/judge.hpp"
 #include "cli/secrets.hpp"
 #include "secrets/delivery.hpp"
 
@@ -15,16 +12,8 @@ int graph(Args& args) {
   args.option("--format", format);
   if (args.has("--json")) format = "json";
   if (!args.option("--output", output)) args.option("-o", output);
-  const bool known = format == "text" || format == "dot" || format == "json" || format == "svg";
-  if (!known || args.words.size() > 1 || (!args.words.empty() && args.words[0].starts_with('-'))) {
-    fmt::print(stderr, "datamancy: graph does not know '{}'; see 'datamancy graph --help'\n", known ? args.words.back() : format);
-    return kUsage;
-  }
-  if (!args.words.empty()) {
-    const auto path = sources::clean_path(args.words[0], args.project.working_directory);
-    if (sources::disk().stat(path).kind == sources::Kind::directory) args.project.working_directory = path;
-    else args.project.files.push_back(path);
-  }
+  if (format != "text" && format != "dot" && format != "json" && format != "svg") return bad_value("graph", "--format", format);
+  if (!take_path(args, "graph")) return kUsage;
   args.project.lenient = true;
   read_stdin(args.project);
   const auto folder = project_folder(args);

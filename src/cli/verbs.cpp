@@ -8,9 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/files.hpp"
 #include "cli/completion.hpp"
+#include "compose/nearest.hpp"
 #include "secrets/delivery.hpp"
 #include "secrets/metrics.hpp"
 #include "sensitive/sensitive.hpp"
@@ -76,7 +78,7 @@ constexpr std::array kVerbs{
          check},
     Verb{"completion", "print completion for a shell", "completion bash|zsh|fish", completion},
     Verb{"man", "print the manual page", "man   (datamancy man | man -l -)", manual},
-    Verb{"explain", "what a rule means and how to mend it", "explain RULE", explain},
+    Verb{"explain", "what a rule means and how to mend it", "explain RULE [--json]   RULE is an id or a name, as 'datamancy rules' lists them", explain},
     Verb{"rules", "list the rules", "rules [--json]", rules},
     Verb{"backup", "save the stack's data, verified; list, verify and restore it", "backup run|list|show|verify|restore|coverage|forget|replicate|schedule|doctor|inspect|unlock|password (docs/backup.md)\n"
          "       exit status: 0 verified, 1 failed, 2 could not verify, 10 a program is missing, 11 no password", backup},
@@ -120,19 +122,21 @@ std::span<const Verb> verbs() { return kVerbs; }
 bool Args::has(std::string_view flag) { return std::erase(words, flag) > 0; }
 
 bool Args::option(std::string_view name, std::string& value) {
-  for (auto word = words.begin(); word != words.end(); ++word) {
+  bool found = false;
+  for (auto word = words.begin(); word != words.end() && *word != "--";) {  // given twice, the last one counts
     if (*word == name && word + 1 != words.end()) {
       value = *(word + 1);
-      words.erase(word, word + 2);
-      return true;
-    }
-    if (word->size() > name.size() && word->starts_with(name) && (*word)[name.size()] == '=') {
+      word = words.erase(word, word + 2);
+      found = true;
+    } else if (word->size() > name.size() && word->starts_with(name) && (*word)[name.size()] == '=') {
       value = word->substr(name.size() + 1);
-      words.erase(word);
-      return true;
+      word = words.erase(word);
+      found = true;
+    } else {
+      ++word;
     }
   }
-  return false;
+  return found;
 }
 
 void read_stdin(compose::Options& options) {
@@ -185,7 +189,11 @@ int complain(const Error& error) {
 }
 
 bool write_output(const std::string& path, std::string_view text) {
-  if (path.empty()) return std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+  if (path.empty()) {
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size()) return true;
+    fmt::print(stderr, "datamancy: cannot write to standard output: {}\n", std::strerror(errno));
+    return false;
+  }
   // Only a regular file is replaced: a device, a FIFO or a symbolic link must stay what it is.
   const auto target = sources::disk().stat(path);
   Result<void> wrote;
@@ -196,7 +204,13 @@ bool write_output(const std::string& path, std::string_view text) {
     wrote = file ? write_all(file.get(), text) : fail(errno_error("open", errno));
   }
   if (wrote) return true;
-  fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, wrote.error().message);
+  if (target.kind == sources::Kind::directory) {
+    fmt::print(stderr, "datamancy: cannot write '{}': it is a folder; name a file in it\n", path);
+    return false;
+  }
+  auto why = std::string_view(wrote.error().message);  // "write 'PATH': No space left on device"
+  if (const auto said = fmt::format("'{}': ", path); why.find(said) != std::string_view::npos) why.remove_prefix(why.find(said) + said.size());
+  fmt::print(stderr, "datamancy: cannot write '{}': {}\n", path, why);
   return false;
 }
 
@@ -244,17 +258,22 @@ int run(int argc, char** argv) {
     if (verb.empty() && !word.starts_with('-')) verb = word;
     else args.words.push_back(word);
   }
-  if (args.has("--version")) {
+  if (args.has("--version") || verb == "version") {
     fmt::print("datamancy 0.1.0\n");
     return kClean;
   }
   const auto rest = std::ranges::find(args.words, "--");
-  const bool help = std::find(args.words.begin(), rest, "--help") != rest || std::find(args.words.begin(), rest, "-h") != rest;
+  bool help = std::find(args.words.begin(), rest, "--help") != rest || std::find(args.words.begin(), rest, "-h") != rest;
   if (help) std::erase_if(args.words, [](const std::string& word) { return word == "--help" || word == "-h"; });
   for (const OldName& old : kOldNames) {
     if (verb != old.name) continue;
     fmt::print(stderr, "datamancy: '{}' was a script of the origin; its successor is 'datamancy {}' (see docs/origin.md for what exists yet)\n", old.name, old.successor);
     return kUsage;
+  }
+  if (verb == "help") {  // `help VERB` is `VERB --help`
+    verb = args.words.empty() ? std::string() : args.words[0];
+    if (!args.words.empty()) args.words.erase(args.words.begin());
+    help = true;
   }
   if (verb.empty()) {
     usage(help ? stdout : stderr);
@@ -274,7 +293,9 @@ int run(int argc, char** argv) {
     count_secrets(args, known.name, exit);
     return exit;
   }
-  fmt::print(stderr, "datamancy: unknown verb '{}'; see 'datamancy --help'\n", verb);
+  compose::Nearest nearest(verb);
+  for (const Verb& known : kVerbs) nearest.offer(known.name);
+  fmt::print(stderr, "datamancy: unknown verb '{}'; {}\n", verb, nearest.hint("see 'datamancy --help'"));
   return kUsage;
 }
 

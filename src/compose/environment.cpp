@@ -118,7 +118,8 @@ std::vector<std::string> env_files(const Options& options, const std::string& fo
   set_in(options, "COMPOSE_DISABLE_ENV_FILE", disabled);
   constexpr std::array kTrue{"1", "t", "T", "true", "TRUE", "True"};
   const auto usual = sources::clean_path(".env", folder);
-  if (std::ranges::find(kTrue, disabled) == kTrue.end() && files.stat(usual).kind == sources::Kind::regular) out.push_back(usual);
+  const auto kind = files.stat(usual).kind;  // one that may not be read is an error, in Compose too: not the same as none
+  if (std::ranges::find(kTrue, disabled) == kTrue.end() && (kind == sources::Kind::regular || kind == sources::Kind::unreadable)) out.push_back(usual);
   return out;
 }
 
@@ -136,7 +137,8 @@ void read_environment(Context& context, const std::string& folder) {
     if (path == kNothing) continue;
     const auto file = context.project.texts.open(path);
     if (!file) {
-      context.error({}, file.error().message, "check --env-file");
+      context.error({}, file.error().message, !options.env_files.empty() ? "check --env-file" : path == sources::clean_path(".env", folder) ? "let this user read it; its variables would be missing"
+                                                                                                                                : "check COMPOSE_ENV_FILES");
       continue;
     }
     context.project.dotenv_files.push_back(path);
@@ -158,7 +160,7 @@ Environment environment_of_include(Context& context, const Value& entry, const s
   const Lookup lookup = [&](std::string_view name) { return find_variable(context.project, name); };
   for (const auto& path : paths) {
     if (path == kNothing) continue;
-    if (!asked && context.project.texts.files().stat(path).kind != sources::Kind::regular) continue;
+    if (const auto kind = context.project.texts.files().stat(path).kind; !asked && kind != sources::Kind::regular && kind != sources::Kind::unreadable) continue;
     const auto file = context.project.texts.open(path);
     if (!file) context.error(named != nullptr ? named->where : entry.where, short_path(file.error().message, context.project.folder), "check the path");
     else read_dotenv(context, *file, lookup, out.variables);
