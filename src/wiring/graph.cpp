@@ -33,7 +33,9 @@ void build_graph(Wiring& wiring) {
     wiring.dependencies[from].push_back(to);
     wiring.dependents[to].push_back(from);
   }
-  // Longest chain over depends_on; the loader has refused circles, so a bounded relaxation ends.
+  // Longest chain over depends_on, of what the chosen profiles start (of everything where none is chosen); the loader has refused circles, so a
+  // bounded relaxation ends.
+  const auto starts = [&](ServiceId id) { return wiring.project->profiles.empty() || wiring.service(id).enabled; };
   std::vector<double> total(count, -1);
   std::vector<ServiceId> next(count, kNone);
   std::vector<std::pair<ServiceId, std::size_t>> stack;
@@ -55,7 +57,7 @@ void build_graph(Wiring& wiring) {
       double longest = 0;
       for (const auto& dependency : depends) {
         const auto target = wiring.id_of(dependency.service);
-        if (target == kNone || total[target] <= longest) continue;
+        if (target == kNone || !starts(target) || total[target] <= longest) continue;
         longest = total[target];
         next[id] = target;
       }
@@ -63,8 +65,9 @@ void build_graph(Wiring& wiring) {
       stack.pop_back();
     }
   }
-  if (count == 0) return;
-  auto at = static_cast<ServiceId>(std::ranges::max_element(total) - total.begin());
+  auto at = kNone;
+  for (ServiceId id = 0; id < count; ++id)
+    if (starts(id) && (at == kNone || total[id] > total[at])) at = id;
   for (std::size_t i = 0; at != kNone && i < count; ++i, at = next[at]) wiring.critical_path.push_back(at);
   std::ranges::reverse(wiring.critical_path);
 }

@@ -1,7 +1,9 @@
 #include "wiring/graph_text.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/json.hpp"
@@ -24,6 +26,19 @@ std::string names_of(const Wiring& wiring, const std::vector<ServiceId>& ids) {
   std::string out;
   for (const auto id : ids) out += fmt::format("{}{}", out.empty() ? "" : ", ", wiring.service(id).name);
   return out;
+}
+
+constexpr std::size_t kMostNames = 12;
+constexpr std::size_t kMostFalls = 2000;  ///< services; the sum over a longer chain is quadratic
+
+std::vector<ServiceId> falls_with(const Wiring& wiring, ServiceId id) {
+  return wiring.project->services.size() <= kMostFalls ? wiring.blast_radius(id) : std::vector<ServiceId>();
+}
+
+/// "profile a", "profiles a, b", "no profile"
+std::string chosen(const std::vector<std::string>& profiles) {
+  if (profiles.empty()) return "no profile";
+  return fmt::format("profile{} {}", profiles.size() == 1 ? "" : "s", fmt::join(profiles, ", "));
 }
 
 std::string dot_quote(std::string_view text) {
@@ -142,9 +157,18 @@ std::string graph_text(const Wiring& wiring) {
     for (const auto* reference : by_service[id]) out += text_line(wiring, *reference);
     out += waits[id];
     if (!wiring.dependents[id].empty()) out += fmt::format("  <- {}\n", names_of(wiring, wiring.dependents[id]));
+    if (const auto with_it = falls_with(wiring, id); with_it.size() > wiring.dependents[id].size()) {
+      const auto shown = std::min(with_it.size(), kMostNames);
+      out += fmt::format("  falls with it: {}", names_of(wiring, {with_it.begin(), with_it.begin() + static_cast<std::ptrdiff_t>(shown)}));
+      out += with_it.size() > shown ? fmt::format(" and {} more\n", with_it.size() - shown) : "\n";
+    }
   }
+  for (const auto& trouble : wiring.profile_troubles)
+    out += fmt::format("{}{}: {} needs {}, which is not in it ({})\n", &trouble == wiring.profile_troubles.data() ? "\n" : "", chosen(trouble.profiles),
+                       wiring.service(trouble.service).name, wiring.service(trouble.dependency).name, trouble.basis);
   if (!wiring.critical_path.empty()) {
-    out += "\nslowest start: ";
+    const bool off = wiring.project->profiles.empty() && std::ranges::any_of(services, [](const Service& service) { return !service.enabled; });
+    out += fmt::format("\nslowest start{}: ", off ? " of all profiles together" : "");
     for (std::size_t i = 0; i < wiring.critical_path.size(); ++i)
       out += fmt::format("{}{}", i == 0 ? "" : " -> ", wiring.service(wiring.critical_path[i]).name);
     out += '\n';
@@ -157,7 +181,8 @@ std::string graph_dot(const Wiring& wiring) {
   for (ServiceId id = 0; id < wiring.project->services.size(); ++id) {
     const auto role = role_of(wiring, id);
     const auto* shape = role == "datastore" ? ", shape=cylinder, style=solid" : role == "proxy" ? ", shape=house, style=solid" : role == "one-shot" ? ", style=dashed" : "";
-    out += fmt::format("  {} [label={}{}];\n", dot_quote(wiring.service(id).name), dot_quote(wiring.service(id).name), shape);
+    out += fmt::format("  {} [label={}{}{}];\n", dot_quote(wiring.service(id).name), dot_quote(wiring.service(id).name), shape,
+                       wiring.service(id).enabled ? "" : ", color=gray, fontcolor=gray");
   }
   for (const Edge& edge : edges_of(wiring)) {
     std::string label;
@@ -172,6 +197,7 @@ std::string graph_dot(const Wiring& wiring) {
 
 std::string graph_json(const Wiring& wiring) {
   const auto& project = *wiring.project;
+  const auto services = project.services.size();
   JsonWriter writer;
   writer.begin_object().key("version").value(std::int64_t{1}).key("project").value(project.name).key("services").begin_array();
   for (ServiceId id = 0; id < project.services.size(); ++id) {
@@ -185,7 +211,9 @@ std::string graph_json(const Wiring& wiring) {
     for (const auto& use : service.networks) writer.value(use.network);
     writer.end().key("dependents").begin_array();
     for (const auto other : wiring.dependents[id]) writer.value(wiring.service(other).name);
-    writer.end().end();
+    writer.end();
+    if (services <= kMostFalls) writer.key("falls_with_it").value(static_cast<std::uint64_t>(wiring.blast_radius(id).size()));
+    writer.end();
   }
   writer.end().key("edges").begin_array();
   for (const Reference& reference : wiring.references) {
@@ -206,6 +234,13 @@ std::string graph_json(const Wiring& wiring) {
   }
   writer.end().key("critical_path").begin_array();
   for (const auto id : wiring.critical_path) writer.value(wiring.service(id).name);
+  writer.end().key("profile_troubles").begin_array();
+  for (const auto& trouble : wiring.profile_troubles) {
+    writer.begin_object().key("profiles").begin_array();
+    for (const auto& profile : trouble.profiles) writer.value(std::string_view(profile));
+    writer.end().key("service").value(wiring.service(trouble.service).name).key("needs").value(wiring.service(trouble.dependency).name);
+    writer.key("basis").value(std::string_view(trouble.basis)).end();
+  }
   writer.end().end();
   return writer.take() + "\n";
 }
