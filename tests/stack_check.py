@@ -5,12 +5,16 @@ Without Docker: audits with no finding above low and no suppression, every mount
 in variables.yaml, nothing secret stands in the tree. With `docker compose`: every documented profile combination loads, and the model is
 the same as ours. Skips that part (77 when nothing else fails) where there is no docker compose.
 """
+import asyncio
 import itertools
 import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
+import unittest.mock
 
 root, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 stack = root / "stack"
@@ -106,9 +110,77 @@ for name, service in model["services"].items():
     check(service.get("logging", {}).get("options") == {"max-size": "10m", "max-file": "3", "compress": "true"}, f"{name} has no log rotation")
     for port in service.get("ports", []):
         check(name in ("caddy", "mailu-front"), f"{name} publishes {port.get('published')}")
+# Versions are said once, by the tags; VERSIONS.md has each with its evidence.
+versions = (stack / "VERSIONS.md").read_text()
+for name, service in model["services"].items():
+    tag = service["image"].rsplit(":", 1)[1]
+    check(tag in versions or service["image"].startswith("datamancy/"), f"VERSIONS.md does not name {service['image']}")
+for fragment in stack.glob("*/compose.yaml"):
+    for line in fragment.read_text().split("\nservices:")[0].splitlines():
+        check(not re.search(r"[Vv]ersions?:? +v?\d", line), f"{fragment} says a version beside the tag: {line}")
+# Whatever is started, what it keeps is saved: a profile with data has both backups.
+saved = {m["source"] for s in ("kopia", "restic") for m in model["services"][s]["volumes"] if m["type"] == "volume"}
+with_data = {p for s in model["services"].values() if any(m["type"] == "volume" and m["source"] in saved for m in s.get("volumes", [])) for p in s["profiles"]}
+for backup in ("kopia", "restic"):
+    check(with_data - {"probe"} <= set(model["services"][backup]["profiles"]), f"{backup} is not in the profiles {sorted(with_data - set(model['services'][backup]['profiles']))}, which keep data")
+# What keeps nothing worth a backup, or is saved by dumps: all other volumes are among Kopia's.
+elsewhere = {"postgres_data", "mariadb_data", "seafile_mysql_data", "ldap_data", "qdrant_data", "qdrant_snapshots", "clickhouse_data"}
+fetched = {"embedding_models", "vllm_models", "speech_models", "whisper_models", "piper_data", "clamav_data"}
+passing = {"caddy_config", "benthos_data", "prometheus_data", "alertmanager_data", "vector_data", "onlyoffice_lib", "onlyoffice_db"}
+its_own = {"kopia_config", "kopia_cache", "kopia_repository", "restic_cache", "restic_state"}
+kopias = {m["source"] for m in model["services"]["kopia"]["volumes"] if m["target"].startswith("/data/")}
+unsaved = set(model["volumes"]) - kopias - elsewhere - fetched - passing - its_own
+check(not unsaved, f"nobody saves {sorted(unsaved)}")
+# What people write in notebooks is on that volume: a folder of the user's own, mounted by the volume's place on the host.
+for config in (stack / "jupyterhub" / "jupyterhub_config.py", stack / "services" / "jupyterhub" / "jupyterhub_config.py"):
+    with tempfile.TemporaryDirectory() as folder:
+        class Any:
+            def __getattr__(self, name):
+                return self.__dict__.setdefault(name, Any())
+
+        class Spawner:
+            escaped_name = "ada-40example"
+
+            async def docker(self, verb, name):
+                return {"Mountpoint": f"/volumes/{name}/_data"} if verb == "inspect_volume" else None
+
+        pathlib.Path(folder, "work").mkdir()
+        for secret in re.findall(r'secret\("(\w+)"\)', config.read_text()):
+            pathlib.Path(folder, secret).write_text("00" * 32)
+        given, settings = [], Any()
+        text = config.read_text().replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(", "given.append((")
+        text = text.replace("given.append((folder, 1000, 100)", "given.append((folder.name, 1000, 100))")
+        environment = dict(os.environ, DOMAIN="x", NOTEBOOK_IMAGE="x", NOTEBOOK_NETWORK="x", NOTEBOOK_MEMORY="2G", NOTEBOOK_WORK="p_jupyterhub_work")
+        with unittest.mock.patch.dict(os.environ, environment):
+            exec(compile(text, config, "exec"), {"get_config": lambda: settings, "given": given})
+            for _ in range(2):
+                spawner = Spawner()
+                asyncio.run(settings.Spawner.pre_spawn_hook(spawner))
+        check(spawner.volumes == {"/volumes/p_jupyterhub_work/_data/ada-40example": "/home/jovyan/work"}, f"{config}: a notebook mounts {spawner.volumes}")
+        check(given == [("ada-40example", 1000, 100)] and pathlib.Path(folder, "work", "ada-40example").stat().st_mode & 0o777 == 0o700, f"{config}: the folder is given away once: {given}")
+# A datastore is on the networks of its clients, its backup and its job; the edge is a client of those that have a page.
+clients = {
+    "couchdb": {"caddy"}, "clickhouse": {"caddy", "benthos", "restic"}, "qdrant": {"benthos", "restic", "vector-bootstrap", "embedding-service"},
+    "postgres": {"postgres-init", "pgbouncer", "restic"}, "mariadb": {"mariadb-init", "bookstack", "restic"},
+    "mariadb-seafile": {"mariadb-seafile-init", "seafile", "memcached", "restic"}, "redis": {"authelia"}, "redis-synapse": {"synapse"},
+    "redis-mastodon": {"mastodon-init", "mastodon-web", "mastodon-streaming", "mastodon-sidekiq"}, "ldap": {"ldap-account-manager", "authelia", "sogo", "restic"},
+}
+for store, expected in clients.items():
+    near = {n for n, s in model["services"].items() if n != store and set(s.get("networks", {})) & set(model["services"][store]["networks"])}
+    check(near == expected, f"{store} is within reach of {sorted(near)}, not of {sorted(expected)}")
+# Who hands in mail finds Mailu, or a server elsewhere.
+for name, service in model["services"].items():
+    if "submission" in service.get("networks", {}) and name != "mailu-front":
+        check("egress" in service["networks"], f"{name} sends mail and has no way to a server elsewhere")
 for name, network in model["networks"].items():
     fixed = bool(network.get("ipam", {}).get("config"))
     check(not fixed or name == "mail", f"network {name} has a fixed subnet")
+
+# Every combination of profiles is closed, for us at least.
+for count in range(1, len(PROFILES) + 1):
+    for profiles in itertools.combinations(PROFILES, count):
+        done = run(program, *flags(profiles), "config", "-q")
+        check(done.returncode == 0, f"we refuse {'+'.join(profiles)}: {done.stderr.strip()}")
 
 # --- the real compose ---
 try:

@@ -101,7 +101,7 @@ std::string that_fit(const scaffold::Budget& budget, std::uint64_t size) {
 Result<void> write_file(const std::string& path, std::string_view bytes, int mode = 0644) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!file) return fail(errno_error(fmt::format("'{}'", path), errno));
-  DM_CHECK(write_all(file.get(), bytes));
+  DM_CHECK(during(fmt::format("writing '{}'", path), write_all(file.get(), bytes)));
   if (::fchmod(file.get(), static_cast<mode_t>(mode)) != 0) return fail(errno_error(fmt::format("'{}'", path), errno));
   return {};
 }
@@ -272,15 +272,17 @@ Result<int> work(Args& args) {
   fmt::print("profiles {}: on {} GB this {}\n", fmt::join(answers.profiles, ", "), size, fit.describe());
   fmt::print("\nNext:\n");
   int step = 0;
-  if (made) fmt::print("  {}. keep a copy of {} in another place: without it the secrets are lost\n", ++step, key_file);
+  fmt::print("  {}. keep copies in another place of {} and of this folder (git: its secrets are sealed): without both no backup can be opened\n", ++step, key_file);
+  const bool mail_server = std::ranges::find(answers.profiles, "applications") != answers.profiles.end();
   fmt::print("  {}. in DNS, let {} and *.{} point to this host (README.md lists the names); ports 80 and 443{} must reach it\n", ++step, domain, domain,
-             std::ranges::find(answers.profiles, "applications") != answers.profiles.end() ? ", and 25, 465, 587, 993 for mail," : "");
+             mail_server ? ", and 25, 465, 587, 993 for mail," : "");
+  if (!mail_server) fmt::print("  {}. in .env, name the server that takes the stack's mail (SMTP_HOST, SMTP_USER), and: datamancy secrets set smtp_password    # who enrols a second factor gets a code\n", ++step);
   fmt::print("  {}. cd {} && sudo --preserve-env=HOME datamancy render    # secrets and configuration, in memory: /run/datamancy/datamancy\n", ++step, folder);
   fmt::print("  {}. datamancy preflight    # what is still in the way, all at once\n", ++step);
   fmt::print("  {}. docker compose build && docker compose up -d\n", ++step);
   fmt::print("  {}. sign in at https://auth.{} as 'admin' with: datamancy secrets get stack_admin_password\n", ++step, domain);
   fmt::print("  {}. after each boot /run is empty: render again before the containers start (README.md, \"First start\": a systemd unit does it)\n", ++step);
-  fmt::print("  {}. read README.md: second copy of the backups (OFFSITE_S3_BUCKET), mail account {}, upgrades\n", ++step, "noreply@" + domain);
+  fmt::print("  {}. read README.md, \"By hand, once\": {}who is an administrator, a second place of the backups\n", ++step, mail_server ? fmt::format("the mail server's first account and {}, ", "noreply@" + domain) : "");
   return kClean;
 }
 

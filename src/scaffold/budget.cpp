@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "formats/yaml.hpp"
 
@@ -16,13 +17,33 @@ std::uint64_t number(std::string_view text) {
   return out;
 }
 
+std::vector<std::string> profiles_in(std::string_view list) {
+  std::vector<std::string> out;
+  while (!list.empty()) {
+    const auto end = std::min(list.find(','), list.size());
+    out.emplace_back(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return out;
+}
+
 }  // namespace
 
 const std::string* Budget::proposal(std::uint64_t host_gb) const {
-  const std::string* best = nullptr;
-  for (const auto& [size, profiles] : defaults)
-    if (size <= host_gb || best == nullptr) best = &profiles;
-  return best;
+  const std::string *best = nullptr, *least = nullptr;
+  std::size_t most = 0;
+  auto least_mb = std::numeric_limits<std::uint64_t>::max();
+  for (const auto& combination : combinations) {
+    const auto profiles = profiles_in(combination);
+    if (std::ranges::find(profiles, "gpu") != profiles.end()) continue;  // whether there is one is not known here
+    const auto found = fit(*this, profiles, host_gb);
+    if (found.verdict == Fit::Verdict::too_small) continue;
+    if (found.limits_mb < least_mb) least = &combination, least_mb = found.limits_mb;
+    if (found.limits_mb > 2 * found.room_mb || found.services <= most) continue;
+    most = found.services;
+    best = &combination;
+  }
+  return best != nullptr ? best : least;
 }
 
 std::string Fit::describe() const {
@@ -53,9 +74,6 @@ Result<Budget> parse_budget(std::string_view yaml) {
     if (section == "combinations")
       for (const auto& item : node.items)
         if (const auto* profiles = item.find("profiles")) out.combinations.push_back(profiles->text);
-    if (section == "hosts")
-      for (const auto& [size, host] : node.entries)
-        if (const auto* profiles = host.find("profiles")) out.defaults.emplace_back(number(size), profiles->text);
     if (section != "services") continue;
     for (const auto& [name, service] : node.entries) {
       const auto *limit = service.find("limit_mb"), *reserved = service.find("reserved_mb"), *profiles = service.find("profiles");
@@ -65,7 +83,6 @@ Result<Budget> parse_budget(std::string_view yaml) {
       out.services.push_back(std::move(one));
     }
   }
-  std::ranges::sort(out.defaults);
   return out;
 }
 

@@ -19,8 +19,9 @@ struct Budget {
   std::uint64_t system_mb = 0;                ///< kept free for the system
   std::vector<Service> services;
   std::vector<std::string> combinations;      ///< documented sets of profiles, "a,b"
-  std::vector<std::pair<std::uint64_t, std::string>> defaults;  ///< host size in GB, profiles that are proposed for it
-  const std::string* proposal(std::uint64_t host_gb) const;     ///< of the largest size that is not above it
+  /// The set with the most services that such a host carries: its reservations fit, and its limits together are at most twice the room; where
+  /// all are above that, the smallest. Null where no reservations fit.
+  const std::string* proposal(std::uint64_t host_gb) const;
 };
 
 struct Fit {

@@ -261,7 +261,8 @@ class Expansion {
     Lines all;
     // What is on such a network alone (a proxy to the engine) stays alone with its client.
     if (mapped.size() < stack.size()) {
-      if (!recipe_.port.empty() && (stack.contains("frontend") || stack.contains("admin"))) all.emplace_back(recipe_.guarded ? "%GUARDED%" : "%EDGE%");
+      const bool edge = stack.contains("frontend") || stack.contains("admin") || stack.contains("couchdb");  // it is on these in the stack
+      if (!recipe_.port.empty() && edge) all.emplace_back(recipe_.guarded ? "%GUARDED%" : "%EDGE%");
       all.emplace_back(name_);
       if (service == 0 ? recipe_.out : stack.contains("egress") || stack.contains("models")) {
         all.push_back(fmt::format("{}-out", name_));

@@ -106,7 +106,8 @@ bool domain_like(std::string_view text) {
     if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') return false;
     if (!std::ranges::all_of(label, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; })) return false;
     ++labels;
-    if (dot == text.size()) return labels > 1;
+    // An address is no domain: nothing has names below it.
+    if (dot == text.size()) return labels > 1 && !std::ranges::all_of(label, [](char c) { return c >= '0' && c <= '9'; });
     text.remove_prefix(dot + 1);
   }
 }

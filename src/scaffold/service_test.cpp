@@ -141,9 +141,19 @@ TEST(Budget, SaysWhatFitsAndWhatIsOverCommitted) {
   EXPECT_EQ(fit(*budget, {"infrastructure", "databases", "applications"}, 32).verdict, Fit::Verdict::over_committed);
   EXPECT_EQ(fit(*budget, {"infrastructure", "databases", "applications"}, 8).verdict, Fit::Verdict::too_small);
   EXPECT_EQ(fit(*budget, {}, 8).services, 0U);
-  ASSERT_NE(budget->proposal(100), nullptr);
-  EXPECT_EQ(*budget->proposal(100), *budget->proposal(64));
-  EXPECT_NE(budget->proposal(4), nullptr);
+}
+
+TEST(Budget, ProposesWhatAHostOfAnySizeCarries) {
+  const auto budget = parse_budget(embedded("budgets.yaml"));
+  ASSERT_TRUE(budget) << budget.error().describe();
+  const auto proposal = [&](std::uint64_t gb) { return budget->proposal(gb) == nullptr ? std::string("nothing") : *budget->proposal(gb); };
+  EXPECT_EQ(proposal(4), "nothing");
+  EXPECT_EQ(proposal(8), "bootstrap");
+  EXPECT_EQ(proposal(12), "bootstrap");
+  EXPECT_EQ(proposal(16), "infrastructure");
+  EXPECT_EQ(proposal(24), "applications");
+  EXPECT_EQ(proposal(32), "infrastructure,databases,applications");
+  EXPECT_EQ(proposal(100), proposal(32));
 }
 
 }  // namespace

@@ -31,10 +31,22 @@ c.DockerSpawner.remove = True
 c.DockerSpawner.mem_limit = os.environ["NOTEBOOK_MEMORY"]
 c.DockerSpawner.cpu_limit = 1.0
 c.DockerSpawner.notebook_dir = "/home/jovyan/work"
-c.DockerSpawner.volumes = {"notebook-{username}": "/home/jovyan/work"}
 c.DockerSpawner.extra_host_config = {
     "security_opt": ["no-new-privileges:true"],
     "cap_drop": ["ALL"],
     "pids_limit": 512,
     "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
 }
+
+
+async def give_folder(spawner):
+    """The user's own folder on the volume of all work, mounted by its place on the host; it is made here, since the engine would give it to root."""
+    volume = await spawner.docker("inspect_volume", os.environ["NOTEBOOK_WORK"])
+    folder = Path("/srv/work", spawner.escaped_name)
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        os.chown(folder, 1000, 100)  # jovyan, in the group users
+    spawner.volumes = {f"{volume['Mountpoint']}/{folder.name}": "/home/jovyan/work"}
+
+
+c.Spawner.pre_spawn_hook = give_folder
