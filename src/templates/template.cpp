@@ -41,6 +41,7 @@ std::string place(std::string_view inside, const Lookup& lookup, Rendered& out) 
       optional = true;
       continue;
     }
+    if (word == "optional") return std::string("'optional' comes first, as in @{NAME | optional | yaml}");
     const auto* filter = find_filter(word);
     if (filter == nullptr) {
       std::string known;

@@ -41,6 +41,12 @@ TEST(Template, ReportsEveryProblemOfAFileWithItsPlace) {
   EXPECT_NE(out.problems[6].message.find("'a-b' is no name"), std::string::npos);
 }
 
+TEST(Template, OptionalComesBeforeTheFilters) {
+  const auto lookup = [](std::string_view name) -> std::optional<std::string_view> { return name == "UNSET" ? "" : "a b"; };
+  EXPECT_EQ(render("f", "@{UNSET | optional | yaml} @{X | optional | yaml}", lookup).text, "\"\" \"a b\"");
+  EXPECT_EQ(render("f", "@{X | yaml | optional}", lookup).problems.at(0).message, "'optional' comes first, as in @{NAME | optional | yaml}");
+}
+
 TEST(Template, NeverShowsAValueInAProblem) {
   for (const auto* text : {"@{nasty}", "@{nasty | line}", "@{nasty | pgbouncer}"}) {
     const auto out = rendered(text);
