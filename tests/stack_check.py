@@ -168,6 +168,19 @@ clients = {
 for store, expected in clients.items():
     near = {n for n, s in model["services"].items() if n != store and set(s.get("networks", {})) & set(model["services"][store]["networks"])}
     check(near == expected, f"{store} is within reach of {sorted(near)}, not of {sorted(expected)}")
+# Every host of the edge: the README names it for DNS; it asks the sign-in, whose rules name it, or it is an OIDC client or stands among the exceptions.
+caddyfile, readme, sign_in = (stack / "caddy" / "Caddyfile").read_text(), (stack / "README.md").read_text(), (stack / "authelia" / "configuration.yml").read_text()
+sites = {host: body for host, body in re.findall(r"^([\w.-]+)\.\{\$DOMAIN\} \{\n(.*?)^\}", caddyfile, re.M | re.S)}
+names = re.search(r"^Names: `DOMAIN` itself and `([^`]*)`", readme, re.M)
+check(names and set(names[1].split()) == set(sites), f"the README names {sorted(set(names[1].split()) ^ set(sites)) if names else 'no hosts'} otherwise than the Caddyfile")
+rules = sign_in[sign_in.index("access_control:"):sign_in.index("identity_providers:")]
+guarded = {host for host, body in sites.items() if "import sso" in body}
+ruled = set(re.findall(r"'([\w-]+)\.\{\{ env \"DOMAIN\" \}\}'", rules))
+check(guarded == ruled and "default_policy: deny" in rules, f"sign-in at the edge and in Authelia's rules: {sorted(guarded ^ ruled)}")
+redirected = set(re.findall(r"redirect_uris: \['https://([\w-]+)\.", sign_in))
+exceptions = re.search(r"\| exception \| why \|\n(.*?)\n\n", readme, re.S)[1]
+for host in set(sites) - guarded - redirected:
+    check(re.search(rf"^\|[^|]*\b{re.escape(host)}\b", exceptions, re.M), f"{host} asks for no sign-in, and the README does not say why")
 # Who hands in mail finds Mailu, or a server elsewhere.
 for name, service in model["services"].items():
     if "submission" in service.get("networks", {}) and name != "mailu-front":
