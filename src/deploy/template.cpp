@@ -62,14 +62,15 @@ struct Maker {
       if (best.variable != nullptr) pieces.push_back(best);
       at = best.variable != nullptr ? best.end : at + 1;
     }
-    std::string rest;  // what stays readable
+    constexpr std::string_view kVariable = "${_}";
+    std::string rest;  // what stays readable, as the mask of secrets reads it: a variable is none
     std::size_t from = 0;
     for (const auto& piece : pieces) {
-      rest += plain.substr(from, piece.begin - from) + "$";
+      rest += plain.substr(from, piece.begin - from).append(kVariable);
       from = piece.end;
     }
     rest += plain.substr(from);
-    const bool only_variables = !pieces.empty() && (rest == "$" || !secret(key, rest));
+    const bool only_variables = !pieces.empty() && (rest == kVariable || !secret(key, rest));
     if (!only_variables) {
       if (!pieces.empty() || secret(key, plain)) text = hole(plain, "", path);
       return;
