@@ -7,8 +7,12 @@
 #include <map>
 
 #include "backup/settings.hpp"
+#include "compose/labels.hpp"
 
 namespace dm::backup {
+
+using compose::label_of;
+
 namespace {
 
 constexpr std::pair<std::string_view, std::string_view> kByName[] = {
@@ -33,11 +37,6 @@ std::string_view base_name(std::string_view path) { return path.substr(path.rfin
 
 bool below(std::string_view inner, std::string_view outer) {
   return inner == outer || outer == "/" || (inner.size() > outer.size() && inner.starts_with(outer) && inner[outer.size()] == '/');
-}
-
-std::string label(const engine::Labels& labels, const char* key) {
-  const auto found = labels.find(key);
-  return found == labels.end() ? std::string() : found->second;
 }
 
 std::string env(const engine::Container& container, std::string_view name) {
@@ -77,7 +76,7 @@ std::string higher(const std::string& one, const std::string& other) {
 
 /// Of what a service keeps at `target` ("" = all of it): its label, else what is known of its product.
 std::string wanted_tier(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
-  if (auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty()) return wish;
+  if (auto wish = label_of(container.labels, "datamancy.backup.tier"); !wish.empty()) return wish;
   const auto* product = products.by_image(container.image);
   if (product == nullptr || target.empty()) return {};
   bool known = false;
@@ -104,7 +103,7 @@ struct Wish {
 /// How a service wants to stand still while what it keeps at `target` is copied: its label, else what is known of its product.
 Wish quiesce_of(const product::Catalogue& products, const engine::Container& container, std::string_view target) {
   constexpr std::string_view kLabel = "datamancy.backup.quiesce";
-  const auto wish = label(container.labels, kLabel.data());
+  const auto wish = label_of(container.labels, kLabel.data());
   if (wish == "none") return {};
   if (wish == "pause" || wish == "stop" || wish == "files-first") return {wish, "by its label", {}};
   const auto* product = products.by_image(container.image);
@@ -156,7 +155,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
   out.project = project;
   DM_TRY(const auto info, engine.info(deadline));
   out.engine_id = info.id;
-  DM_TRY(const auto containers, engine.containers({.labels = {fmt::format("com.docker.compose.project={}", project)}}, deadline));
+  DM_TRY(const auto containers, engine.containers({.labels = compose::of_project(project)}, deadline));
   if (containers.empty()) return fail(Errc::not_found, fmt::format("project '{}' has no container on this engine; start it first, or name another with -p", project));
 
   struct Tree {
@@ -171,12 +170,12 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
   std::map<std::string, Tree> trees;
   std::vector<std::string> seen;
   for (const auto& summary : containers) {
-    const auto service = label(summary.labels, "com.docker.compose.service");
-    if (service.empty() || label(summary.labels, "com.docker.compose.oneoff") == "True") continue;
+    const auto service = compose::service_of(summary.labels);
+    if (service.empty() || compose::one_off(summary.labels)) continue;
     auto got = engine.container(summary.id, deadline);
     if (!got && got.error().code == Errc::not_found) continue;  // it went meanwhile
     DM_TRY(const auto container, std::move(got));
-    if (out.folder.empty()) out.folder = label(container.labels, "com.docker.compose.project.working_dir");
+    if (out.folder.empty()) out.folder = label_of(container.labels, compose::label::kFolder);
     std::vector<std::string> processes;
     auto kind = kind_of(products, container.image, {});
     if (kind.empty() && container.running && products.by_image(container.image) == nullptr) {
@@ -193,7 +192,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
       const auto why = excluded(wishes, service, {service});
       if (!why.empty()) {
         out.skipped.push_back({.id = service, .services = {service}, .reason = why, .finding = false});
-      } else if (label(container.labels, "datamancy.backup") == "false") {
+      } else if (label_of(container.labels, "datamancy.backup") == "false") {
         out.skipped.push_back({.id = service, .services = {service}, .reason = "excluded by its label datamancy.backup=false", .finding = false});
       } else if (driver == nullptr) {
         if (kind != "sqlite") out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("there is no driver for {}: only its volume is saved, as files", kind)});
@@ -203,7 +202,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         subject.id = service;
         subject.services = {service};
         subject.running = container.running;
-        subject.config_hash = label(container.labels, "com.docker.compose.config-hash");
+        subject.config_hash = label_of(container.labels, compose::label::kConfigHash);
         subject.target = {.project = std::string(project), .service = service, .kind = kind, .container = container.id, .image = container.image,
                           .image_id = container.image_id, .data_path = path, .facts = {}, .identity = {}};
         set_tier(subject, wishes, wanted_tier(products, container, {}));
@@ -211,7 +210,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         out.subjects.push_back(std::move(subject));
       }
     }
-    if (const auto wish = label(container.labels, "datamancy.backup.tier"); !wish.empty() && !again && !is_tier(wish))
+    if (const auto wish = label_of(container.labels, "datamancy.backup.tier"); !wish.empty() && !again && !is_tier(wish))
       out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("its label datamancy.backup.tier is '{}', which is none of critical, standard, low", wish)});
     for (const auto& mount : container.mounts) {
       if (mount.type != "volume" && mount.type != "bind") continue;
@@ -232,7 +231,7 @@ Result<Inventory> discover(engine::Engine& engine, const product::Catalogue& pro
         if (container.running && wish.how != "files-first" && std::ranges::find(tree.still, container.id, &Still::container) == tree.still.end())
           tree.still.push_back({.container = container.id, .stop = wish.how == "stop"});
         constexpr std::string_view kLimit = "datamancy.backup.quiesce-limit";
-        const auto said = label(container.labels, kLimit.data());
+        const auto said = label_of(container.labels, kLimit.data());
         const auto limit = said.empty() ? wishes.quiesce_limit : seconds_of(said);
         if (limit == 0 && !again) out.skipped.push_back({.id = service, .services = {service}, .reason = fmt::format("its label {} is '{}', which is no duration like 5m", kLimit, said)});
         const auto most = limit == 0 ? wishes.quiesce_limit : limit;

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/words.hpp"
+#include "compose/labels.hpp"
 #include "compose/load.hpp"
 #include "secrets/scan.hpp"
 #include "secrets/sops.hpp"
@@ -15,24 +16,18 @@
 #include "sources/files.hpp"
 
 namespace dm::backup {
+
+using compose::label_of;
+namespace label = compose::label;
+
 namespace {
 
 using Json = nlohmann::json;
 
-std::string label(const engine::Labels& labels, const char* key) {
-  const auto found = labels.find(key);
-  return found == labels.end() ? std::string() : found->second;
-}
-
-/// A list in a label of Compose; files in memory and the like do not outlive the call.
-std::vector<std::string> paths_of(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const auto cut = std::min(text.find(','), text.size());
-    const auto path = text.substr(0, cut);
-    text.remove_prefix(std::min(cut + 1, text.size()));
-    if (path.starts_with('/') && !path.starts_with("/proc/") && !path.starts_with("/dev/") && !path.starts_with("/run/")) out.emplace_back(path);
-  }
+/// The files that a label names; what lies in memory does not outlive the machine.
+std::vector<std::string> paths_of(const engine::Labels& labels, const char* name) {
+  auto out = compose::paths_in(label_of(labels, name));
+  std::erase_if(out, [](const std::string& path) { return path.starts_with("/run/"); });
   return out;
 }
 
@@ -93,21 +88,21 @@ Result<StackRecord> StackRecord::parse(std::string_view json) {
 
 Result<StackRecord> record_stack(engine::Engine& engine, std::string_view project, const Deadline& deadline) {
   StackRecord out;
-  DM_TRY(const auto containers, engine.containers({.labels = {fmt::format("com.docker.compose.project={}", project)}}, deadline));
+  DM_TRY(const auto containers, engine.containers({.labels = compose::of_project(project)}, deadline));
   std::set<std::string> seen;
   std::map<std::string, std::pair<std::string, std::string>> volumes;  // by name: who mounts it where
   std::int64_t newest = 0;
   for (const auto& summary : containers) {
-    const auto service = label(summary.labels, "com.docker.compose.service");
-    if (service.empty() || label(summary.labels, "com.docker.compose.oneoff") == "True") continue;
+    const auto service = compose::service_of(summary.labels);
+    if (service.empty() || compose::one_off(summary.labels)) continue;
     for (const auto& mount : summary.mounts)
       if (mount.type == "volume" && !mount.name.empty()) volumes.emplace(mount.name, std::pair(service, mount.target));
     // The newest container knows best with which files Compose was called.
     if (summary.created > newest) {
       newest = summary.created;
-      out.folder = label(summary.labels, "com.docker.compose.project.working_dir");
-      out.files = paths_of(label(summary.labels, "com.docker.compose.project.config_files"));
-      out.env_files = paths_of(label(summary.labels, "com.docker.compose.project.environment_file"));
+      out.folder = label_of(summary.labels, label::kFolder);
+      out.files = paths_of(summary.labels, label::kConfigFiles);
+      out.env_files = paths_of(summary.labels, label::kEnvFiles);
     }
     if (!seen.insert(service).second) continue;
     StackRecord::Service one{service, summary.image, summary.image_id, {}};
@@ -121,8 +116,8 @@ Result<StackRecord> record_stack(engine::Engine& engine, std::string_view projec
   for (const auto& [name, used] : volumes) {
     const auto volume = engine.volume(name, deadline);
     if (!volume) continue;
-    const bool ours = label(volume->labels, "com.docker.compose.project") == project;
-    out.volumes.push_back({name, ours ? label(volume->labels, "com.docker.compose.volume") : std::string(), volume->driver, volume->options, {}, {}});
+    const bool ours = label_of(volume->labels, label::kProject) == project;
+    out.volumes.push_back({name, ours ? label_of(volume->labels, label::kVolume) : std::string(), volume->driver, volume->options, {}, {}});
     if (nameless(*volume)) std::tie(out.volumes.back().service, out.volumes.back().target) = used;
   }
   return out;

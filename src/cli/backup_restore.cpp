@@ -17,6 +17,7 @@
 #include "base/files.hpp"
 #include "base/json.hpp"
 #include "cli/backup.hpp"
+#include "compose/labels.hpp"
 #include "recover/bring_back.hpp"
 #include "state/journal.hpp"
 
@@ -107,7 +108,7 @@ bool read_at_start(const Saved& saved) { return saved.target.kind == "valkey" ||
 Result<std::string> into_stopped_server(BackupSession& session, const std::vector<const Saved*>& saved, const std::string& safety) {
   const auto& service = saved.front()->subject;
   const auto deadline = session.within(std::chrono::hours(24));
-  DM_TRY(const auto containers, session.engine->containers({.labels = {"com.docker.compose.project=" + session.project, "com.docker.compose.service=" + service}}, deadline));
+  DM_TRY(const auto containers, session.engine->containers({.labels = compose::replicas_of(session.project, service)}, deadline));
   if (containers.size() != 1) return fail(Errc::unsupported, fmt::format("service '{}' has {} containers; a restore in place needs exactly one", service, containers.size()));
   const auto& id = containers.front().id;
   DM_CHECK(session.engine->stop(id, -1, deadline));
@@ -149,10 +150,9 @@ Result<std::string> into_place(BackupSession& session, const backup::Inventory& 
   std::filesystem::remove_all(fresh, error);  // of one that was cut off while it unpacked
   if (error) return fail(errno_error("remove " + fresh, error.value()));
   std::vector<std::string> stopped;
-  DM_TRY(const auto containers, session.engine->containers({.labels = {"com.docker.compose.project=" + session.project}}, deadline));
+  DM_TRY(const auto containers, session.engine->containers({.labels = compose::of_project(session.project)}, deadline));
   for (const auto& container : containers) {
-    const auto service = container.labels.find("com.docker.compose.service");
-    if (service == container.labels.end() || std::ranges::find(subject->services, service->second) == subject->services.end() || container.state != "running") continue;
+    if (container.state != "running" || std::ranges::find(subject->services, compose::service_of(container.labels)) == subject->services.end()) continue;
     DM_CHECK(session.engine->stop(container.id, -1, deadline));
     stopped.push_back(container.id);
   }

@@ -12,6 +12,7 @@
 #include "cli/backup.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/secrets.hpp"
+#include "compose/labels.hpp"
 #include "compose/load.hpp"
 #include "engine/context.hpp"
 #include "state/journal.hpp"
@@ -248,10 +249,10 @@ Result<void> open_backup(Args& args, Needs needs, bool create, BackupSession& ou
     DM_TRY(const auto info, out.engine->info(out.within(std::chrono::seconds(20))));
     out.engine_id = info.id;
     if (out.project.empty()) {
-      DM_TRY(const auto containers, out.engine->containers({.labels = {"com.docker.compose.project"}}, out.within(std::chrono::seconds(30))));
+      DM_TRY(const auto containers, out.engine->containers({.labels = {compose::label::kProject}}, out.within(std::chrono::seconds(30))));
       std::vector<std::string> names;
       for (const auto& container : containers)
-        if (const auto& name = container.labels.at("com.docker.compose.project"); std::ranges::find(names, name) == names.end()) names.push_back(name);
+        if (const auto& name = container.labels.at(compose::label::kProject); std::ranges::find(names, name) == names.end()) names.push_back(name);
       if (names.size() != 1) return fail(Errc::invalid_input, fmt::format("which project? There is no Compose file here, and the engine runs {}: name one with -p", names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
       out.project = names.front();
     }

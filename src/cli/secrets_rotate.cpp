@@ -11,6 +11,7 @@
 #include "base/process.hpp"
 #include "cli/secrets_compose.hpp"
 #include "cli/session.hpp"
+#include "compose/labels.hpp"
 #include "engine/context.hpp"
 #include "rotate/account.hpp"
 #include "rotate/places.hpp"
@@ -185,7 +186,7 @@ class Rotation {
   }
 
   Result<rotate::Access> access_to(const std::string& service) {
-    DM_TRY(const auto containers, engine_->containers({.labels = {"com.docker.compose.project=" + project_, "com.docker.compose.service=" + service}, .all = false}, deadline()));
+    DM_TRY(const auto containers, engine_->containers({.labels = compose::replicas_of(project_, service), .all = false}, deadline()));
     if (containers.empty()) return fail(Errc::conflict, fmt::format("service '{}' does not run", service));
     DM_TRY(const auto container, engine_->container(containers[0].id, deadline()));
     std::string address;
@@ -243,7 +244,7 @@ class Rotation {
     const auto until = Deadline::in(kStart);
     for (const auto& user : users_) {
       for (int steady = 0; steady < 3;) {  // running, healthy where it can say so, and that for a while
-        DM_TRY(const auto containers, engine_->containers({.labels = {"com.docker.compose.project=" + project_, "com.docker.compose.service=" + user}}, until));
+        DM_TRY(const auto containers, engine_->containers({.labels = compose::replicas_of(project_, user)}, until));
         if (containers.empty()) return fail(Errc::failed, fmt::format("'{}' has no container", user));
         DM_TRY(const auto container, engine_->container(containers[0].id, until));
         const bool one_shot = !container.running && !container.restarting && container.exit_code == 0 && container.restart.name.find("no") != std::string::npos;

@@ -9,16 +9,16 @@
 #include <map>
 #include <mutex>
 
+#include "compose/labels.hpp"
 #include "deploy/workers.hpp"
 #include "secrets/runtime_files.hpp"
 
 namespace dm::deploy {
-namespace {
 
-std::string label(const engine::Labels& labels, const char* name) {
-  const auto found = labels.find(std::string("com.docker.compose.") + name);
-  return found == labels.end() ? std::string() : found->second;
-}
+using compose::label_of;
+namespace label = compose::label;
+
+namespace {
 
 Snapshot::Status status_of(std::string_view text) {
   using enum Snapshot::Status;
@@ -41,16 +41,8 @@ Snapshot::Health health_of(std::string_view text) {
 
 milliseconds from_ns(std::int64_t ns) { return milliseconds(ns / 1000000); }
 
-/// The files that a label names, without what a program handed over in memory and what is no file (`/dev/fd/9`, `/dev/null`): they are gone, or another's.
-std::string lasting(std::string_view list) {
-  std::string out;
-  while (!list.empty()) {
-    const auto path = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(path.size() + 1, list.size()));
-    if (!path.starts_with("/dev/") && !path.starts_with("/proc/")) out.append(out.empty() ? "" : ",").append(path);
-  }
-  return out;
-}
+/// The files that a label names, without those that are none.
+std::string lasting(const engine::Labels& labels, const char* name) { return compose::joined_paths(compose::paths_in(label_of(labels, name))); }
 
 }  // namespace
 
@@ -60,18 +52,18 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
   Container out;
   out.id = c.id;
   out.name = c.name;
-  out.service = label(c.labels, "service");
-  const auto number = label(c.labels, "container-number");
+  out.service = compose::service_of(c.labels);
+  const auto number = label_of(c.labels, label::kNumber);
   std::from_chars(number.data(), number.data() + number.size(), out.number);
-  out.one_off = label(c.labels, "oneoff") == "True";
+  out.one_off = compose::one_off(c.labels);
   out.image_id = c.image_id;
   out.image = c.image;
-  out.config_hash = label(c.labels, "config-hash");
+  out.config_hash = label_of(c.labels, label::kConfigHash);
   if (const auto marks = c.labels.find(std::string(secrets::kMarks)); marks != c.labels.end()) out.secret_marks = marks->second;
-  out.config_files = lasting(label(c.labels, "project.config_files"));
-  out.env_files = lasting(label(c.labels, "project.environment_file"));
-  out.working_dir = label(c.labels, "project.working_dir");
-  out.compose_version = label(c.labels, "version");
+  out.config_files = lasting(c.labels, label::kConfigFiles);
+  out.env_files = lasting(c.labels, label::kEnvFiles);
+  out.working_dir = label_of(c.labels, label::kFolder);
+  out.compose_version = label_of(c.labels, label::kVersion);
   out.restart_policy = c.restart.name;
   out.started_at = std::to_string(c.started);
   out.created = c.created / 1000000000;
@@ -98,7 +90,7 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
 
 Result<std::vector<Container>> look(engine::Engine& engine, std::string_view project, const Deadline& deadline) {
   engine::ContainerFilter filter;
-  filter.labels = {fmt::format("com.docker.compose.project={}", project)};
+  filter.labels = compose::of_project(project);
   DM_TRY(const auto list, engine.containers(filter, deadline));
   const auto now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   std::vector<Container> out;
@@ -137,16 +129,17 @@ const Container& spokesman(const std::vector<Container>& containers) {
 
 Result<std::vector<Found>> find_projects(engine::Engine& engine, const Deadline& deadline) {
   engine::ContainerFilter filter;
-  filter.labels = {"com.docker.compose.project"};
+  filter.labels = {label::kProject};
   DM_TRY(const auto list, engine.containers(filter, deadline));
   std::map<std::string, Found> by_name;
   for (const auto& c : list) {
-    const auto name = label(c.labels, "project");
+    if (compose::one_off(c.labels)) continue;
+    const auto name = label_of(c.labels, label::kProject);
     auto& found = by_name[name];
     found.name = name;
-    if (found.working_dir.empty()) found.working_dir = label(c.labels, "project.working_dir");
-    if (found.config_files.empty() || !users_own(found.config_files)) found.config_files = lasting(label(c.labels, "project.config_files"));
-    if (found.compose_version.empty()) found.compose_version = label(c.labels, "version");
+    if (found.working_dir.empty()) found.working_dir = label_of(c.labels, label::kFolder);
+    if (found.config_files.empty() || !users_own(found.config_files)) found.config_files = lasting(c.labels, label::kConfigFiles);
+    if (found.compose_version.empty()) found.compose_version = label_of(c.labels, label::kVersion);
     ++found.containers;
     if (c.state == "running") ++found.running;
     if (c.health == "unhealthy") ++found.unhealthy;

@@ -12,6 +12,7 @@
 #include "host/cgroup.hpp"
 #include "host/daemon.hpp"
 #include "host/host.hpp"
+#include "compose/labels.hpp"
 #include "sensitive/sensitive.hpp"
 
 namespace dm::observe {
@@ -22,11 +23,6 @@ constexpr std::size_t kOutput = 300;  // of a health run that is kept
 
 std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 std::optional<std::int64_t> signed_of(std::optional<std::uint64_t> value) { return value ? std::optional(static_cast<std::int64_t>(*value)) : std::nullopt; }
-
-std::string label(const engine::Labels& labels, const char* key) {
-  const auto found = labels.find(key);
-  return found == labels.end() ? std::string() : found->second;
-}
 
 std::string shortened(const std::string& output) {
   auto first = output.substr(0, kOutput);
@@ -192,10 +188,10 @@ facts::Container container_facts(const engine::Container& container) {
   facts::Container out;
   out.id = container.id;
   out.name = container.name;
-  out.service = label(container.labels, "com.docker.compose.service");
-  out.number = std::strtoll(label(container.labels, "com.docker.compose.container-number").c_str(), nullptr, 10);
-  out.oneoff = label(container.labels, "com.docker.compose.oneoff") == "True";
-  out.config_hash = label(container.labels, "com.docker.compose.config-hash");
+  out.service = compose::service_of(container.labels);
+  out.number = std::strtoll(compose::label_of(container.labels, compose::label::kNumber).c_str(), nullptr, 10);
+  out.oneoff = compose::one_off(container.labels);
+  out.config_hash = compose::label_of(container.labels, compose::label::kConfigHash);
   out.image = container.image;
   out.image_id = container.image_id;
   out.state = container.state;
@@ -238,7 +234,7 @@ Result<facts::Facts> observe(engine::Engine& engine, const Wanted& wanted, const
   out.engine = engine_facts(info, engine.description());
   struct stat what {};
   const bool local = !wanted.socket.empty() && ::stat(info.root_dir.c_str(), &what) == 0;
-  DM_TRY(const auto list, engine.containers({{"com.docker.compose.project=" + wanted.project}, {}, {}, {}, true}, deadline));
+  DM_TRY(const auto list, engine.containers({.labels = compose::of_project(wanted.project)}, deadline));
   for (const auto& entry : list) {
     const auto one = engine.container(entry.id, deadline);
     if (!one) {  // gone meanwhile, or the engine is in trouble

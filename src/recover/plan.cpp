@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "compose/labels.hpp"
+
 namespace dm::recover {
 
 std::string_view to_string(Kind kind) {
@@ -25,9 +27,8 @@ std::string moved(std::string_view path, std::string_view from, std::string_view
   return below && !from.empty() ? std::string(to) + std::string(path.substr(from.size())) : std::string(path);
 }
 
-std::string_view service_of(const engine::ContainerSummary& container) {
-  const auto label = container.labels.find("com.docker.compose.service");
-  return label == container.labels.end() ? std::string_view() : std::string_view(label->second);
+std::string service_of(const engine::ContainerSummary& container) {
+  return compose::one_off(container.labels) ? std::string() : compose::service_of(container.labels);
 }
 
 std::string nameless_volume(const backup::StackRecord::Volume& then, const std::vector<engine::ContainerSummary>& containers, const std::set<std::string>& taken) {

@@ -57,8 +57,8 @@ bool filled_offline(std::string_view kind);
 std::vector<std::string> places(const backup::Manifest& run, const Wanted& wanted);
 Plan plan(const backup::Manifest& run, const Wanted& wanted, const Around& around);
 
-/// The service that a container belongs to, as Compose labels it; "" = none.
-std::string_view service_of(const engine::ContainerSummary& container);
+/// The service that a container is a replica of; "" = of none.
+std::string service_of(const engine::ContainerSummary& container);
 
 /// Which volume of the rebuilt project's `containers` stands for `then`, which had no name: one at the same place of the same service that is not among `taken`,
 /// since replicas have one each. "" = there is none.
