@@ -48,7 +48,7 @@ upgrade::Hands hands_for(const Args& args, BackupSession& backup, bool pull_alwa
             state::add(*backup.db, state::BackupRecord{run.run, backup.repository->location().name, run.started, run.finished, run.outcome(), run.bytes(), run.added(), 0, run.json()});
           },
           .pull = [&args, &backup, pull_always](const std::string& image) { return pull(args, backup, image, pull_always); },
-          .name_image = [&args, &backup](const std::string& id, const std::string& name) { return during(fmt::format("naming {} {} again", id, name), docker(args, {"tag", id, name}, backup.within(std::chrono::minutes(5)))); },
+          .name_image = [&args](const std::string& id, const std::string& name) { return during(fmt::format("naming {} {} again", id, name), docker(args, {"tag", id, name}, Deadline::in(std::chrono::minutes(5)))); },
           .start = [&args, &backup](std::vector<std::string> names, std::vector<std::string> force) { return start(args, backup, std::move(names), std::move(force)); }};
 }
 
@@ -101,7 +101,9 @@ int back(BackupSession& backup, const upgrade::Plan& plan, upgrade::Upgrade& upg
     return kFindings;
   }
   if (!upgrade.touched()) {
-    finish("failed, nothing was changed: " + cause.message);
+    const auto undone = during(fmt::format("{} names the image that was pulled", plan.image), upgrade.undo_pull());
+    if (!undone) complain(undone.error());
+    finish(fmt::format("failed, {}: {}", undone ? "nothing was changed" : "its tag was moved by the pull", cause.message));
     return kFailed;
   }
   const bool data = upgrade.may_have_changed_data();
@@ -153,11 +155,21 @@ int upgrade(Args& args) {
   const bool dry_run = args.has("--dry-run");
   args.option("--to", to);
   auto plain = args;
-  if (auto opened = open_backup(args, dry_run ? Needs::engine : Needs::engine_and_repository, true, session); !opened) return complain(opened.error());
-  if (args.words.size() != 1 || args.words[0].starts_with('-')) {
-    fmt::print(stderr, "usage: datamancy upgrade SERVICE [--to TAG] [--dry-run] [--yes]\n");
-    return kUsage;
+  {  // what is wrong is said before a repository and its password are made for it
+    auto trial = args;
+    BackupSession look;
+    if (auto opened = open_backup(trial, Needs::engine, true, look); !opened) return complain(opened.error());
+    if (trial.words.size() != 1 || trial.words[0].starts_with('-')) {
+      fmt::print(stderr, "usage: datamancy upgrade SERVICE [--to TAG] [--dry-run] [--yes]\n");
+      return kUsage;
+    }
+    auto loading = plain;
+    loading.words.clear();
+    Session known;
+    int exit = kFailed;
+    if (!open_session(loading, {trial.words[0]}, known, exit, false)) return exit;
   }
+  if (auto opened = open_backup(args, dry_run ? Needs::engine : Needs::engine_and_repository, true, session); !opened) return complain(opened.error());
   plain.words.clear();
   if (auto back = take_back(plain, session, args.words[0], dry_run); !back) return complain(back.error());
   return carry_out(plain, session, args.words[0], to, dry_run);

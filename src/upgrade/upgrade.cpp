@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/files.hpp"
+#include "compose/labels.hpp"
 #include "recover/bring_back.hpp"
 #include "sources/files.hpp"
 
@@ -31,7 +32,7 @@ Result<void> Upgrade::note(Unfinished::Step step) {
 std::string Upgrade::file_of_before() const { return fmt::format("{}/before-upgrade-{}", hands_.store, sources::file_name(plan_.edit.path)); }
 
 Result<std::vector<engine::ContainerSummary>> Upgrade::containers_of(const std::string& service) const {
-  return hands_.engine.containers({.labels = {"com.docker.compose.project=" + hands_.project, "com.docker.compose.service=" + service}}, limit());
+  return hands_.engine.containers({.labels = compose::replicas_of(hands_.project, service)}, limit());
 }
 
 Result<void> Upgrade::stop(const std::string& service) {
@@ -64,6 +65,13 @@ Result<void> Upgrade::save(const backup::Inventory& inventory) {
   for (const auto& saved : run_.saved) DM_CHECK(during(fmt::format("reading {}/{} back", saved.subject, saved.item), backup::read_back(hands_.repository, saved, {}, limit())));
   hands_.say(fmt::format("backup {}: {} streams, verified and read back", run_.run, run_.saved.size()));
   return {};
+}
+
+Result<void> Upgrade::undo_pull() {
+  if (touched_ || tag_before_.empty()) return {};
+  const auto now = hands_.engine.image(plan_.image, Deadline::in(std::chrono::minutes(1)));
+  if (now && now->id == tag_before_) return {};
+  return hands_.name_image(tag_before_, plan_.image);
 }
 
 /// What ran before, and is to run again.
@@ -112,6 +120,7 @@ Result<void> Upgrade::act(const backup::Inventory& inventory) {
   if (plan_.pull_always) {  // the name will mean the new image: only the id leads back
     DM_TRY(const auto containers, containers_of(plan_.service));
     if (!containers.empty()) from_id = containers.front().image_id;
+    if (const auto image = hands_.engine.image(plan_.image, limit())) tag_before_ = image->id;
   }
   DM_CHECK(hands_.pull(plan_.image));
   left_ = {.service = plan_.service, .from = plan_.from, .image = plan_.image, .from_id = from_id, .path = plan_.edit.path, .before = plan_.edit.before, .after = plan_.edit.after, .volume = {}, .kept = {}, .run = {}};

@@ -43,6 +43,8 @@ class Upgrade {
   Result<void> go_back_from_left(const std::function<Result<Plan>()>& plan);
 
   bool touched() const { return touched_; }
+  /// Where it failed before anything but the pull was done: the tag means what it meant before, where the pull has moved it.
+  Result<void> undo_pull();
   /// The new version may have changed the data.
   bool may_have_changed_data() const { return started_ && data_ != Data::stays; }
   const std::string& run() const { return run_.run; }     ///< of the backup; "" = none was made
@@ -76,6 +78,7 @@ class Upgrade {
   Unfinished left_;
   backup::Manifest run_;
   std::string kept_;
+  std::string tag_before_;  ///< id of the image that the tag meant before the pull
   bool resumed_ = false;  ///< goes back from what an interrupted run has left
   bool touched_ = false, edited_ = false, started_ = false;
 };

@@ -71,7 +71,7 @@ TEST(Upgrade, ATagThatMeansAnotherImageByNowMeansTheOldOneAgainOnTheWayBack) {
   auto store = testing::TempDir() + "dm-upgrade-XXXXXX";
   ASSERT_NE(::mkdtemp(store.data()), nullptr);
   engine::FakeEngine engine;
-  const auto id = engine.add_container("shop-app-1", "app:1", {{"com.docker.compose.project", "shop"}, {"com.docker.compose.service", "app"}});
+  const auto id = engine.add_container("shop-app-1", "app:1", {{"com.docker.compose.project", "shop"}, {"com.docker.compose.service", "app"}, {"com.docker.compose.oneoff", "False"}});
   engine.edit([&](engine::FakeState& state) { state.containers.at(id).image_id = "sha256:old"; });
   auto repository = backup::open_repository({.name = "shelf", .kind = "restic", .url = "/nowhere", .password = "x"}, store);
   ASSERT_TRUE(repository);
@@ -98,6 +98,60 @@ TEST(Upgrade, ATagThatMeansAnotherImageByNowMeansTheOldOneAgainOnTheWayBack) {
   Upgrade later(hands(), **left);  // by the next run, where this one was killed
   EXPECT_TRUE(later.go_back_from_left({}));
   EXPECT_EQ(did, (std::vector<std::string>{"name sha256:old app:1", "start app"}));
+  std::filesystem::remove_all(store);
+}
+
+TEST(Upgrade, WhereTheBackupFailsTheTagMeansWhatItMeantBeforeThePull) {
+  auto store = testing::TempDir() + "dm-upgrade-XXXXXX";
+  ASSERT_NE(::mkdtemp(store.data()), nullptr);
+  engine::FakeEngine engine;
+  engine.edit([](engine::FakeState& state) { state.images["sha256:old"] = {.id = "sha256:old", .tags = {"app:1"}}; });
+  auto repository = backup::open_repository({.name = "shelf", .kind = "restic", .url = "/nowhere", .password = "x"}, store);
+  ASSERT_TRUE(repository);
+  Hands hands{.engine = engine, .repository = **repository, .project = "shop", .store = store};
+  hands.say = [](std::string_view) {};
+  bool newer = false;
+  hands.pull = [&](const std::string& image) -> Result<void> {
+    if (newer)
+      engine.edit([&](engine::FakeState& state) {
+        state.images["sha256:old"].tags.clear();
+        state.images["sha256:new"] = {.id = "sha256:new", .tags = {image}};
+      });
+    return {};
+  };
+  std::vector<std::string> did;
+  hands.name_image = [&](const std::string& image, const std::string& name) { return did.push_back("name " + image + " " + name), Result<void>(); };
+  const Plan plan{.service = "app", .from = "app:1", .image = "app:1", .pull_always = true, .own = {"app"}};  // of which there is nothing that could be saved
+  Upgrade same(hands, plan);
+  EXPECT_FALSE(same.act({}));
+  EXPECT_TRUE(same.undo_pull());
+  EXPECT_TRUE(did.empty());
+  newer = true;
+  Upgrade moved(hands, plan);
+  EXPECT_FALSE(moved.act({}));
+  EXPECT_FALSE(moved.touched());
+  EXPECT_TRUE(moved.undo_pull());
+  EXPECT_EQ(did, std::vector<std::string>{"name sha256:old app:1"});
+  std::filesystem::remove_all(store);
+}
+
+TEST(Upgrade, WhatComposeRanBesideAServiceIsNoneOfItsContainers) {
+  auto store = testing::TempDir() + "dm-upgrade-XXXXXX";
+  ASSERT_NE(::mkdtemp(store.data()), nullptr);
+  engine::FakeEngine engine;
+  const auto by_hand = engine.add_container("shop-app-run-1", "app:1", {{"com.docker.compose.project", "shop"}, {"com.docker.compose.service", "app"}, {"com.docker.compose.oneoff", "True"}});
+  const auto client = engine.add_container("shop-web-run-1", "web:1", {{"com.docker.compose.project", "shop"}, {"com.docker.compose.service", "web"}, {"com.docker.compose.oneoff", "True"}});
+  auto repository = backup::open_repository({.name = "shelf", .kind = "restic", .url = "/nowhere", .password = "x"}, store);
+  ASSERT_TRUE(repository);
+  Hands hands{.engine = engine, .repository = **repository, .project = "shop", .store = store};
+  hands.say = [](std::string_view) {};
+  hands.pull = [](const std::string&) { return Result<void>(); };
+  std::vector<std::string> started;
+  hands.start = [&](std::vector<std::string> names, const std::vector<std::string>&) { return started = std::move(names), Result<void>(); };
+  Upgrade upgrade(hands, {.service = "app", .from = "app:1", .image = "app:2", .clients = {"web"}});
+  EXPECT_TRUE(upgrade.act({}));
+  EXPECT_EQ(started, std::vector<std::string>{"app"});  // web does not run: a container by hand is none of its replicas
+  for (const auto& id : {by_hand, client}) EXPECT_TRUE(engine.container(id, Deadline::in(std::chrono::seconds(1)))->running);
   std::filesystem::remove_all(store);
 }
 
