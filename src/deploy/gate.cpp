@@ -20,6 +20,7 @@ std::string how_it_ended(const Snapshot& s) {
   if (s.exit_code == 126) text += " (its command cannot be executed)";
   if (s.exit_code == 127) text += " (its command was not found)";
   if (s.exit_code == 137) text += " (killed)";
+  if (s.exit_code == 143) text += " (it was told to stop)";
   if (!s.error.empty()) text += ": " + s.error;
   return text;
 }
@@ -155,7 +156,10 @@ void Gate::judge(std::size_t i, Clock::time_point now) {
       case Status::exited: case Status::dead:
         if (!state.start_asked) break;  // from before this run
         if (job.one_shot && s.exit_code == 0 && s.error.empty()) ++completed;
-        else { fail(i, how_it_ended(s)); return; }
+        else {
+          fail(i, how_it_ended(s) + (job.one_shot || s.exit_code != 0 || !s.error.empty() ? "" : ", and nothing says that it is a job (`x-datamancy: {one_shot: true}` does)"));
+          return;
+        }
         break;
     }
   }

@@ -65,6 +65,15 @@ TEST(Gate, TheStabilityWindowDelaysTheVerdictButNoDependent) {
   EXPECT_EQ(gate.view("app").phase, Phase::ready);
 }
 
+TEST(Gate, WhatEndsWithoutAnErrorIsToldHowToSayThatItIsAJob) {
+  Gate gate(stack(), {});
+  gate.seen("other", "4", exited(0), kStart);
+  EXPECT_EQ(gate.view("other").phase, Phase::failed);
+  EXPECT_EQ(gate.view("other").why, "ended with exit code 0, and nothing says that it is a job (`x-datamancy: {one_shot: true}` does)");
+  gate.seen("db", "1", exited(3), kStart);
+  EXPECT_EQ(gate.view("db").why, "ended with exit code 3");
+}
+
 TEST(Gate, ARestartIsAFailureEvenWhereItRunsAgain) {
   Gate gate(stack(), {});
   gate.seen("other", "4", running(), kStart);

@@ -93,6 +93,7 @@ void find_one_shots(Wiring& wiring) {
     if (may_end && service.ports.empty() &&
         (job_name(service.name) || job_command(service) || job_script(service) || one_script(service) || ending_script(service) || (product != nullptr && product->kind == "one-shot")))
       wiring.one_shot[id] = true;
+    if (const auto* own = service.node != nullptr ? service.node->at({"x-datamancy", "one_shot"}) : nullptr; own != nullptr && own->kind == compose::Kind::boolean) wiring.one_shot[id] = own->boolean;
   }
 }
 

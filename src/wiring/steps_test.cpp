@@ -332,6 +332,12 @@ TEST(Datastores, AClientInTheServersImageKeepsNothing) {
   EXPECT_NE(p.wiring.datastore(p.wiring.id_of("script")), nullptr);
 }
 
+TEST(OneShots, AServiceMaySayWhatItIs) {
+  const Wired p("services:\n  report: {image: 'example/app:1', x-datamancy: {one_shot: true}}\n  db-init: {image: 'example/app:1', x-datamancy: {one_shot: false}}\n");
+  EXPECT_TRUE(p.wiring.one_shot[p.wiring.id_of("report")]);
+  EXPECT_FALSE(p.wiring.one_shot[p.wiring.id_of("db-init")]);
+}
+
 TEST(Graph, BlastRadiusIsTransitiveAndTheCriticalPathIsTheSlowest) {
   const Wired p(R"(services:
   web: {image: "example/web:1", depends_on: [app]}
