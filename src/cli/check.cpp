@@ -163,7 +163,7 @@ int check(Args& args) {
   input.proofs = state::newest_proofs(**db);
   for (const auto& step : planned.plan.steps)
     if (step.change != deploy::Change::none) input.pending.push_back(fmt::format("{} {}: {}", deploy::to_string(step.change), step.service, step.why));
-  for (const auto& one : planned.plan.surplus) input.pending.push_back(fmt::format("remove {}: more than {} wants", one.name, one.service));
+  for (const auto& one : planned.plan.surplus) input.pending.push_back(fmt::format("remove {}: {}", one.name, one.why));
   for (const auto& problem : deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = *bytes}))
     input.obstacles.push_back(fmt::format("{}: {}", problem.check, problem.what));
   const auto items = deploy::check(input);

@@ -9,8 +9,11 @@
 #include <thread>
 
 #include "cli/records.hpp"
+#include "compose/labels.hpp"
 #include "compose/units.hpp"
+#include "deploy/borrowed_hash.hpp"
 #include "deploy/look.hpp"
+#include "deploy/network_drift.hpp"
 #include "deploy/preflight.hpp"
 #include "rotate/places.hpp"
 #include "state/journal.hpp"
@@ -45,13 +48,13 @@ void tell_of_rotations(Session& session) {
 
 }  // namespace
 
-bool take_plan_options(Args& args, std::string_view verb, Planned& out) {
-  (void)verb;
+bool take_plan_options(Args& args, Planned& out) {
   out.with_dependencies = !args.has("--no-deps");
   out.early = !args.has("--no-early-readiness");
   out.content = !args.has("--no-content");
   out.keep = args.has("--no-recreate");
   out.repair = args.has("--repair");
+  out.remove_orphans = args.has("--remove-orphans");
   out.accept_difference = args.has("--accept-model-difference");
   if (args.has("--all")) args.project.profiles.emplace_back("*");
   for (std::string name; args.option("--recreate", name);) out.force.push_back(name);
@@ -122,16 +125,24 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
       exit = complain({Errc::not_found, fmt::format("--recreate: no service '{}'", name), {}});
       return false;
     }
+  const auto networks = session.engine->networks(compose::of_project(project.name), limit);
+  if (!networks) {
+    exit = complain(networks.error());
+    return false;
+  }
   deploy::PlanInput input{.wiring = session.wiring};
+  input.changed_networks = deploy::changed_networks(project, *networks);
   input.services = session.services;
   input.hashes = *hashed;
   deploy::settle_env_files(input.hashes, *session.loaded.project, *containers);
+  deploy::settle_borrowed_hashes(input.hashes, *session.loaded.project, *containers);
   input.images = std::move(images);
   input.containers = *containers;
   input.force.insert(planned.force.begin(), planned.force.end());
   input.early = planned.early;
   input.keep = planned.keep;
   input.repair = planned.repair;
+  input.remove_orphans = planned.remove_orphans;
   const auto key = deploy::digest_key(session.store);
   const auto db = session.open_store();
   if (!key || !db) {
@@ -152,7 +163,7 @@ bool make_plan(Session& session, Args& args, Planned& planned, int& exit) {
     exit = complain(there.error());
     return false;
   }
-  tell_of_rotations(session);
+  if (!std::exchange(planned.told, true)) tell_of_rotations(session);
   planned.plan = deploy::plan(input);
   planned.containers = *std::move(containers);
   const bool same_services = std::ranges::all_of(project.services, [&](const auto& service) { return service.enabled == hashed->contains(std::string(service.name)); });
@@ -166,11 +177,14 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
   std::string text;
   out.json = args.has("--json");
   out.dry_run = args.has("--dry-run");
-  out.atomic = args.has("--atomic");
-  out.preflight = !args.has("--no-preflight");
-  out.options.remove_orphans = args.has("--remove-orphans");
-  out.options.build = args.has("--build");
-  args.option("--pull", out.options.pull);
+  const bool up = verb == "up", restart = verb == "restart";
+  out.atomic = up && args.has("--atomic");
+  out.preflight = restart || !args.has("--no-preflight");
+  out.build = up && args.has("--build");
+  if (up && args.option("--pull", out.options.pull) && out.options.pull != "always" && out.options.pull != "missing" && out.options.pull != "never") {
+    fmt::print(stderr, "datamancy: --pull is always, missing or never, not '{}'\n", out.options.pull);
+    return false;
+  }
   if (args.option("--min-free", text)) {
     const auto bytes = compose::parse_bytes(text);
     if (!bytes) {
@@ -182,7 +196,9 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
   std::chrono::nanoseconds settle = out.options.settle;
   if (!take_duration(args, "--settle", settle) || !take_duration(args, "--timeout", out.timeout) || !take_duration(args, "--lock-wait", out.lock_wait)) return false;
   out.options.settle = std::chrono::duration_cast<std::chrono::milliseconds>(settle);
-  if (args.option("--fan-out", text)) out.options.fan_out = static_cast<std::size_t>(std::max(1, std::min(64, std::atoi(text.c_str()))));
+  std::int64_t fan_out = 0;
+  if (!take_number(args, "--fan-out", 1, 64, fan_out)) return false;
+  out.options.fan_out = static_cast<std::size_t>(fan_out);
   if (args.option("--progress", text)) {
     const auto form = deploy::progress_form(text);
     if (!form) {
@@ -191,7 +207,12 @@ bool take_up_options(Args& args, std::string_view verb, UpRequest& out) {
     }
     out.progress = *form;
   }
-  return take_plan_options(args, verb, out.planned) && take_names(args, verb, out.planned.names);
+  if (up && !take_plan_options(args, out.planned)) return false;
+  if (!up) {
+    out.planned.accept_difference = args.has("--accept-model-difference");
+    out.planned.early = !args.has("--no-early-readiness");
+  }
+  return take_names(args, verb, out.planned.names);
 }
 
 bool deliver_secrets(const Session& session, int& exit) {
@@ -211,7 +232,7 @@ bool deliver_secrets(const Session& session, int& exit) {
 }
 
 void prune_secrets(const Session& session) {
-  const auto containers = session.engine->containers({.labels = {"com.docker.compose.project=" + session.project().name}}, session.within(30s));
+  const auto containers = session.engine->containers({.labels = compose::of_project(session.project().name)}, session.within(30s));
   if (!containers) return;  // files that are too many do no harm
   std::set<std::string, std::less<>> mounted;
   for (const auto& container : *containers)

@@ -5,6 +5,7 @@
 #include "base/files.hpp"
 #include "cli/engine.hpp"
 #include "cli/secrets.hpp"
+#include "deploy/borrowed_hash.hpp"
 #include "deploy/compose_cli.hpp"
 #include "facts/json.hpp"
 #include "observe/observe.hpp"
@@ -23,6 +24,7 @@ Result<std::map<std::string, std::string>> present_hashes(const Args& args, comp
   compose.reach(args.host, args.context);
   DM_TRY(auto out, compose.hashes(Deadline::in(std::chrono::seconds(30))));
   deploy::settle_env_files(out, *loaded.project, containers);
+  deploy::settle_borrowed_hashes(out, *loaded.project, containers);
   return out;
 }
 

@@ -207,19 +207,28 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   auto& db = **opened;
   if (!make_plan(session, args, request.planned, exit)) return exit;
   const auto& plan = request.planned.plan;
+  const auto fetch = wanted_images(session, request);
   if (request.dry_run) return write_output("", request.json ? deploy::plan_json(plan) : deploy::plan_text(plan)) ? kClean : kFailed;
-  const auto no_color = plain_environment(args).contains("NO_COLOR") && !plain_environment(args)["NO_COLOR"].empty();
-  auto progress = deploy::make_progress(request.progress, !no_color);
-  if (request.preflight && plan.changes()) {
+  if (!plan.refusal.empty()) return complain({Errc::conflict, fmt::format("nothing was touched: {}", plan.refusal), {}});
+  auto progress = deploy::make_progress(request.progress, may_color(args));
+  if (request.preflight && (plan.changes() || fetch.any())) {
     const auto around = deploy::gather(*session.engine, session.wiring, session.services, session.within(std::chrono::seconds(60)));
     if (!around) return complain(around.error());
     auto problems = deploy::preflight({.wiring = session.wiring, .services = session.services, .around = *around, .want_free = request.want_free, .may_pull = request.options.pull != "never"});
     for (auto& problem : rendering_problems(session)) problems.push_back(std::move(problem));
-    fmt::print(stderr, "{}", deploy::preflight_text(problems));
+    for (const auto& problem : problems)
+      progress->say(problem.blocks ? "stops" : "hurts", fmt::format("{}: {}{}{}", problem.check, problem.what, problem.mend.empty() ? "" : request.progress == deploy::ProgressForm::json ? "; mend: " : "\n  mend: ", problem.mend));
     if (deploy::blocked(problems)) {
-      fmt::print(stderr, "datamancy: nothing was touched (--no-preflight tries anyway)\n");
+      progress->say("datamancy", "nothing was touched (--no-preflight tries anyway)");
       return kFailed;
     }
+  }
+  if (fetch.any()) {
+    const auto fetched = fetch_images(session, fetch, *progress);
+    progress->end();
+    if (!fetched) return complain(fetched.error());
+    if (request.options.pull == "always") request.options.pull = "missing";  // they are here now
+    if (!make_plan(session, args, request.planned, exit)) return exit;
   }
   if (!deliver_secrets(session, exit)) return exit;
   const auto last = state::last_good(db, 0);
@@ -236,6 +245,7 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
     id = state::begin_revision(db, *described);
     entry = state::begin(db, {.at = described->at, .who = described->who, .verb = verb, .subject = session.project().name, .action = described->note});
   }
+  request.options.only_these = !request.planned.with_dependencies || request.planned.keep || session.product == "Podman";
   request.options.deadline = Clock::now() + request.timeout;
   if (request.options.fan_out == 0) request.options.fan_out = deploy::fan_out_for(session.processors);
   request.options.deadline_text = compose::format_duration(request.timeout);
@@ -254,7 +264,7 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   if (entry != 0) state::finish(db, entry, result);
   const auto text = request.json ? deploy::outcome_json(*outcome, session.project().name) : deploy::outcome_text(*outcome, session.project().name);
   if (!write_output("", text)) return kFailed;
-  for (const auto& content_note : request.planned.notes) fmt::print(stderr, "note: {}\n", content_note);
+  for (const auto& content_note : request.planned.notes) progress->say("note", content_note);
   if (outcome->interrupted) return kInterrupted;
   if (outcome->fine) {
     prune_secrets(session);
@@ -281,7 +291,6 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   back.json = request.json;
   back.preflight = false;
   back.planned.accept_difference = request.planned.accept_difference;
-  back.options.build = false;
   back.options.pull = "missing";
   const int went_back = deploy_session(session, args, back, fmt::format("rollback to {}", last->id));
   remove_services(session, new_services);

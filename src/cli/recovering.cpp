@@ -12,6 +12,7 @@
 
 #include "base/files.hpp"
 #include "cli/deploying.hpp"
+#include "compose/labels.hpp"
 #include "recover/bring_back.hpp"
 #include "recover/isolate.hpp"
 
@@ -85,7 +86,7 @@ Result<recover::Around> look_around(BackupSession& backup, const backup::Manifes
   const auto limit = backup.within(std::chrono::minutes(1));
   for (const auto& volume : run.stack.volumes)
     if (backup.engine->volume(volume.name, limit)) out.volumes.insert(volume.name);
-  DM_TRY(const auto containers, backup.engine->containers({.labels = {"com.docker.compose.project=" + backup.project}}, limit));
+  DM_TRY(const auto containers, backup.engine->containers({.labels = compose::of_project(backup.project)}, limit));
   out.containers = containers.size();
   for (const auto& service : run.stack.services)
     for (const auto& name : {service.image, service.image_id})
@@ -181,9 +182,11 @@ Result<deploy::UpOutcome> bring_up_project(Args now, bool quiet, std::vector<std
   planned.force = std::move(force);
   int exit = kFailed;
   if (!make_plan(session, now, planned, exit)) return fail(Errc::failed, "the start could not be planned; see above");
+  if (!planned.plan.refusal.empty()) return fail(Errc::conflict, planned.plan.refusal);
   DM_CHECK(hand_over(session));
   deploy::UpOptions options;
   options.pull = "missing";
+  options.only_these = !dependencies || session.product == "Podman";
   options.deadline = Clock::now() + std::chrono::minutes(20);
   options.deadline_text = "20m";
   const auto progress = deploy::make_progress(quiet ? deploy::ProgressForm::quiet : deploy::ProgressForm::automatic, false);
@@ -223,7 +226,7 @@ Result<void> rebuild_data(const Args& args, Rebuild& rebuild) {
       return {};
     }, deadline)));
   }
-  const auto containers = backup.engine->containers({.labels = {"com.docker.compose.project=" + rebuild.name}}, deadline);
+  const auto containers = backup.engine->containers({.labels = compose::of_project(rebuild.name)}, deadline);
   if (!containers) return fail(containers.error());
   const auto container_of = [&](std::string_view service) -> std::string {
     for (const auto& container : *containers)

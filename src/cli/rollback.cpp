@@ -17,12 +17,24 @@ std::string time_text(std::int64_t at) {
   return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+/// A revision's number; false where the text is none.
+bool revision_of(const std::string& text, std::int64_t& id) {
+  const auto* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, id);
+  return read.ec == std::errc() && read.ptr == end && !text.empty();
+}
+
 }  // namespace
 
 int history(Args& args) {
   const bool json = args.has("--json");
   std::vector<std::string> names;
-  if (!take_names(args, "history", names) || names.size() > 1) return kUsage;
+  if (!take_names(args, "history", names)) return kUsage;
+  std::int64_t wanted = 0;
+  if (names.size() > 1 || (!names.empty() && !revision_of(names[0], wanted))) {
+    fmt::print(stderr, "datamancy: history takes the number of one revision\n");
+    return kUsage;
+  }
   Session session;
   int exit = kFailed;
   if (!open_session(args, {}, session, exit)) return exit;
@@ -32,7 +44,7 @@ int history(Args& args) {
   if (names.empty()) {
     list = state::revisions(**db, 100);
   } else {
-    const auto found = state::revision(**db, std::atoll(names[0].c_str()));
+    const auto found = state::revision(**db, wanted);
     if (!found) return complain({Errc::not_found, fmt::format("no revision '{}'", names[0]), {}});
     list.push_back(*found);
   }
@@ -64,7 +76,8 @@ int history(Args& args) {
 int rollback(Args& args) {
   UpRequest request;
   if (!take_up_options(args, "rollback", request)) return kUsage;
-  if (request.planned.names.size() > 1) {
+  std::int64_t wanted = 0;
+  if (request.planned.names.size() > 1 || (!request.planned.names.empty() && !revision_of(request.planned.names[0], wanted))) {
     fmt::print(stderr, "datamancy: rollback takes the number of one revision; see 'datamancy history'\n");
     return kUsage;
   }
@@ -82,13 +95,7 @@ int rollback(Args& args) {
     // From a good one to the good one before it; from a failed one to the last good one.
     target = newest.empty() ? std::nullopt : state::last_good(**db, newest.front().id);
   } else {
-    std::int64_t id = 0;
-    const auto& text = request.planned.names[0];
-    if (std::from_chars(text.data(), text.data() + text.size(), id).ptr != text.data() + text.size()) {
-      fmt::print(stderr, "datamancy: '{}' is no revision; see 'datamancy history'\n", text);
-      return kUsage;
-    }
-    target = state::revision(**db, id);
+    target = state::revision(**db, wanted);
   }
   if (!target) return complain({Errc::not_found, "there is no such good revision to go back to; see 'datamancy history'", {}});
   fmt::print(stderr, "going back to revision {} ({} by {}, {})\n", target->id, target->verb, target->who, time_text(target->at));
@@ -98,7 +105,6 @@ int rollback(Args& args) {
   for (const auto& note : notes) fmt::print(stderr, "note: {}\n", note);
   request.planned.names.clear();
   request.options.pull = "missing";
-  request.options.build = false;
   const int result = deploy_session(session, args, request, fmt::format("rollback to {}", target->id));
   if (!request.dry_run) remove_services(session, before);
   return result;

@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
+#include <limits>
 
 #include "cli/deploying.hpp"
+#include "compose/labels.hpp"
 #include "compose/units.hpp"
 #include "deploy/look.hpp"
 #include "deploy/plan.hpp"
@@ -40,6 +43,22 @@ bool take_names(Args& args, std::string_view verb, std::vector<std::string>& nam
   return true;
 }
 
+bool take_number(Args& args, std::string_view name, std::int64_t least, std::int64_t most, std::int64_t& value) {
+  std::string text;
+  return !args.option(name, text) || whole_number(name, text, least, most, value);
+}
+
+bool whole_number(std::string_view name, const std::string& text, std::int64_t least, std::int64_t most, std::int64_t& value) {
+  std::int64_t number = 0;
+  const auto* end = text.data() + text.size();
+  if (const auto read = std::from_chars(text.data(), end, number); read.ec != std::errc() || read.ptr != end || text.empty() || number < least || number > most) {
+    fmt::print(stderr, "datamancy: {} wants a whole number of {} or more{}, not '{}'\n", name, least, most >= std::numeric_limits<int>::max() ? "" : fmt::format(" and at most {}", most), text);
+    return false;
+  }
+  value = number;
+  return true;
+}
+
 bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& value) {
   std::string text;
   if (!args.option(name, text)) return true;
@@ -55,25 +74,18 @@ bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& 
 
 Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& deadline, bool model_will_do) {
   auto& options = args.project;
-  if (options.project_name.empty() || !compose::load(options, sources::disk()).project->main_files.empty()) return {};
+  if (options.project_name.empty() || !options.files.empty() || !compose::load(options, sources::disk()).project->main_files.empty()) return {};
   DM_TRY(const auto containers, deploy::look(engine, options.project_name, deadline));
   if (containers.empty()) return fail(Errc::not_found, fmt::format("no compose file lies here, and there is no container of a project '{}' on {}", options.project_name, engine.description()));
   const auto& one = deploy::spokesman(containers);
-  const auto take = [](std::string_view list, std::vector<std::string>& into) {
-    while (!list.empty()) {
-      const auto cut = std::min(list.find(','), list.size());
-      into.emplace_back(list.substr(0, cut));
-      list.remove_prefix(std::min(cut + 1, list.size()));
-    }
-  };
   options.project_directory = options.working_directory = one.working_dir;
   if (!deploy::users_own(one.config_files) && !model_will_do) {  // a kept model has no secrets, and is not what the user edits
     if (compose::load(options, sources::disk()).project->main_files.empty())
       return fail(Errc::not_found, fmt::format("all containers of '{}' were made by a rollback, so that nothing tells its files; name them with -f FILE (its folder is {})", options.project_name, one.working_dir));
     return {};
   }
-  take(one.config_files, options.files);
-  if (options.env_files.empty()) take(one.env_files, options.env_files);
+  options.files = compose::paths_in(one.config_files);
+  if (options.env_files.empty()) options.env_files = compose::paths_in(one.env_files);
   return {};
 }
 
@@ -138,20 +150,26 @@ bool open_session(Args& args, std::vector<std::string> names, Session& out, int&
   if (!chosen) return say(chosen.error());
   out.services = *std::move(chosen);
   out.wiring = wiring::wire(*out.loaded.project, out.products);
-  out.compose = std::make_unique<deploy::ComposeCli>(options, out.project().name, out.handover.get());
+  // With a name and no file Compose would not look for files at all: `down` and `stop` would go by labels, and take what is gone from the files as well.
+  auto named = options;
+  const auto by_variable = options.environment.find("COMPOSE_FILE");
+  if (named.files.empty() && (by_variable == options.environment.end() || by_variable->second.empty())) named.files = out.project().main_files;
+  out.compose = std::make_unique<deploy::ComposeCli>(named, out.project().name, out.handover.get());
   out.compose->reach(args.host, args.context);
   const auto info = out.engine->info(out.within(std::chrono::seconds(20)));
-  if (!info) {
-    auto error = info.error();
-    error.during.push_back(fmt::format("asking the engine at {}", out.engine->description()));
-    return say(error);
-  }
+  if (!info) return say(info.error());
   out.engine_id = info->id;
+  out.product = info->product;
   out.processors = info->cpus;
   auto folder = state::store_folder(state::root_folder(plain_environment(args), ::geteuid() == 0), info->id, out.project().name);
   if (!folder) return say(folder.error());
   out.store = *std::move(folder);
   return true;
+}
+
+bool may_color(const Args& args) {
+  const auto found = args.project.environment.find("NO_COLOR");
+  return found == args.project.environment.end() || found->second.empty();
 }
 
 std::string who() {

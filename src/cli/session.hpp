@@ -30,6 +30,7 @@ struct Session {
   std::unique_ptr<engine::Engine> engine;
   std::unique_ptr<deploy::ComposeCli> compose;
   std::string engine_id;
+  std::string product;                           ///< "Docker" or "Podman"
   unsigned processors = 0;                       ///< of the engine's machine
   std::string store;                             ///< folder of the state of this project on this engine
   std::optional<state::Db> db;
@@ -54,8 +55,14 @@ Result<void> find_by_name(Args& args, engine::Engine& engine, const Deadline& de
 bool open_session(Args& args, std::vector<std::string> names, Session& out, int& exit, bool with_dependencies = true);
 /// Takes what is left in `args.words` as names of services; false after complaining about an option.
 bool take_names(Args& args, std::string_view verb, std::vector<std::string>& names);
+/// A whole number from `least` to `most`; `value` stays where it is not given. False after complaining.
+bool take_number(Args& args, std::string_view name, std::int64_t least, std::int64_t most, std::int64_t& value);
+bool whole_number(std::string_view name, const std::string& text, std::int64_t least, std::int64_t most, std::int64_t& value);
 /// A duration option ("90s", "5m"); false after complaining.
 bool take_duration(Args& args, std::string_view name, std::chrono::nanoseconds& value);
+
+/// What NO_COLOR leaves open.
+bool may_color(const Args& args);
 
 /// "id of the user": who acts, for journal and history.
 std::string who();

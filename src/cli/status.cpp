@@ -19,14 +19,15 @@ namespace {
 using deploy::Container;
 using deploy::Snapshot;
 
-std::string_view state_of(const Container& c) {
+/// In one word; `job`: it runs to its end, which is no trouble.
+std::string_view state_of(const Container& c, bool job) {
   switch (c.state.status) {
     case Snapshot::Status::created: return "created";
     case Snapshot::Status::running: break;
     case Snapshot::Status::paused: return "paused";
     case Snapshot::Status::restarting: return "restarting";
     case Snapshot::Status::removing: return "removing";
-    case Snapshot::Status::exited: return c.state.exit_code == 0 ? "done" : "exited";
+    case Snapshot::Status::exited: return job && c.state.exit_code == 0 ? "done" : "exited";
     case Snapshot::Status::dead: return "dead";
     case Snapshot::Status::gone: return "gone";
   }
@@ -46,10 +47,7 @@ std::string age_text(std::int64_t seconds) {
   return fmt::format("{} days", seconds / 86400);
 }
 
-bool bad(const Container& c) {
-  const auto state = state_of(c);
-  return state == "restarting" || state == "exited" || state == "dead" || state == "unhealthy";
-}
+bool well(std::string_view state) { return state == "running" || state == "healthy" || state == "starting" || state == "done"; }
 
 int list_projects(Args& args, bool json) {
   auto engine = open_engine(args);
@@ -111,19 +109,35 @@ int status(Args& args) {
   }
   std::map<std::string, std::vector<const Container*>> by_service;
   std::size_t troubled = 0;
+  // Where the files do not tell, what nobody starts again may end.
+  const product::Catalogue products;
+  wiring::Wiring wiring;
+  if (loaded.usable) wiring = wiring::wire(*loaded.project, products);
+  const auto job = [&](const Container& container) {
+    const auto id = loaded.usable ? wiring.id_of(container.service) : wiring::kNone;
+    return id != wiring::kNone ? bool{wiring.one_shot[id]} : container.restart_policy != "always" && container.restart_policy != "unless-stopped";
+  };
   for (const auto& container : containers) {
     if (container.one_off) continue;
     by_service[container.service].push_back(&container);
-    troubled += bad(container) ? 1 : 0;
+    troubled += well(state_of(container, job(container))) ? 0 : 1;
   }
-  std::vector<std::string> missing, orphans;
+  struct Short {
+    std::string service;
+    std::size_t have, wanted;
+  };
+  std::vector<Short> too_few;
+  std::vector<std::string> orphans;
   if (loaded.usable)
-    for (const auto& service : loaded.project->services)
-      if (service.enabled && !by_service.contains(std::string(service.name)) && deploy::replicas_of(service) > 0) missing.emplace_back(service.name);
+    for (const auto& service : loaded.project->services) {
+      const auto found = by_service.find(std::string(service.name));
+      const auto have = found == by_service.end() ? 0 : found->second.size(), wanted = deploy::replicas_of(service);
+      if (service.enabled && have < wanted) too_few.push_back({std::string(service.name), have, wanted});
+    }
   if (loaded.usable)
     for (const auto& [service, list] : by_service)
       if (loaded.project->service(service) == nullptr) orphans.push_back(service);
-  const auto exit = troubled > 0 || !missing.empty() ? kFindings : kClean;
+  const auto exit = troubled > 0 || !too_few.empty() ? kFindings : kClean;
   const bool ours = !history.empty();
   if (json) {
     JsonWriter out;
@@ -134,7 +148,7 @@ int status(Args& args) {
     out.key("services").begin_array();
     for (const auto& [service, list] : by_service)
       for (const auto* container : list) {
-        out.begin_object().key("service").value(service).key("container").value(container->name).key("id").value(container->id).key("state").value(state_of(*container));
+        out.begin_object().key("service").value(service).key("container").value(container->name).key("id").value(container->id).key("state").value(state_of(*container, job(*container)));
         out.key("exit_code").value(std::int64_t{container->state.exit_code}).key("restarts").value(container->state.restarts);
         out.key("running_seconds").value(static_cast<std::int64_t>(container->state.running_for.count() / 1000));
         out.key("image").value(container->image).key("image_id").value(container->image_id).key("ports").begin_array();
@@ -142,7 +156,11 @@ int status(Args& args) {
         out.end().end();
       }
     out.end().key("missing").begin_array();
-    for (const auto& service : missing) out.value(service);
+    for (const auto& one : too_few)
+      if (one.have == 0) out.value(one.service);
+    out.end().key("too_few").begin_array();
+    for (const auto& one : too_few)
+      out.begin_object().key("service").value(one.service).key("have").value(static_cast<std::uint64_t>(one.have)).key("wanted").value(static_cast<std::uint64_t>(one.wanted)).end();
     out.end().key("orphans").begin_array();
     for (const auto& service : orphans) out.value(service);
     out.end().end();
@@ -163,9 +181,9 @@ int status(Args& args) {
       if (container->state.status == Snapshot::Status::exited) more = fmt::format("exit code {}{}", container->state.exit_code, container->state.out_of_memory ? ", out of memory" : "");
       if (container->state.restarts > 0) more += fmt::format(", {} restarts", container->state.restarts);
       for (const auto& port : container->ports) more += "  " + port;
-      fmt::print("  {:{}}  {:10}  {}\n", service, width, state_of(*container), more);
+      fmt::print("  {:{}}  {:10}  {}\n", service, width, state_of(*container, job(*container)), more);
     }
-  for (const auto& service : missing) fmt::print("  {:{}}  missing\n", service, width);
+  for (const auto& one : too_few) fmt::print("  {:{}}  missing{}\n", one.service, width, one.have == 0 ? "" : fmt::format("     {} of {} containers", one.wanted - one.have, one.wanted));
   for (const auto& service : orphans) fmt::print("note: {} is not in the files any more\n", service);
   return exit;
 }

@@ -14,7 +14,7 @@ int plan(Args& args) {
   Session session;
   Planned planned;
   int exit = kFailed;
-  if (!take_plan_options(args, "plan", planned) || !take_names(args, "plan", planned.names)) return kUsage;
+  if (!take_plan_options(args, planned) || !take_names(args, "plan", planned.names)) return kUsage;
   if (!open_session(args, planned.names, session, exit, planned.with_dependencies)) return exit;
   if (!make_plan(session, args, planned, exit)) return exit;
   const auto text = json ? deploy::plan_json(planned.plan) : deploy::plan_text(planned.plan);

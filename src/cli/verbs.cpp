@@ -53,7 +53,7 @@ constexpr std::array kVerbs{
          "       exit status: 0 done, or no drift; 1 drift (--check); 2 a template cannot be rendered; 11, 12, 13 secrets (docs/render.md)", render},
     Verb{"preflight", "everything in the way of an up, at once, with its mend", "preflight [SERVICE...] [--all] [--min-free 50g] [--json]\n"
          "       exit status: 0 nothing in the way, 1 something is, 2 could not look", preflight},
-    Verb{"plan", "what an up would do, and why", "plan [SERVICE...] [--all] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--json]", plan},
+    Verb{"plan", "what an up would do, and why", "plan [SERVICE...] [--all] [--no-deps] [--recreate SERVICE] [--no-recreate] [--remove-orphans] [--repair] [--json]", plan},
     Verb{"up", "start the stack in order, gate by health, say what failed first",
          "up [SERVICE...] [--all] [--atomic] [--no-deps] [--recreate SERVICE] [--no-recreate] [--repair] [--timeout 10m]\n"
          "       [--settle 3s] [--build] [--pull always|missing|never] [--remove-orphans] [--dry-run] [--fan-out N]\n"
@@ -62,12 +62,12 @@ constexpr std::array kVerbs{
          "       exit status: 0 up and stable, 1 something is not, 2 could not, 130 interrupted (docs/deploy.md)",
          up},
     Verb{"down", "take the project down, or only stop it in reverse order",
-         "down [--keep] [--volumes [--yes]] [--remove-orphans] [--timeout SECONDS] [--lock-wait 0s]", down},
+         "down [--keep] [--volumes [--yes]] [--remove-orphans] [--timeout 10s] [--lock-wait 0s] [--json]", down},
     Verb{"restart", "restart services, and with --cascade what depends on them, in order",
          "restart SERVICE... [--cascade] [--timeout 10m] [--settle 3s] [--dry-run] [--progress ...] [--json]", restart},
     Verb{"status", "what runs, in which revision, and where its state is kept", "status [--projects] [--json]\n"
          "       exit status: 0 all is well, 1 something is missing or not well, 2 could not look", status},
-    Verb{"logs", "what services wrote", "logs [SERVICE...] [--follow] [--tail N] [--since 10m] [--timestamps] [--no-prefix]", logs},
+    Verb{"logs", "what services wrote", "logs [SERVICE...] [-f | --follow] [--tail N] [--since 10m] [--timestamps] [--no-prefix | --json]", logs},
     Verb{"history", "revisions: what was deployed when, by whom, and how it ended", "history [REVISION] [--json]", history},
     Verb{"rollback", "go back to the last good revision, or to one by its number",
          "rollback [REVISION] [--dry-run] [--timeout 10m] [--progress ...] [--json]", rollback},
@@ -106,6 +106,8 @@ struct OldName {
 constexpr OldName kOldNames[] = {{"stackops", "up"}, {"add-resource-limits", "fix"}, {"install-sops-age", "secrets init"},
                                  {"backup-databases", "backup run"}, {"verify-backups", "backup verify"}, {"dr-drill", "drill restore"},
                                  {"production-health-check", "health-check"}};
+
+bool is_verb(std::string_view word) { return std::ranges::find(kVerbs, word, &Verb::name) != kVerbs.end() || std::ranges::find(kOldNames, word, &OldName::name) != std::end(kOldNames); }
 
 void usage(std::FILE* to) {
   fmt::print(to, "usage: datamancy [-f FILE]... [-p NAME] [--profile NAME]... [--env-file FILE]... [--project-directory DIR]\n"
@@ -248,6 +250,11 @@ int run(int argc, char** argv) {
       take(word.substr(longer.size() + 1));
       return true;
     };
+    // `logs -f` is what everybody types to follow; before a file that is there it names that file, as for the other verbs.
+    if (verb == "logs" && word == "-f" && (i + 1 == words.size() || (words[i + 1] != "-" && ::access(words[i + 1].c_str(), F_OK) != 0))) {
+      args.words.emplace_back("--follow");
+      continue;
+    }
     if (value("--file", "-f", [&](std::string text) { project.files.push_back(std::move(text)); })) continue;
     if (value("--project-name", "-p", [&](std::string text) { project.project_name = std::move(text); })) continue;
     if (value("--profile", "", [&](std::string text) { project.profiles.push_back(std::move(text)); })) continue;
@@ -255,7 +262,9 @@ int run(int argc, char** argv) {
     if (value("--host", "-H", [&](std::string text) { args.host = std::move(text); })) continue;
     if (value("--context", "", [&](std::string text) { args.context = std::move(text); })) continue;
     if (value("--project-directory", "", [&](std::string text) { project.project_directory = std::move(text); })) continue;
-    if (verb.empty() && !word.starts_with('-')) verb = word;
+    // Before the verb a word may be the value of an option: `--timeout 5m up`.
+    const bool of_option = i > 0 && words[i - 1].starts_with('-') && !is_verb(word);
+    if (verb.empty() && !word.starts_with('-') && !of_option) verb = word;
     else args.words.push_back(word);
   }
   if (args.has("--version") || verb == "version") {

@@ -10,6 +10,7 @@
 #include "compose/details.hpp"
 #include "compose/go_json.hpp"
 #include "compose/load.hpp"
+#include "compose/network_hash.hpp"
 #include "compose/units.hpp"
 
 namespace dm::compose {
@@ -61,8 +62,8 @@ class Printer {
     return writer_.take();
   }
 
-  std::string hashed(const Service& service) {
-    mapping(*service.node, "service", 1);
+  std::string hashed(const Value& node, std::string_view holder) {
+    mapping(node, holder, 1);
     return writer_.take();
   }
 
@@ -264,8 +265,10 @@ std::string hashed_text(Project& project, const Service& service) {
   const auto platform = project.environment.find("DOCKER_DEFAULT_PLATFORM");
   if (platform != project.environment.end() && !platform->second.value.empty() && service.build != nullptr && node->find("platform") == nullptr)
     set(*node, "platform", project.arena.string(platform->second.value));
-  return Printer<GoJsonWriter>(project).hashed(service);
+  return Printer<GoJsonWriter>(project).hashed(*service.node, "service");
 }
+
+std::string hashed_text(const Project& project, const Network& network) { return Printer<GoJsonWriter>(project).hashed(*network.node, "/networks"); }
 
 void set_image(Project& project, Service& service, std::string_view image) {
   auto* value = project.arena.string(image, service.image.where());

@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "compose/labels.hpp"
 #include "deploy/creation.hpp"
 #include "deploy/look.hpp"
 #include "deploy/mailbox.hpp"
@@ -119,7 +120,7 @@ class Run {
   void watch() {
     engine::EventQuery query;
     query.types = {"container"};
-    query.labels = {fmt::format("com.docker.compose.project={}", plan_.project)};
+    query.labels = compose::of_project(plan_.project);
     feed_ = std::make_unique<engine::EventFeed>(engine_, std::move(query));
     watcher_ = std::jthread([this](const std::stop_token&) {
       while (!inside_.stop_requested()) {
@@ -127,8 +128,8 @@ class Run {
         if (!notice) continue;
         if (notice->kind == engine::Notice::Kind::event) {
           const auto& event = notice->event;
-          if (event.action.starts_with("exec_") || attribute(event, "com.docker.compose.oneoff") == "True") continue;
-          mail_.put({.kind = Message::Kind::event, .service = attribute(event, "com.docker.compose.service"), .id = event.id, .text = event.action, .exit_code = exit_code(event)});
+          if (event.action.starts_with("exec_") || compose::one_off(event.attributes)) continue;
+          mail_.put({.kind = Message::Kind::event, .service = compose::service_of(event.attributes), .id = event.id, .text = event.action, .exit_code = exit_code(event)});
         } else {
           mail_.put({.kind = notice->kind == engine::Notice::Kind::lost ? Message::Kind::lost : Message::Kind::reconcile, .text = notice->why});
         }
@@ -237,6 +238,9 @@ class Run {
       return;
     }
     auto state = container.state;
+    // One that was frozen is unhealthy until its check has run once more: it could not while nothing in it ran.
+    if (as_before && runs && step->second->job.start && state.health == Snapshot::Health::unhealthy && Clock::now() - begin_ < recheck_of(container.interval, container.timeout))
+      state.health = Snapshot::Health::starting;
     if (const auto last = last_exit_.find(container.id); runs && last != last_exit_.end()) state.last_exit = last->second;
     gate_.seen(container.service, container.id, state, Clock::now(), as_before);
   }
@@ -361,7 +365,8 @@ class Run {
     starters_.run(step.job.chain.count(), [this, service, &step, targets = std::vector<std::string>(ids.begin(), ids.end())] {
       std::string trouble;
       if (!step.by_compose.empty()) {
-        if (const auto up = compose_.up_one(service, Deadline::in(10min, deadline_.stop())); !up) trouble = start_trouble(up.error().message);
+        const auto limit = Deadline::in(10min, deadline_.stop());
+        if (const auto up = step.change == Change::restart ? compose_.restart_one(service, limit) : compose_.up_one(service, limit); !up) trouble = start_trouble(up.error().message);
       } else {
         for (const auto& id : targets) {
           const auto started = step.change == Change::restart ? engine_.restart(id, -1, call(10min)) : unfreeze_or_start(id);

@@ -15,7 +15,9 @@ namespace dm::deploy {
 struct UpOptions {
   milliseconds settle{3000};
   std::size_t fan_out = 0;               ///< starts under way at once; 0 = two; see `fan_out_for`
-  bool remove_orphans = false, build = false;
+  /// Compose is told of the services of the plan alone. It would recreate what they need, too, where that differs from the files: what
+  /// the plan leaves as it is on purpose (--no-deps, --no-recreate), and everything on Podman 4, which gives names of networks where their ids belong.
+  bool only_these = false;
   std::string pull{};                    ///< for `docker compose create`
   Clock::time_point deadline = Clock::time_point::max();
   std::string deadline_text{};

@@ -180,18 +180,33 @@ Result<std::string> ComposeCli::model(const Deadline& deadline) const {
   return std::move(finished.out);
 }
 
+/// What it says goes to `progress`.
+Result<void> ComposeCli::act(std::vector<std::string> words, const Sink& progress, const Deadline& deadline) const {
+  const auto finished = run(std::move(words), true, deadline, progress ? progress : [](std::string_view) -> Result<void> { return {}; });
+  if (!finished) return fail(finished.error());
+  return {};
+}
+
 Result<void> ComposeCli::create(const Create& what, const Sink& progress, const Deadline& deadline) const {
   std::vector<std::string> words{"create"};
   if (what.only_these) words = {"up", "--no-start", "--no-deps"};
   if (what.force_recreate) words.emplace_back("--force-recreate");
   if (what.no_recreate) words.emplace_back("--no-recreate");
-  if (what.remove_orphans) words.emplace_back("--remove-orphans");
-  if (what.build) words.emplace_back("--build");
   if (!what.pull.empty()) words.insert(words.end(), {"--pull", what.pull});
   words.insert(words.end(), what.services.begin(), what.services.end());
-  const auto finished = run(std::move(words), true, deadline, progress ? progress : [](std::string_view) -> Result<void> { return {}; });
-  if (!finished) return fail(finished.error());
-  return {};
+  return act(std::move(words), progress, deadline);
+}
+
+Result<void> ComposeCli::build(const std::vector<std::string>& services, const Sink& progress, const Deadline& deadline) const {
+  std::vector<std::string> words{"build"};
+  words.insert(words.end(), services.begin(), services.end());
+  return act(std::move(words), progress, deadline);
+}
+
+Result<void> ComposeCli::pull(const std::vector<std::string>& services, const Sink& progress, const Deadline& deadline) const {
+  std::vector<std::string> words{"pull", "--policy", "always"};
+  words.insert(words.end(), services.begin(), services.end());
+  return act(std::move(words), progress, deadline);
 }
 
 Result<void> ComposeCli::up_one(const std::string& service, const Deadline& deadline) const {
@@ -200,12 +215,16 @@ Result<void> ComposeCli::up_one(const std::string& service, const Deadline& dead
   return {};
 }
 
+Result<void> ComposeCli::restart_one(const std::string& service, const Deadline& deadline) const {
+  const auto finished = run({"restart", "--no-deps", service}, true, deadline);
+  if (!finished) return fail(finished.error());
+  return {};
+}
+
 Result<void> ComposeCli::stop(int timeout_s, const Sink& progress, const Deadline& deadline) const {
   std::vector<std::string> words{"stop"};
   if (timeout_s >= 0) words.insert(words.end(), {"--timeout", std::to_string(timeout_s)});
-  const auto finished = run(std::move(words), true, deadline, progress ? progress : [](std::string_view) -> Result<void> { return {}; });
-  if (!finished) return fail(finished.error());
-  return {};
+  return act(std::move(words), progress, deadline);
 }
 
 Result<void> ComposeCli::down(bool volumes, bool orphans, int timeout_s, const Sink& progress, const Deadline& deadline) const {
@@ -213,9 +232,7 @@ Result<void> ComposeCli::down(bool volumes, bool orphans, int timeout_s, const S
   if (volumes) words.emplace_back("--volumes");
   if (orphans) words.emplace_back("--remove-orphans");
   if (timeout_s >= 0) words.insert(words.end(), {"--timeout", std::to_string(timeout_s)});
-  const auto finished = run(std::move(words), true, deadline, progress ? progress : [](std::string_view) -> Result<void> { return {}; });
-  if (!finished) return fail(finished.error());
-  return {};
+  return act(std::move(words), progress, deadline);
 }
 
 Result<std::vector<std::string>> differences(const std::string& theirs, const std::string& ours, std::size_t most) {

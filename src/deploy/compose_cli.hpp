@@ -30,13 +30,18 @@ class ComposeCli {
   struct Create {
     bool only_these = false;   ///< also leaves alone what the services need
     std::vector<std::string> services{};
-    bool force_recreate = false, no_recreate = false, remove_orphans = false, build = false;
+    bool force_recreate = false, no_recreate = false;
     std::string pull{};                ///< "", "always", "missing", "never"
   };
   /// Pulls and builds what is missing and creates networks, volumes and containers. What Compose says goes to `progress`.
   Result<void> create(const Create& what, const Sink& progress, const Deadline& deadline) const;
+  /// Builds, or pulls by force, the images of these services, whether or not they are here.
+  Result<void> build(const std::vector<std::string>& services, const Sink& progress, const Deadline& deadline) const;
+  Result<void> pull(const std::vector<std::string>& services, const Sink& progress, const Deadline& deadline) const;
   /// Starts one service with Compose itself: no dependencies, nothing recreated.
   Result<void> up_one(const std::string& service, const Deadline& deadline) const;
+  /// Restarts one service with Compose itself, which runs its hooks.
+  Result<void> restart_one(const std::string& service, const Deadline& deadline) const;
   /// Stops everything in reverse order; containers stay.
   Result<void> stop(int timeout_s, const Sink& progress, const Deadline& deadline) const;
   /// `compose down`; removes volumes too where told.
@@ -45,6 +50,7 @@ class ComposeCli {
  private:
   Command command(std::vector<std::string> words, bool engine, const std::vector<std::string>& env_files) const;
   Result<Finished> run(std::vector<std::string> words, bool engine, const Deadline& deadline, const Sink& progress = {}) const;
+  Result<void> act(std::vector<std::string> words, const Sink& progress, const Deadline& deadline) const;
   std::vector<std::string> globals_, engine_;
   std::string folder_, stdin_text_;
   std::map<std::string, std::string> env_;

@@ -60,6 +60,16 @@ std::optional<std::string> read_tree(const std::string& folder) {
 
 bool inside(std::string_view path, std::string_view folder) { return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/'; }
 
+/// What Compose itself puts into the container; nothing where it is a file, or external.
+std::optional<std::string> inline_content(const compose::Project& project, const compose::Resource& resource) {
+  const auto* content = resource.node != nullptr ? resource.node->find("content") : nullptr;
+  if (content != nullptr && content->is_string()) return std::string(content->text);
+  const auto* name = resource.node != nullptr ? resource.node->find("environment") : nullptr;
+  if (name == nullptr || !name->is_string()) return std::nullopt;
+  const auto value = project.environment.find(name->text);
+  return value == project.environment.end() ? std::nullopt : std::optional(value->second.value);
+}
+
 bool holds_secret(std::string_view text) {
   if (text.find("PRIVATE KEY") != std::string_view::npos) return true;
   while (!text.empty()) {
@@ -103,9 +113,15 @@ std::vector<Mounted> mounted(const wiring::Wiring& wiring) {
   std::vector<Mounted> out;
   const auto resources = [&](const compose::Service& service, const std::vector<compose::FileUse>& uses, const std::vector<compose::Resource>& list, bool secret) {
     for (const auto& use : uses)
-      for (const auto& resource : list)
-        if (resource.key == use.source && !resource.file.empty() && !(secret && delivered(project, resource.file)))
-          out.push_back({std::string(service.name), std::string(resource.file), secret ? "secret" : "config", false, secret});
+      for (const auto& resource : list) {
+        if (resource.key != use.source) continue;
+        const auto* what = secret ? "secret" : "config";
+        if (!resource.file.empty()) {
+          if (!(secret && delivered(project, resource.file))) out.push_back({std::string(service.name), std::string(resource.file), what, false, secret, {}});
+        } else if (auto content = inline_content(project, resource)) {
+          out.push_back({std::string(service.name), fmt::format("{} {}", what, use.source), what, false, secret, std::move(content)});
+        }
+      }
   };
   std::set<std::pair<wiring::ServiceId, const compose::Mount*>> configuration;
   for (const auto& file : wiring.config_files)
@@ -121,9 +137,9 @@ std::vector<Mounted> mounted(const wiring::Wiring& wiring) {
     if (use.mount->target.starts_with("/docker-entrypoint-initdb.d")) continue;
     const std::string path(use.mount->source);
     if (use.source.kind == sources::Kind::regular) {
-      if (use.mount->read_only || configuration.contains({use.service, use.mount})) out.push_back({std::string(service.name), path, "mount", false, false});
+      if (use.mount->read_only || configuration.contains({use.service, use.mount})) out.push_back({std::string(service.name), path, "mount", false, false, {}});
     } else if (use.source.kind == sources::Kind::directory && use.mount->read_only && inside(path, project.folder)) {
-      out.push_back({std::string(service.name), path, "mount", true, false});
+      out.push_back({std::string(service.name), path, "mount", true, false, {}});
     }
   }
   return out;
@@ -135,7 +151,7 @@ Digests digests(const std::vector<Mounted>& list, std::string_view key) {
   for (const auto& item : list) {
     auto found = by_path.find(item.path);
     if (found == by_path.end()) {
-      const auto content = item.folder ? read_tree(item.path) : read_file(item.path, kMostBytes);
+      const auto content = item.inline_content ? item.inline_content : item.folder ? read_tree(item.path) : read_file(item.path, kMostBytes);
       found = by_path.emplace(item.path, content ? keyed_digest(key, *content) : std::string()).first;
       if (!content) out.left_out.push_back(item.path);
     }
@@ -190,7 +206,7 @@ std::vector<state::RevisionFile> kept_files(const std::vector<Mounted>& list, st
   std::vector<state::RevisionFile> out;
   std::set<std::string> seen;
   for (const auto& item : list) {
-    if (item.folder || !seen.insert(item.path).second) continue;
+    if (item.folder || item.inline_content || !seen.insert(item.path).second) continue;  // the model has what is in it, or the name of its variable
     const auto content = read_file(item.path, kMostBytes);
     if (!content) continue;
     state::RevisionFile file{.path = item.path, .digest = keyed_digest(key, *content)};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,12 +22,13 @@ std::string keyed_digest(std::string_view key, std::string_view bytes);
 /// One file, or one folder as a whole, whose content a service reads at its start.
 struct Mounted {
   std::string service{};
-  std::string path{};      ///< on the host
+  std::string path{};      ///< on the host; of what lies in no file: "config NAME", "secret NAME"
   std::string what{};      ///< "config", "secret", "mount"
   bool folder = false;
   bool secret = false;     ///< its content is never kept
+  std::optional<std::string> inline_content{};  ///< of `content:`, or of the variable of `environment:`, which Compose puts into the container when it starts it
 };
-/// What counts: files behind `configs:` and `secrets:`; bind mounts of files that are read-only, or that are configuration by their
+/// What counts: what is behind `configs:` and `secrets:`; bind mounts of files that are read-only, or that are configuration by their
 /// format; read-only bind mounts of folders inside the project. Not scripts that only an empty database runs, and nothing that the
 /// service itself writes.
 std::vector<Mounted> mounted(const wiring::Wiring& wiring);

@@ -17,7 +17,7 @@ Result<void> remove_surplus(engine::Engine& engine, const Plan& plan, const Dead
     if (gone) gone = engine.remove(one.id, false, false, until);
     if (gone || gone.error().code == Errc::not_found) continue;
     auto error = gone.error();
-    error.message = fmt::format("{}, which is more than its service wants, was not removed: {}", one.name, error.message);
+    error.message = fmt::format("{} ({}) was not removed: {}", one.name, one.why, error.message);
     return fail(std::move(error));
   }
   return {};
@@ -32,24 +32,20 @@ Created create_containers(engine::Engine& engine, const ComposeCli& compose, con
     if (step.change == Change::create) fresh.push_back(step.service);
     if (step.change == Change::recreate) (step.forced ? forced : again).push_back(step.service);
   }
-  // Podman 4 gives names of networks where their ids belong, so that Compose takes every container for one on another network and makes it anew.
-  const auto info = engine.info(until);
-  const bool podman = info && info->product == "Podman";
   const auto one = [&](std::vector<std::string> services, bool force, bool keep) {
     ComposeCli::Create what;
     what.services = std::move(services);
     what.force_recreate = force;
     what.no_recreate = keep;
-    what.remove_orphans = options.remove_orphans;
-    what.build = options.build;
     what.pull = options.pull;
-    what.only_these = podman;
+    what.only_these = options.only_these;
     return compose.create(what, lines, until);
   };
   auto made = remove_surplus(engine, plan, until);
   if (made && !forced.empty()) made = one(forced, true, false);
+  const bool keep = again.empty();
   again.insert(again.end(), fresh.begin(), fresh.end());
-  if (made && !again.empty()) made = one(again, false, plan.count(Change::recreate) == 0);
+  if (made && !again.empty()) made = one(again, false, keep);
   Created out{.fine = made.has_value(), .trouble = made ? "" : made.error().message};
   // What is there now. An engine that just went away is waited for: without its answer nobody could say what is missing.
   for (const auto limit = Clock::now() + options.away; !until.stopped(); std::this_thread::sleep_for(200ms)) {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <fmt/format.h>
 
+#include "compose/labels.hpp"
 #include "deploy/compose_cli.hpp"
 #include "deploy/content.hpp"
 #include "deploy/preflight.hpp"
@@ -41,13 +42,14 @@ Result<Surroundings> gather(engine::Engine& engine, const wiring::Wiring& wiring
   DM_TRY(const auto volumes, engine.volumes({}, deadline));
   std::map<std::string, std::string> mountpoints;
   for (const auto& volume : volumes) {
-    out.volumes.insert(volume.name);
     mountpoints[volume.name] = volume.mountpoint;
+    out.volumes.emplace(volume.name, volume);
   }
   DM_TRY(const auto containers, engine.containers({}, deadline));
   for (const auto& container : containers) {
-    const auto label = container.labels.find("com.docker.compose.project");
-    const bool ours = label != container.labels.end() && label->second == project.name;
+    const auto owner = compose::label_of(container.labels, compose::label::kProject);
+    const bool ours = owner == project.name;
+    if (!ours) out.foreign.emplace(container.name, owner.empty() ? "of no project" : fmt::format("of project '{}'", owner));
     for (const auto& port : container.ports)
       if (port.outside != 0 && container.state == "running") out.published.push_back({port, container.name, ours});
   }

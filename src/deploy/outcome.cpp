@@ -56,7 +56,7 @@ std::vector<std::string> health_tail(engine::Engine& engine, const std::string& 
   for (const auto& entry : container->health.log) {
     if (entry.exit_code == 0) continue;
     const auto text = clean(sensitive::mask_line(std::string_view(entry.output).substr(0, entry.output.find('\n', 1))));
-    auto line = fmt::format("exit {}: {}", entry.exit_code, text);
+    auto line = fmt::format("exit {}{}", entry.exit_code, text.empty() ? ", no output" : ": " + text);
     if (out.empty() || out.back() != line) out.push_back(std::move(line));
   }
   if (out.size() > 2) out.erase(out.begin(), out.end() - 2);

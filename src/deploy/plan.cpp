@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/json.hpp"
 #include "compose/units.hpp"
@@ -47,8 +48,7 @@ std::string_view borrowed(const compose::Text& mode) {
 }
 
 bool borrows_from(const Service& service, std::string_view other) {
-  if (borrowed(service.network_mode) == other || borrowed(service.pid) == other || borrowed(service.ipc) == other) return true;
-  return std::ranges::any_of(service.volumes_from, [&](const auto& text) { return text.value.substr(0, text.value.find(':')) == other; });
+  return shares_namespace(service, other) || std::ranges::any_of(service.volumes_from, [&](const auto& text) { return text.value.substr(0, text.value.find(':')) == other; });
 }
 
 /// Dependencies before dependents; the loader has refused cycles.
@@ -88,6 +88,12 @@ std::string joined(const std::vector<std::string>& items, std::size_t most = 3) 
 }
 
 bool up_to_work(const Container& c) { return c.state.status == Snapshot::Status::running || c.state.status == Snapshot::Status::restarting; }
+
+std::int64_t started(const Container& c) {
+  std::int64_t at = 0;
+  std::from_chars(c.started_at.data(), c.started_at.data() + c.started_at.size(), at);
+  return at;
+}
 
 std::string_view marks_of(const Service& service) {
   for (const auto& [name, value] : service.labels)
@@ -142,6 +148,13 @@ void decide(Step& step, const PlanInput& input, const Service& service, const st
     if (image != input.images.end() && !image->second.empty() && c->image_id != image->second) {
       step.change = Change::recreate;
       step.why = fmt::format("image {} is {} now, was {}", image->first, short_id(image->second), short_id(c->image_id));
+      return;
+    }
+  for (const auto& use : service.networks)
+    if (const auto network = input.changed_networks.find(use.network); network != input.changed_networks.end()) {
+      step.change = Change::recreate;
+      step.forced = true;
+      step.why = fmt::format("network {} is made anew, since it differs from the files ({})", network->first, network->second);
       return;
     }
   if (content != input.changed_content.end() && !content->second.empty()) {
@@ -209,6 +222,8 @@ std::size_t replicas_of(const Service& service) {
   if (scale == nullptr || scale->kind != compose::Kind::integer || scale->integer < 0) return 1;
   return static_cast<std::size_t>(scale->integer);
 }
+
+bool shares_namespace(const Service& service, std::string_view other) { return borrowed(service.network_mode) == other || borrowed(service.pid) == other || borrowed(service.ipc) == other; }
 
 std::string started_by_compose(const Project& project, const Service& service) {
   const auto resource = [](const std::vector<compose::Resource>& list, std::string_view key) -> const compose::Resource* {
@@ -284,7 +299,9 @@ Plan plan(const PlanInput& input) {
   for (const auto& container : input.containers) {
     if (container.one_off) continue;
     have[container.service].push_back(&container);
-    if (project.service(container.service) == nullptr) out.orphans.push_back(container.name);
+    if (project.service(container.service) != nullptr) continue;
+    if (input.remove_orphans) out.surplus.push_back({container.id, container.name, container.service, "its service is not in the files"});
+    else out.orphans.push_back(container.name);
   }
   const auto order = in_order(project, input.services);
   for (const auto* service : order) {
@@ -292,7 +309,7 @@ Plan plan(const PlanInput& input) {
     step.service = service->name;
     step.containers = replicas_of(*service);
     auto& mine = have[service->name];
-    for (const auto* container : take_surplus(mine, step.containers)) out.surplus.push_back({container->id, container->name, step.service});
+    for (const auto* container : take_surplus(mine, step.containers)) out.surplus.push_back({container->id, container->name, step.service, "more than its service wants"});
     if (step.containers == 0) continue;
     const auto id = input.wiring.id_of(service->name);
     const auto* product = id == wiring::kNone ? nullptr : input.wiring.product_of[id];
@@ -321,6 +338,10 @@ Plan plan(const PlanInput& input) {
       step.why += "; kept, as asked";
     }
     for (const auto& before : out.steps) {
+      if ((before.change == Change::restart || (before.change == Change::start && before.why != "paused")) && step.change == Change::none && !mine.empty() && !job.one_shot && shares_namespace(*service, before.service)) {
+        step.change = Change::restart;
+        step.why = fmt::format("lives in the network of {}, which is started anew", before.service);
+      }
       if (before.change != Change::recreate) continue;
       if (borrows_from(*service, before.service) && step.change != Change::create && step.change != Change::recreate) {
         step.change = Change::recreate;
@@ -334,8 +355,25 @@ Plan plan(const PlanInput& input) {
             step.why = fmt::format("follows {}, which is recreated", before.service);
           }
     }
+    // A server that its restart policy has started again has a new network: who lived in the one before is cut off, and looks well.
+    for (const auto& [other, list] : have)
+      if (step.change == Change::none && !mine.empty() && !list.empty() && !job.one_shot && shares_namespace(*service, other) && started(*mine.front()) < started(*list.front())) {
+        step.change = Change::restart;
+        step.why = fmt::format("{} was started after it, so that it is cut off from the network", other);
+      }
     job.start = step.change != Change::none;
     out.steps.push_back(std::move(step));
+  }
+  for (const auto& [network, how] : input.changed_networks) {
+    std::string left;
+    for (const auto& service : project.services) {
+      const auto* step = out.step(service.name);
+      const bool on_it = std::ranges::find(service.networks, network, &compose::NetworkUse::network) != service.networks.end();
+      const auto there = have.find(service.name);
+      if (on_it && there != have.end() && !there->second.empty() && (step == nullptr || step->change != Change::recreate)) left += fmt::format("{}{}", left.empty() ? "" : ", ", service.name);
+    }
+    if (!left.empty() && out.changes())
+      out.refusal = fmt::format("network {} differs from the files ({}) and has to be made anew, with everything that is on it; {} would be cut off: 'datamancy up --all' takes them all", network, how, left);
   }
   // The longest way to the end, for the order of starts; steps are in dependency order, so one pass backwards is enough.
   std::map<std::string_view, std::pair<milliseconds, std::string_view>> tail;
@@ -372,12 +410,13 @@ std::string plan_text(const Plan& plan) {
     while (text.ends_with(' ')) text.pop_back();
     text += '\n';
   }
-  for (const auto& one : plan.surplus) text += fmt::format("  {:{}}  remove    {}: more than its service wants\n", one.service, width, one.name);
+  for (const auto& one : plan.surplus) text += fmt::format("  {:{}}  remove    {}: {}\n", one.service, width, one.name, one.why);
   if (plan.longest_chain.size() > 1) {
     text += "longest chain: ";
     for (std::size_t i = 0; i < plan.longest_chain.size(); ++i) text += (i == 0 ? "" : " -> ") + plan.longest_chain[i];
     text += '\n';
   }
+  if (!plan.refusal.empty()) text += fmt::format("refused: {}\n", plan.refusal);
   for (const auto& orphan : plan.orphans) text += fmt::format("note: {} belongs to this project, but its service is not in the files (--remove-orphans removes it)\n", orphan);
   return text;
 }
@@ -402,7 +441,9 @@ std::string plan_json(const Plan& plan) {
   for (const auto& one : plan.surplus) json.value(one.name);
   json.end().key("orphans").begin_array();
   for (const auto& orphan : plan.orphans) json.value(orphan);
-  json.end().end();
+  json.end();
+  if (!plan.refusal.empty()) json.key("refusal").value(plan.refusal);
+  json.end();
   return json.take() + "\n";
 }
 

@@ -31,15 +31,18 @@ struct Step {
   Job job{};                          ///< for the gate
 };
 
-/// A container more than its service wants: it is removed, the others stay as they are.
+/// A container that is removed; the others of its service stay as they are.
 struct Surplus {
   std::string id{}, name{}, service{};
+  std::string why{};  ///< "more than its service wants", "its service is not in the files"
 };
 
 struct Plan {
   std::string project{};
   std::vector<Step> steps{};          ///< dependencies first
   std::vector<Surplus> surplus{};
+  /// Why it must not be carried out; "" = it may. A network has to be made anew, and who is on it is not all in the plan.
+  std::string refusal{};
   std::vector<std::string> orphans{}; ///< names of containers of this project whose service is gone from the files
   bool changes() const;               ///< anything to do at all
   std::size_t count(Change change) const;
@@ -54,10 +57,12 @@ struct PlanInput {
   std::map<std::string, std::string> hashes{};         ///< `docker compose config --hash '*'`
   std::map<std::string, std::string> images{};         ///< image reference -> id that it has on the engine now
   std::map<std::string, std::vector<std::string>> changed_content{};  ///< service -> mounted files that are not what they were
+  std::map<std::string, std::string, std::less<>> changed_networks{};  ///< key of a network -> how it differs from the files
   std::vector<Container> containers{};
   std::set<std::string, std::less<>> force{};          ///< to recreate whatever happens
   bool repair = false;                                 ///< what runs but is unhealthy or keeps restarting is restarted
   bool keep = false;                                   ///< nothing is recreated; what differs is said
+  bool remove_orphans = false;                         ///< containers whose service is gone from the files are removed
   bool early = true;                                   ///< --no-early-readiness turns it off
 };
 
@@ -74,6 +79,8 @@ std::string image_of(const compose::Project& project, const compose::Service& se
 std::size_t replicas_of(const compose::Service& service);
 /// Why Compose itself must start the service (content that it injects at start, hooks, ...); "" = it need not.
 std::string started_by_compose(const compose::Project& project, const compose::Service& service);
+/// It lives in the network (or processes, or shared memory) of `other`, and is cut off when that is started anew, until it is, too.
+bool shares_namespace(const compose::Service& service, std::string_view other);
 /// Its healthcheck may be asked by us while it starts: product data, or `x-datamancy: {early_readiness: true}`, says that it is
 /// truthful and changes nothing; and its interval is long enough for it to matter.
 bool early_allowed(const compose::Service& service, const product::Product* product);

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include "deploy/borrowed_hash.hpp"
 #include "deploy/check.hpp"
 #include "deploy/content.hpp"
+#include "deploy/network_drift.hpp"
 #include "deploy/preflight.hpp"
 #include "deploy/template.hpp"
 #include "wiring/testing.hpp"
@@ -18,6 +20,13 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using wiring::testing::Wired;
+
+/// Of `front: {}` of project p, as Compose 2.40.3 labelled it.
+constexpr const char* kFrontHash = "0eef150638ef5d40df4328d358aaff0c34548ce32b9ddf7e4dbbc129f220084b";
+
+/// Of the service `torrent` of a test below, in the network of the container kVpnId, as Compose 2.40.3 labelled it.
+constexpr const char* kTorrentHash = "b86d36adbec6606488a2015f5f0f01b9ed372764535623eebaa4a1fecbb19142";
+constexpr const char* kVpnId = "86550a52c4fde3aa4ce8a76062c206a43a580aaca789a558b5d2715d26ecf7bb";
 
 constexpr const char* kThree = R"(name: p
 services:
@@ -77,6 +86,94 @@ TEST(Plan, WhatRunsAsWantedIsKeptAndAOneShotThatIsDoneIsNotRunAgain) {
   EXPECT_EQ(made.step("migrate")->why, "done");
 }
 
+TEST(Plan, ContainersOfServicesThatAreGoneFromTheFilesGoWhereThatIsAskedFor) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.containers.push_back(running("former"));
+  auto made = plan(input);
+  EXPECT_FALSE(made.changes());
+  EXPECT_THAT(made.orphans, ElementsAre("p-former-1"));
+  input.remove_orphans = true;
+  made = plan(input);
+  EXPECT_TRUE(made.changes());
+  EXPECT_THAT(made.orphans, IsEmpty());
+  EXPECT_THAT(plan_text(made), HasSubstr("remove    p-former-1: its service is not in the files"));
+}
+
+constexpr const char* kNetworks = R"(name: p
+services:
+  web: {image: "app:1", networks: [front, back]}
+  db: {image: "app:1", networks: [back]}
+  tool: {image: "app:1", networks: [back], profiles: [tools]}
+  alone: {image: "app:1", networks: [front]}
+networks:
+  front: {}
+  back: {internal: true, driver_opts: {mtu: "1400"}, ipam: {config: [{subnet: 10.9.0.0/24}]}}
+)";
+
+TEST(Plan, ANetworkThatDiffersFromTheFilesIsMadeAnewWithEverythingOnIt) {
+  const Wired w(kNetworks);
+  auto input = input_of(w);
+  input.containers = {running("web"), running("db"), running("alone")};
+  EXPECT_FALSE(plan(input).changes());
+  input.changed_networks["back"] = "internal";
+  auto made = plan(input);
+  EXPECT_EQ(made.count(Change::recreate), 2U) << plan_text(made);
+  EXPECT_TRUE(made.step("db")->forced) << "Compose sees no difference in the service";
+  EXPECT_THAT(made.step("db")->why, HasSubstr("network back is made anew, since it differs from the files (internal)"));
+  EXPECT_EQ(made.step("alone")->change, Change::none);
+  EXPECT_EQ(made.refusal, "");
+  input.services = *choose(*w.loaded.project, {"db"});
+  EXPECT_THAT(plan(input).refusal, HasSubstr("web would be cut off"));
+  input.services = *choose(*w.loaded.project, {});
+  input.containers = {running("web")};
+  EXPECT_EQ(plan(input).refusal, "") << "db is new: nobody cuts it off";
+  input.containers.push_back(running("tool"));
+  EXPECT_THAT(plan(input).refusal, HasSubstr("tool would be cut off")) << "a service of a profile that is off runs on it";
+}
+
+TEST(NetworkDrift, IsWhatComposeWouldSee) {
+  const Wired w(kNetworks);
+  const auto& project = *w.loaded.project;
+  const auto there = [](const std::string& key, const std::string& hash) {
+    return engine::Network{.name = "p_" + key, .driver = "bridge", .labels = {{"com.docker.compose.project", "p"}, {"com.docker.compose.network", key}, {"com.docker.compose.config-hash", hash}}};
+  };
+  const auto front = std::string(kFrontHash);
+  auto back = there("back", "of before");
+  EXPECT_THAT(changed_networks(project, {there("front", front)}), IsEmpty());
+  EXPECT_THAT(changed_networks(project, {back}), ElementsAre(testing::Pair("back", "internal, driver_opts, subnets")));
+  back.internal = true;
+  back.options = {{"mtu", "1400"}};
+  back.subnets = {"10.9.0.0/24"};
+  EXPECT_THAT(changed_networks(project, {back}), IsEmpty()) << "nothing to be seen: another Compose may hash it in another way";
+  EXPECT_THAT(changed_networks(project, {there("front", front), back}), ElementsAre(testing::Pair("back", "its settings"))) << "it hashes as we do";
+  back.internal = false;
+  back.labels.erase("com.docker.compose.config-hash");
+  EXPECT_THAT(changed_networks(project, {back}), IsEmpty()) << "Compose leaves alone what has no hash";
+}
+
+TEST(Hashes, WhatLivesInAnothersNetworkIsHashedWithItsId) {
+  Wired w(R"(name: p
+services:
+  vpn: {image: "deploy-test/base:1", init: true, stop_grace_period: 1s, command: [sleep, "3600"]}
+  torrent: {image: "deploy-test/base:1", init: true, stop_grace_period: 1s, command: [sleep, "3600"], network_mode: "service:vpn"}
+)");
+  const std::string label = kTorrentHash, id = kVpnId;
+  std::map<std::string, std::string> hashes{{"vpn", "h"}, {"torrent", "as it is written"}};
+  auto vpn = running("vpn"), torrent = running("torrent", label);
+  vpn.id = id;
+  const auto settled = [&] {
+    auto out = hashes;
+    settle_borrowed_hashes(out, *w.loaded.project, std::vector{torrent, vpn});
+    return out;
+  };
+  EXPECT_EQ(settled(), (std::map<std::string, std::string>{{"vpn", "h"}, {"torrent", label}}));
+  vpn.id = std::string(64, 'a');  // somebody made it anew: torrent is cut off
+  EXPECT_EQ(settled(), hashes);
+  EXPECT_EQ(w.loaded.project->service("torrent")->node->find("network_mode")->text, "service:vpn") << "as it was";
+}
+
 TEST(Plan, NamesTheSecretsThatChanged) {
   const Wired w("name: p\nservices:\n  app: {image: \"app:1\", labels: {datamancy.secrets: \"11:DB_PASSWORD 22:TOKEN 33:NEW\"}}\n");
   auto input = input_of(w);
@@ -103,6 +200,24 @@ TEST(Plan, SaysWhyItRecreates) {
   const auto made = plan(input);
   EXPECT_EQ(made.step("app")->why, "content of ./x.conf changed");
   EXPECT_TRUE(made.step("app")->forced);
+}
+
+TEST(Plan, WhatLivesInTheNetworkOfAServiceIsStartedAnewWithIt) {
+  const Wired w(kThree);
+  auto input = input_of(w);
+  input.containers = all_running();
+  input.containers[2].state.status = Snapshot::Status::exited;
+  const auto made = plan(input);
+  EXPECT_EQ(made.step("vpn")->change, Change::start);
+  EXPECT_EQ(made.step("torrent")->change, Change::restart);
+  EXPECT_EQ(made.step("torrent")->why, "lives in the network of vpn, which is started anew");
+  EXPECT_EQ(made.step("app")->change, Change::none);
+  input.containers[2].state.status = Snapshot::Status::running;
+  input.containers[2].started_at = "1700000002000000000";
+  input.containers[3].started_at = "1700000003000000000";
+  EXPECT_FALSE(plan(input).changes());
+  input.containers[2].started_at = "1700000009000000000";  // its restart policy did it
+  EXPECT_EQ(plan(input).step("torrent")->why, "vpn was started after it, so that it is cut off from the network");
 }
 
 TEST(Plan, FollowersOfARecreatedServiceFollow) {
@@ -221,6 +336,29 @@ networks: {default: {external: true, name: shared}}
   EXPECT_THAT(preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})), HasSubstr("docker compose 2.17.0 is too old"));
 }
 
+TEST(Preflight, NamesOfContainersAreTheWholeEnginesAndVolumesStayAsTheyAre) {
+  const Wired w(R"(name: p
+services:
+  web: {image: "w:1", container_name: proxy, volumes: ["data:/d"]}
+  api: {image: "w:1", scale: 2}
+volumes: {data: {driver_opts: {type: none, o: bind, device: /srv/new}}}
+)");
+  Surroundings around;
+  around.engine.product = "Docker";
+  around.engine.server_version = "20.10.24";
+  around.compose_version = "2.40.3";
+  around.volumes["p_data"] = {.name = "p_data", .driver = "local", .options = {{"type", "none"}, {"o", "bind"}, {"device", "/srv/new"}}};
+  const auto services = *choose(*w.loaded.project, {});
+  const auto text = [&] { return preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})); };
+  EXPECT_EQ(text(), "");
+  around.foreign = {{"proxy", "of project 'shop'"}, {"p-api-2", "of no project"}, {"p-api-3", "of no project"}};
+  around.volumes["p_data"].options["device"] = "/srv/old";
+  EXPECT_THAT(text(), HasSubstr("stops: names: web needs the container name proxy, which a container of project 'shop' has\n"));
+  EXPECT_THAT(text(), HasSubstr("stops: names: api needs the container name p-api-2, which a container of no project has\n"));
+  EXPECT_THAT(text(), Not(HasSubstr("p-api-3")));
+  EXPECT_THAT(text(), HasSubstr("hurts: volumes: volume p_data is there, and is not what the files say: driver_opts.device; it is used as it is\n"));
+}
+
 TEST(Preflight, WhereNobodyAsksAHealthcheckItIsNamed) {
   const Wired w(kThree);
   Surroundings around;
@@ -262,6 +400,22 @@ TEST(Content, AChangeIsOfTheContainersThatWereMadeWithOtherContent) {
   const auto change = compare_content(now, {{"web-id", {{"/p/a", "before"}}}, {"api-id", {{"/p/a", "new"}}}}, {web, api, old}, {{"/p/a", 200}});
   EXPECT_THAT(change.changed, ElementsAre(testing::Key("web")));
   EXPECT_THAT(change.notes, ElementsAre(HasSubstr("old: /p/a is younger than its container")));
+}
+
+TEST(Content, CountsWhatLiesInNoFile) {
+  const auto seen = [](const std::string& greeting, const std::string& token) {
+    const Wired w("name: p\nservices:\n  web: {image: x, configs: [page], secrets: [token, gone]}\nconfigs: {page: {content: \"" + greeting +
+                  "\"}}\nsecrets: {token: {environment: TOKEN}, gone: {environment: NOT_SET}}\n-- .env\nTOKEN=" + token + "\n");
+    return digests(mounted(w.wiring), "key").of["web"];
+  };
+  const auto before = seen("hello", "one");
+  EXPECT_THAT(before, ElementsAre(testing::Key("config page"), testing::Key("secret token")));
+  EXPECT_EQ(seen("hello", "one"), before);
+  EXPECT_NE(seen("hi", "one").at("config page"), before.at("config page"));
+  EXPECT_EQ(seen("hi", "one").at("secret token"), before.at("secret token"));
+  EXPECT_NE(seen("hello", "two").at("secret token"), before.at("secret token"));
+  const Wired w("services:\n  web: {image: x, configs: [page], secrets: [token]}\nconfigs: {page: {content: hello}}\nsecrets: {token: {environment: TOKEN}}\n-- .env\nTOKEN=one\n");
+  EXPECT_THAT(kept_files(mounted(w.wiring), "key"), IsEmpty());
 }
 
 TEST(Template, KeepsNoSecretAndFillsItAgainOnlyWithTheSameValue) {

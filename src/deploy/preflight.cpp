@@ -106,6 +106,21 @@ void check_externals(const PreflightInput& input, std::vector<Problem>& out) {
   for (const auto& volume : project.volumes)
     if (volume.external && !input.around.volumes.contains(std::string(volume.name)))
       out.push_back({"volumes", true, fmt::format("external volume {} does not exist", volume.name), fmt::format("docker volume create {}", volume.name)});
+  // Compose makes nothing anew that may hold data: what the files say of a volume that is there has no effect.
+  for (const auto& volume : project.volumes) {
+    const auto there = input.around.volumes.find(std::string(volume.name));
+    if (volume.external || volume.node == nullptr || there == input.around.volumes.end()) continue;
+    std::string differs;
+    if (!volume.driver.empty() && volume.driver != there->second.driver) differs = fmt::format("driver {} (it has {})", volume.driver, there->second.driver);
+    if (const auto* options = volume.node->find("driver_opts"); options != nullptr && options->is_mapping())
+      for (const auto& option : *options->entries)
+        if (const auto has = there->second.options.find(std::string(option.key));
+            has == there->second.options.end() || has->second != (option.key == "device" && !volume.device.empty() ? volume.device : option.value->text))
+          differs += fmt::format("{}driver_opts.{}", differs.empty() ? "" : ", ", option.key);
+    if (!differs.empty())
+      out.push_back({"volumes", false, fmt::format("volume {} is there, and is not what the files say: {}; it is used as it is", volume.name, differs),
+                     fmt::format("save its data, `docker volume rm {}`, and up again; or write what it has", volume.name)});
+  }
 }
 
 void check_disk(const PreflightInput& input, std::vector<Problem>& out) {
@@ -185,6 +200,21 @@ void check_ports(const PreflightInput& input, std::vector<Problem>& out) {
         out.push_back({"ports", true, fmt::format("{} publishes {}/{}, which is taken by {}", service->name, number, port.protocol, holder),
                        fmt::format("stop it (ss -lntup 'sport = {}' names it), or publish another port", number)});
     }
+}
+
+/// A name is one container's on the whole engine.
+void check_names(const PreflightInput& input, std::vector<Problem>& out) {
+  for (const auto* service : chosen(input)) {
+    const std::string own(service->container_name.value);
+    for (std::size_t i = 1; i <= replicas_of(*service); ++i) {
+      const auto name = !own.empty() ? own : fmt::format("{}-{}-{}", input.wiring.project->name, service->name, i);
+      const auto taken = input.around.foreign.find(name);
+      if (taken == input.around.foreign.end()) continue;
+      out.push_back({"names", true, fmt::format("{} needs the container name {}, which a container {} has", service->name, name, taken->second),
+                     own.empty() ? fmt::format("docker rename {}, or remove it", name) : "leave out container_name, or give another"});
+      if (!own.empty()) break;
+    }
+  }
 }
 
 void check_pools(const PreflightInput& input, std::vector<Problem>& out) {
@@ -299,6 +329,7 @@ constexpr PreflightCheck kChecks[] = {
     {"memory", "limits and reservations against the machine", check_memory},
     {"gpu", "the engine can hand out a GPU where one is asked for", check_gpu},
     {"ports", "published ports are free", check_ports},
+    {"names", "names of containers are free", check_names},
     {"address pools", "there are addresses for the networks", check_pools},
     {"kernel", "settings that the products need", check_kernel},
     {"healthchecks", "somebody asks them", check_healthchecks},

@@ -32,13 +32,14 @@ struct Surroundings {
     bool ours = false;                        ///< belongs to this project
   };
   std::vector<Published> published{};
+  std::map<std::string, std::string> foreign{};  ///< names of containers that are not of this project: "of project 'shop'", "of no project"
   std::map<std::string, std::optional<std::uint64_t>> kernel{};   ///< settings that products of the project need
   struct ImageHere {
     std::string id{}, os{}, arch{};
   };
   std::map<std::string, ImageHere> images{};  ///< by reference; those that are here
   std::vector<engine::Network> networks{};
-  std::set<std::string> volumes{};            ///< names
+  std::map<std::string, engine::Volume> volumes{};  ///< by name
   std::set<std::string> missing_paths{};      ///< devices of local bind volumes, files of secrets and configs that are not there
   std::uint64_t memory_available = 0;
   std::optional<bool> clock_synchronised{};

@@ -19,6 +19,7 @@ class Quiet final : public Progress {
   void stage(std::string_view) override {}
   void changed(const std::string&, const View&) override {}
   void line(std::string_view) override {}
+  void say(std::string_view kind, std::string_view text) override { fmt::print(stderr, "{}: {}\n", kind, text); }
   void tick() override {}
   void end() override {}
 };
@@ -34,6 +35,7 @@ class Plain final : public Progress {
     fmt::print(stderr, "[{:>5}] {}: {}{}{}\n", seconds_since(start_), service, to_string(view.phase), view.why.empty() ? "" : ": ", view.why);
   }
   void line(std::string_view text) override { fmt::print(stderr, "        {}\n", text); }
+  void say(std::string_view kind, std::string_view text) override { fmt::print(stderr, "{}: {}\n", kind, text); }
   void tick() override { std::fflush(stderr); }
   void end() override {}
 
@@ -47,6 +49,7 @@ class Json final : public Progress {
   void stage(std::string_view text) override { print("", text, "stage"); }
   void changed(const std::string& service, const View& view) override { print(service, view.why, to_string(view.phase)); }
   void line(std::string_view text) override { print("", text, "line"); }
+  void say(std::string_view kind, std::string_view text) override { print("", text, kind); }
   void tick() override { std::fflush(stderr); }
   void end() override {}
 
@@ -80,6 +83,10 @@ class Tty final : public Progress {
     draw();
   }
   void line(std::string_view) override {}
+  void say(std::string_view kind, std::string_view text) override {
+    clear();
+    fmt::print(stderr, "{}: {}\n", kind, text);
+  }
   void tick() override {
     if (Clock::now() - drawn_ < std::chrono::milliseconds(200)) return;
     clear();
@@ -94,6 +101,12 @@ class Tty final : public Progress {
   std::string paint(std::string_view text, const char* code) const {
     return color_ ? fmt::format("\033[{}m{}\033[0m", code, text) : std::string(text);
   }
+  static std::string fitted(std::string_view text, std::size_t room) {
+    if (text.size() <= room) return std::string(text);
+    auto cut = room > 3 ? room - 3 : room;
+    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U) --cut;  // not within a character
+    return std::string(text.substr(0, cut)) + (room > 3 ? "..." : "");
+  }
   void clear() {
     for (int i = 0; i < lines_; ++i) std::fputs("\033[1A\033[2K", stderr);
     lines_ = 0;
@@ -105,13 +118,15 @@ class Tty final : public Progress {
       rows = size.ws_row;
       columns = size.ws_col;
     }
+    --columns;  // a line that fills the last column may wrap: then the next redraw would leave it standing
     std::size_t good = 0, width = 8;
     for (const auto& [name, view] : views_) {
       good += view.phase == Phase::ready || view.phase == Phase::done ? 1 : 0;
       width = std::max(width, name.size());
     }
+    width = std::min(width, columns / 3);
     const bool settling = !views_.empty() && good == views_.size();
-    fmt::print(stderr, "{} {}/{} {} s\n", settling ? "all up, watched for restarts:" : stage_.c_str(), good, views_.size(), seconds_since(start_));
+    fmt::print(stderr, "{}\n", fitted(fmt::format("{} {}/{} {} s", settling ? "all up, watched for restarts:" : stage_.c_str(), good, views_.size(), seconds_since(start_)), columns));
     lines_ = 1;
     std::size_t left_out = 0;
     for (const auto& [name, view] : views_) {
@@ -120,11 +135,9 @@ class Tty final : public Progress {
         ++left_out;
         continue;
       }
-      auto why = view.why;
-      const auto room = columns > width + 16 ? columns - width - 16 : 10;
-      if (why.size() > room) why = why.substr(0, room - 3) + "...";
       const char* code = is_bad(view.phase) ? "31" : view.phase == Phase::waiting ? "90" : "33";
-      fmt::print(stderr, "  {:{}}  {}  {}\n", name, width, paint(fmt::format("{:9}", to_string(view.phase)), code), why);
+      const auto taken = 2 + width + 2 + 9 + 2;
+      fmt::print(stderr, "  {:{}}  {}  {}\n", fitted(name, width), width, paint(fmt::format("{:9}", to_string(view.phase)), code), fitted(view.why, columns > taken ? columns - taken : 0));
       ++lines_;
     }
     if (left_out > 0) {

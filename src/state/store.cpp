@@ -30,7 +30,7 @@ std::string root_folder(const std::map<std::string, std::string>& environment, b
 
 Result<std::string> store_folder(const std::string& root, std::string_view engine_id, std::string_view project) {
   auto folder = fmt::format("{}/{}/{}", root, safe_name(engine_id), safe_name(project));
-  DM_CHECK(make_folders(folder, 0700));
+  DM_CHECK(during("making the folder for the program's own records (DATAMANCY_STATE names another)", make_folders(folder, 0700)));
   return folder;
 }
 

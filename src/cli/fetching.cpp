@@ -1,0 +1,64 @@
+/// Images that are had anew before an `up`, whether or not they are here.
+#include <fmt/format.h>
+
+#include "cli/deploying.hpp"
+
+namespace dm::cli {
+namespace {
+
+std::string_view policy_of(const compose::Service& service) {
+  const auto* policy = service.node != nullptr ? service.node->find("pull_policy") : nullptr;
+  return policy != nullptr ? policy->string() : std::string_view();
+}
+
+/// What Compose prints, line by line.
+class Lines {
+ public:
+  explicit Lines(deploy::Progress& progress) : progress_(progress) {}
+  Result<void> take(std::string_view piece) {
+    rest_.append(piece);
+    std::size_t at = 0;
+    for (auto end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', at)) {
+      if (end > at) progress_.line(std::string_view(rest_).substr(at, end - at));
+      at = end + 1;
+    }
+    rest_.erase(0, at);
+    progress_.tick();
+    return {};
+  }
+
+ private:
+  deploy::Progress& progress_;
+  std::string rest_;
+};
+
+}  // namespace
+
+Fetch wanted_images(const Session& session, const UpRequest& request) {
+  Fetch out;
+  const auto& asked = request.options.pull;
+  for (const auto& service : session.project().services) {
+    if (!service.enabled || !session.services.contains(service.name)) continue;
+    const auto policy = policy_of(service);
+    if (service.build != nullptr && (request.build || (policy == "build" && asked.empty()))) out.build.emplace_back(service.name);
+    else if (service.build == nullptr && service.image && (asked == "always" || (policy == "always" && asked.empty()))) out.pull.emplace_back(service.name);
+  }
+  return out;
+}
+
+Result<void> fetch_images(const Session& session, const Fetch& wanted, deploy::Progress& progress) {
+  Lines lines(progress);
+  const auto take = [&](std::string_view piece) { return lines.take(piece); };
+  const auto limit = session.within(std::chrono::hours(2));
+  if (!wanted.pull.empty()) {
+    progress.stage(fmt::format("pulling {}", wanted.pull.size()));
+    DM_CHECK(during("pulling images; no container was touched", session.compose->pull(wanted.pull, take, limit)));
+  }
+  if (!wanted.build.empty()) {
+    progress.stage(fmt::format("building {}", wanted.build.size()));
+    DM_CHECK(during("building images; no container was touched", session.compose->build(wanted.build, take, limit)));
+  }
+  return {};
+}
+
+}  // namespace dm::cli
