@@ -5,6 +5,7 @@
 #include <ranges>
 
 #include "audit/scripts.hpp"
+#include "base/words.hpp"
 
 namespace dm::audit {
 namespace {
@@ -14,29 +15,17 @@ struct From {
   std::size_t at = 0, size = 0;  ///< of the image, in the line's rest
 };
 
-std::string small(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
 From read_from(const DockerfileLine& line) {
   From out;
   const auto parts = words(line.rest);
   const auto image = std::ranges::find_if(parts, [](const auto& word) { return !word.text.starts_with("--"); });
   if (image == parts.end()) return out;
   out = {image->text, {}, image->at, image->size};
-  if (parts.end() - image >= 3 && small((image + 1)->text) == "as") out.name = small((image + 2)->text);
+  if (parts.end() - image >= 3 && lowered((image + 1)->text) == "as") out.name = lowered((image + 2)->text);
   return out;
 }
 
 }  // namespace
-
-std::string_view build_target(const compose::Service& service) {
-  if (service.build == nullptr || service.build->is_string()) return {};
-  const auto* target = service.build->find("target");
-  return target == nullptr ? std::string_view() : target->string();
-}
 
 std::optional<std::vector<DockerfileLine>> stage_lines(const std::vector<DockerfileLine>& lines, std::string_view target) {
   struct Stage {
@@ -57,7 +46,7 @@ std::optional<std::vector<DockerfileLine>> stage_lines(const std::vector<Dockerf
   };
   std::size_t at = stages.size() - 1;
   if (!target.empty()) {
-    if (const auto found = index_of(small(target), stages.size()); found) {
+    if (const auto found = index_of(lowered(target), stages.size()); found) {
       at = *found;
     } else if (std::ranges::all_of(target, [](unsigned char c) { return std::isdigit(c) != 0; }) && target.size() < 4 && std::stoul(std::string(target)) < stages.size()) {
       at = std::stoul(std::string(target));
@@ -66,7 +55,7 @@ std::optional<std::vector<DockerfileLine>> stage_lines(const std::vector<Dockerf
     }
   }
   std::vector<std::size_t> chain{at};
-  while (const auto below = index_of(small(stages[chain.back()].from.image), chain.back())) chain.push_back(*below);
+  while (const auto below = index_of(lowered(stages[chain.back()].from.image), chain.back())) chain.push_back(*below);
   std::vector<DockerfileLine> out;
   for (const auto one : std::views::reverse(chain)) out.insert(out.end(), lines.begin() + static_cast<std::ptrdiff_t>(stages[one].begin), lines.begin() + static_cast<std::ptrdiff_t>(stages[one].end));
   return out;

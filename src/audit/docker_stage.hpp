@@ -10,8 +10,6 @@
 
 namespace dm::audit {
 
-/// `target` of the service's `build:`, "" for the last stage.
-std::string_view build_target(const compose::Service& service);
 /// The lines of the target, those of the stages below it first, each `FROM` among them. Nothing where there is no such stage.
 std::optional<std::vector<DockerfileLine>> stage_lines(const std::vector<DockerfileLine>& lines, std::string_view target);
 /// The image that the stage starts from, with its place in the line; "" for scratch, and where a variable decides.

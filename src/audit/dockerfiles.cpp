@@ -71,11 +71,16 @@ std::vector<DockerfileLine> dockerfile_lines(std::string_view text) {
   return out;
 }
 
+std::string_view build_target(const compose::Service& service) {
+  if (service.build == nullptr || service.build->is_string()) return {};
+  const auto* target = service.build->find("target");
+  return target == nullptr ? std::string_view() : target->string();
+}
+
 std::vector<formats::DockerInstruction> image_instructions(const Input& input, const compose::Service& service) {
   if (service.build == nullptr) return {};
   const auto* inner = service.build->is_string() ? nullptr : service.build->find("dockerfile_inline");
-  const auto* target = service.build->is_string() ? nullptr : service.build->find("target");
-  const auto stage = target == nullptr ? std::string_view() : target->string();
+  const auto stage = build_target(service);
   if (inner != nullptr) return formats::image_instructions(formats::parse_dockerfile(inner->string()), stage);
   const auto path = dockerfile_of(service, input.project.folder);
   if (path.empty()) return {};

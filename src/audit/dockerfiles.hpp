@@ -30,6 +30,9 @@ struct DockerfileLine {
 };
 std::vector<DockerfileLine> dockerfile_lines(std::string_view text);
 
+/// `target` of the service's `build:`, "" for the last stage.
+std::string_view build_target(const compose::Service& service);
+
 /// What the image of a service is made by (formats/dockerfile.hpp), above its base image; empty where its Dockerfile cannot be read.
 std::vector<formats::DockerInstruction> image_instructions(const Input& input, const compose::Service& service);
 

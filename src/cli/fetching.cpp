@@ -17,12 +17,9 @@ class Lines {
   explicit Lines(deploy::Progress& progress) : progress_(progress) {}
   Result<void> take(std::string_view piece) {
     rest_.append(piece);
-    std::size_t at = 0;
-    for (auto end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', at)) {
-      if (end > at) progress_.line(std::string_view(rest_).substr(at, end - at));
-      at = end + 1;
-    }
-    rest_.erase(0, at);
+    const auto whole = rest_.rfind('\n') + 1;  // 0 where there is none
+    progress_.lines(std::string_view(rest_).substr(0, whole));
+    rest_.erase(0, whole);
     progress_.tick();
     return {};
   }

@@ -145,7 +145,7 @@ class Run {
       const auto found = steps_.find(container.service);
       if (found == steps_.end()) continue;
       const auto& step = *found->second;
-      before_[container.id] = container.started_at;
+      before_[container.id] = container.started;
       if (replaced_.contains(container.id)) continue;
       if (step.change == Change::recreate) {
         replaced_.insert(container.id);
@@ -226,7 +226,7 @@ class Run {
     if (fresh && !first_made_) first_made_ = Clock::now();
     if (container.state.status == Snapshot::Status::created && container.state.error.empty()) return;
     const auto before = before_.find(container.id);
-    const bool as_before = before != before_.end() && before->second == container.started_at;
+    const bool as_before = before != before_.end() && before->second == container.started;
     const bool runs = container.state.status == Snapshot::Status::running;
     if (as_before && step->second->change == Change::restart) return;
     // How it had ended before the start that we asked for says nothing; a replica that went on running beside it counts.
@@ -402,11 +402,7 @@ class Run {
         lines_.erase(0, end + 1);
       }
     }
-    for (std::size_t at = 0; at < lines.size();) {
-      const auto end = lines.find('\n', at);
-      if (end > at) progress_.line(std::string_view(lines).substr(at, end - at));
-      at = end + 1;
-    }
+    progress_.lines(lines);
     for (const auto& step : plan_.steps) {
       const auto& view = gate_.view(step.service);
       auto& last = told_[step.service];
@@ -437,7 +433,7 @@ class Run {
   std::map<std::string, const Step*, std::less<>> steps_;
   std::map<std::string, std::set<std::string>, std::less<>> ids_;        // service -> containers to start and watch
   std::map<std::string, std::string, std::less<>> known_;                // container -> service
-  std::map<std::string, std::string, std::less<>> before_;               // container -> when it had started before this run
+  std::map<std::string, std::int64_t, std::less<>> before_;              // container -> when it had started before this run
   std::map<std::string, int, std::less<>> last_exit_;                    // container -> how its last run ended
   std::set<std::string, std::less<>> replaced_, pending_, again_, wanted_, ending_;
   std::optional<Clock::time_point> first_made_;                          // when the first new container was seen

@@ -210,15 +210,11 @@ Result<void> ComposeCli::pull(const std::vector<std::string>& services, const Si
 }
 
 Result<void> ComposeCli::up_one(const std::string& service, const Deadline& deadline) const {
-  const auto finished = run({"up", "-d", "--no-deps", "--no-recreate", service}, true, deadline);
-  if (!finished) return fail(finished.error());
-  return {};
+  return act({"up", "-d", "--no-deps", "--no-recreate", service}, {}, deadline);
 }
 
 Result<void> ComposeCli::restart_one(const std::string& service, const Deadline& deadline) const {
-  const auto finished = run({"restart", "--no-deps", service}, true, deadline);
-  if (!finished) return fail(finished.error());
-  return {};
+  return act({"restart", "--no-deps", service}, {}, deadline);
 }
 
 Result<void> ComposeCli::stop(int timeout_s, const Sink& progress, const Deadline& deadline) const {

@@ -22,7 +22,7 @@ struct Container {
   std::string config_files{}, env_files{}, working_dir{}, compose_version{};
   std::string restart_policy{};    ///< "no", "always", "unless-stopped", "on-failure"
   Snapshot state{};
-  std::string started_at{};        ///< the engine's text: tells one run from the next
+  std::int64_t started = 0;        ///< Unix nanoseconds: tells one run from the next
   std::int64_t created = 0;        ///< Unix seconds
   bool has_check = false;
   std::vector<std::string> check{};///< CMD or CMD-SHELL first

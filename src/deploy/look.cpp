@@ -65,7 +65,7 @@ Container read(const engine::Container& c, std::int64_t now_ns) {
   out.working_dir = label_of(c.labels, label::kFolder);
   out.compose_version = label_of(c.labels, label::kVersion);
   out.restart_policy = c.restart.name;
-  out.started_at = std::to_string(c.started);
+  out.started = c.started;
   out.created = c.created / 1000000000;
   const auto& check = c.healthcheck;
   out.has_check = check.test.size() > 1 && check.test[0] != "NONE";

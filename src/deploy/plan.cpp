@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/json.hpp"
 #include "compose/units.hpp"
@@ -88,12 +87,6 @@ std::string joined(const std::vector<std::string>& items, std::size_t most = 3) 
 }
 
 bool up_to_work(const Container& c) { return c.state.status == Snapshot::Status::running || c.state.status == Snapshot::Status::restarting; }
-
-std::int64_t started(const Container& c) {
-  std::int64_t at = 0;
-  std::from_chars(c.started_at.data(), c.started_at.data() + c.started_at.size(), at);
-  return at;
-}
 
 std::string_view marks_of(const Service& service) {
   for (const auto& [name, value] : service.labels)
@@ -357,7 +350,7 @@ Plan plan(const PlanInput& input) {
     }
     // A server that its restart policy has started again has a new network: who lived in the one before is cut off, and looks well.
     for (const auto& [other, list] : have)
-      if (step.change == Change::none && !mine.empty() && !list.empty() && !job.one_shot && shares_namespace(*service, other) && started(*mine.front()) < started(*list.front())) {
+      if (step.change == Change::none && !mine.empty() && !list.empty() && !job.one_shot && shares_namespace(*service, other) && mine.front()->started < list.front()->started) {
         step.change = Change::restart;
         step.why = fmt::format("{} was started after it, so that it is cut off from the network", other);
       }

@@ -213,10 +213,10 @@ TEST(Plan, WhatLivesInTheNetworkOfAServiceIsStartedAnewWithIt) {
   EXPECT_EQ(made.step("torrent")->why, "lives in the network of vpn, which is started anew");
   EXPECT_EQ(made.step("app")->change, Change::none);
   input.containers[2].state.status = Snapshot::Status::running;
-  input.containers[2].started_at = "1700000002000000000";
-  input.containers[3].started_at = "1700000003000000000";
+  input.containers[2].started = 1700000002000000000;
+  input.containers[3].started = 1700000003000000000;
   EXPECT_FALSE(plan(input).changes());
-  input.containers[2].started_at = "1700000009000000000";  // its restart policy did it
+  input.containers[2].started = 1700000009000000000;  // its restart policy did it
   EXPECT_EQ(plan(input).step("torrent")->why, "vpn was started after it, so that it is cut off from the network");
 }
 

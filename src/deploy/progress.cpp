@@ -166,6 +166,14 @@ std::optional<ProgressForm> progress_form(std::string_view word) {
   return std::nullopt;
 }
 
+void Progress::lines(std::string_view text) {
+  while (!text.empty()) {
+    const auto one = text.substr(0, text.find('\n'));
+    if (!one.empty()) line(one);
+    text.remove_prefix(std::min(one.size() + 1, text.size()));
+  }
+}
+
 std::unique_ptr<Progress> make_progress(ProgressForm form, bool color) {
   if (form == ProgressForm::automatic) form = ::isatty(STDERR_FILENO) == 1 ? ProgressForm::tty : ProgressForm::plain;
   switch (form) {

@@ -22,6 +22,8 @@ class Progress {
   virtual void changed(const std::string& service, const View& view) = 0;
   /// A line of another program (docker compose), or a remark.
   virtual void line(std::string_view text) = 0;
+  /// Each of several; empty ones are left out.
+  void lines(std::string_view text);
   /// Something that a person should know beside it all: "hurts", "note" ...
   virtual void say(std::string_view kind, std::string_view text) = 0;
   /// Called often; a terminal redraws its clock.

@@ -86,13 +86,7 @@ bool keeps_nothing(const Service& service) {
 /// The server's image as a client: a shell of its own calls `mongosh`, `psql` or the like, and starts no server.
 bool only_client(const Service& service) {
   if (!service.ports.empty()) return false;
-  const auto& words = service.entrypoint.empty() ? service.command : service.entrypoint;
-  if (words.empty()) return false;
-  const auto shell = sources::file_name(words[0].value);
-  if (shell != "sh" && shell != "bash" && shell != "ash") return false;
-  std::string script;
-  for (const auto* list : {&service.entrypoint, &service.command})
-    for (const auto& word : *list) script.append(word.value).append(" ");
+  const auto script = shell_script(service, ' ');
   if (has_any(script, {"mongod ", "exec postgres", "&& postgres", "; postgres", "gosu postgres", "su-exec postgres", "pg_ctl", "docker-entrypoint", "docker_entrypoint", "mysqld", "mariadbd", "redis-server", "valkey-server", "clickhouse-server", "exec \"$@\"", ".sh", "qdrant", "elasticsearch"})) return false;
   return has_any(script, {"mongosh", "mongo ", "psql ", "pg_isready", "pg_dump", "mysql ", "mariadb ", "redis-cli", "valkey-cli", "clickhouse-client"});
 }

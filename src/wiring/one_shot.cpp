@@ -48,13 +48,7 @@ bool one_script(const Service& service) {
 /// A shell's script without a loop that ends by itself: `restart: "no"` in so many words before it, or a dump of a database.
 bool ending_script(const Service& service) {
   if (service.healthcheck) return false;
-  const auto& words = service.entrypoint.empty() ? service.command : service.entrypoint;
-  if (words.empty()) return false;
-  const auto shell = sources::file_name(words[0].value);
-  if (shell != "sh" && shell != "bash" && shell != "ash") return false;
-  std::string script;
-  for (const auto* list : {&service.entrypoint, &service.command})
-    for (const auto& word : *list) script.append(word.value).append("\n");
+  const auto script = shell_script(service, '\n');
   const auto says = [&](std::initializer_list<std::string_view> parts) {
     return std::ranges::any_of(parts, [&](std::string_view part) { return script.find(part) != std::string::npos; });
   };
@@ -75,6 +69,16 @@ bool by_hand(const Service& service) {
 }
 
 }  // namespace
+
+std::string shell_script(const Service& service, char after) {
+  const auto& words = service.entrypoint.empty() ? service.command : service.entrypoint;
+  const auto shell = words.empty() ? std::string_view() : sources::file_name(words[0].value);
+  if (shell != "sh" && shell != "bash" && shell != "ash") return {};
+  std::string out;
+  for (const auto* list : {&service.entrypoint, &service.command})
+    for (const auto& word : *list) out.append(word.value) += after;
+  return out;
+}
 
 void find_one_shots(Wiring& wiring) {
   const auto& services = wiring.project->services;

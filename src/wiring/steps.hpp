@@ -28,6 +28,9 @@ struct ConfigText {
 };
 std::vector<ConfigText> config_texts(const Wiring& wiring);
 
+/// What a shell is given: the words of entrypoint and command, `after` behind each; "" where the container does not begin with one.
+std::string shell_script(const Service& service, char after);  // one_shot.cpp
+
 /// The service whose network `id` uses: itself, or the end of its `network_mode: service:x`.
 ServiceId namespace_owner(const Wiring& wiring, ServiceId id);
 /// Services whose network others use.

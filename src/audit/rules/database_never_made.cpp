@@ -56,34 +56,41 @@ const compose::EnvVar* name_beside(const compose::Service& service, std::string_
   return out;
 }
 
+/// A server whose image makes database and user of variables that are known here, in a volume that nobody else has filled.
+bool made_by_variables(const Input& input, const wiring::Datastore& store) {
+  const auto& server = input.wiring.service(store.service);
+  const auto id = store.product->id;
+  if ((id != "postgres" && id != "mysql" && id != "mariadb") || server.build != nullptr) return false;
+  if (product::split_image(server.image.value).repository.starts_with("supabase/")) return false;  // brings scripts of its own
+  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return false;
+  if (store.mount == nullptr || store.mount->type != compose::Mount::Type::volume) return true;
+  const auto* volume = input.project.volume(store.mount->source);
+  return volume == nullptr || !volume->external;
+}
+
+/// Adds the variable's value; false where it is not known.
+bool take(const compose::Service& server, std::string_view name, std::set<std::string_view>& out) {
+  const auto* variable = server.env(name);
+  if (variable == nullptr) return true;
+  if (!known(*variable->value.node)) return false;
+  if (!variable->value.value.empty()) out.insert(variable->value.value);
+  return true;
+}
+
 /// Databases that the image makes of its variables; nothing where more than these may make one.
 std::optional<std::set<std::string_view>> made(const Input& input, const wiring::Datastore& store) {
   const auto& server = input.wiring.service(store.service);
-  const auto id = store.product->id;
-  if ((id != "postgres" && id != "mysql" && id != "mariadb") || server.build != nullptr) return {};
-  if (product::split_image(server.image.value).repository.starts_with("supabase/")) return {};  // brings scripts of its own
+  if (!made_by_variables(input, store)) return {};
   const auto runs_scripts = [](std::string_view target) { return target.starts_with("/docker-entrypoint-initdb.d"); };
   if (std::ranges::any_of(server.mounts, [&](const auto& mount) { return runs_scripts(mount.target); })) return {};
   if (std::ranges::any_of(server.configs, [&](const auto& config) { return runs_scripts(config.target); })) return {};
-  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return {};
-  if (store.mount != nullptr && store.mount->type == compose::Mount::Type::volume) {
-    const auto* volume = input.project.volume(store.mount->source);
-    if (volume != nullptr && volume->external) return {};  // filled by somebody else
-  }
   std::set<std::string_view> out;
-  const auto take = [&](std::string_view name) {
-    const auto* variable = server.env(name);
-    if (variable == nullptr) return true;
-    if (!known(*variable->value.node)) return false;
-    if (!variable->value.value.empty()) out.insert(variable->value.value);
-    return true;
-  };
-  if (id == "postgres") {
-    if (!take("POSTGRES_DB")) return {};
-    if (out.empty() && !take("POSTGRES_USER")) return {};
+  if (store.product->id == "postgres") {
+    if (!take(server, "POSTGRES_DB", out)) return {};
+    if (out.empty() && !take(server, "POSTGRES_USER", out)) return {};
     out.insert({"postgres", "template1"});
   } else {
-    if (!take("MYSQL_DATABASE") || !take("MARIADB_DATABASE")) return {};
+    if (!take(server, "MYSQL_DATABASE", out) || !take(server, "MARIADB_DATABASE", out)) return {};
     out.insert({"mysql", "information_schema"});
   }
   return out;
@@ -116,14 +123,7 @@ bool makes_users(std::string_view said) {
 /// Who may sign in after the first start, as far as the image makes users of its variables; nothing where something else may make one.
 std::optional<std::set<std::string_view>> users(const Input& input, const wiring::Datastore& store) {
   const auto& server = input.wiring.service(store.service);
-  const auto id = store.product->id;
-  if ((id != "postgres" && id != "mysql" && id != "mariadb") || server.build != nullptr || server.entrypoint_node != nullptr || !server.configs.empty() || !server.volumes_from.empty()) return {};
-  if (product::split_image(server.image.value).repository.starts_with("supabase/")) return {};
-  if (std::ranges::any_of(server.env_files, [&](const auto& file) { return env_file_unknown(input, file.value); })) return {};
-  if (store.mount != nullptr && store.mount->type == compose::Mount::Type::volume) {
-    const auto* volume = input.project.volume(store.mount->source);
-    if (volume != nullptr && volume->external) return {};
-  }
+  if (!made_by_variables(input, store) || server.entrypoint_node != nullptr || !server.configs.empty() || !server.volumes_from.empty()) return {};
   for (const auto& mount : server.mounts) {
     if (!mount.target.starts_with("/docker-entrypoint-initdb.d")) continue;
     if (mount.type != compose::Mount::Type::bind) return {};
@@ -138,18 +138,11 @@ std::optional<std::set<std::string_view>> users(const Input& input, const wiring
     if (read != wanted) return {};  // packed, too large, or not here
   }
   std::set<std::string_view> out;
-  const auto take = [&](std::string_view name) {
-    const auto* variable = server.env(name);
-    if (variable == nullptr) return true;
-    if (!known(*variable->value.node)) return false;
-    if (!variable->value.value.empty()) out.insert(variable->value.value);
-    return true;
-  };
-  if (id == "postgres") {
-    if (server.env("POSTGRES_USER_FILE") != nullptr || !take("POSTGRES_USER")) return {};
+  if (store.product->id == "postgres") {
+    if (server.env("POSTGRES_USER_FILE") != nullptr || !take(server, "POSTGRES_USER", out)) return {};
     if (out.empty()) out.insert("postgres");
   } else {
-    if (server.env("MYSQL_USER_FILE") != nullptr || server.env("MARIADB_USER_FILE") != nullptr || !take("MYSQL_USER") || !take("MARIADB_USER")) return {};
+    if (server.env("MYSQL_USER_FILE") != nullptr || server.env("MARIADB_USER_FILE") != nullptr || !take(server, "MYSQL_USER", out) || !take(server, "MARIADB_USER", out)) return {};
     out.insert("root");
   }
   return out;

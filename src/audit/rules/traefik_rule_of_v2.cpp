@@ -4,16 +4,11 @@
 #include <cctype>
 
 #include "audit/rules/helpers.hpp"
+#include "base/words.hpp"
 #include "formats/settings.hpp"
 
 namespace dm::audit::rules {
 namespace {
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
 
 /// Version 3 or whatever is newest.
 bool of_three(std::string_view image) {
