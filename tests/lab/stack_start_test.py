@@ -12,6 +12,7 @@ import tempfile
 import urllib.parse
 
 import labtest
+import own_engine
 from labtest import ROOT, eventually, run, skip, that
 from labkit.common import CACHE
 
@@ -66,7 +67,7 @@ def exports(text):
 
 
 def engine_up():
-    lab("engine", "--namespace")
+    lab("engine", "--namespace", "--version", own_engine.VERSION)
     exports(lab("env"))
     prefix[:] = ["nsenter", f"--net=/run/netns/{(OWN / 'engine' / 'netns').read_text()}"]
 
@@ -209,6 +210,9 @@ def test_engine_of_its_own_with_the_labs_images():
     OWN.chmod(0o755)  # the exporter, which is nobody, reads a folder in it
     (OWN / "bin").symlink_to(CACHE / "bin")
     (OWN / "debian-trixie.tar").symlink_to(CACHE / "debian-trixie.tar")
+    (OWN / "engine").mkdir()
+    for programs in CACHE.glob("engine/programs-*"):
+        (OWN / "engine" / programs.name).symlink_to(programs)
     engine_up()
     # The images that exist already come over; the rest is built there as anybody's lab does.
     there = [t for t in docker_shared("images", "--format", "{{.Repository}}:{{.Tag}}").split()
