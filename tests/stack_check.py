@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import types
 import unittest.mock
 
 root, program = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -132,32 +133,37 @@ kopias = {m["source"] for m in model["services"]["kopia"]["volumes"] if m["targe
 unsaved = set(model["volumes"]) - kopias - elsewhere - fetched - passing - its_own
 check(not unsaved, f"nobody saves {sorted(unsaved)}")
 # What people write in notebooks is on that volume: a folder of the user's own, mounted by the volume's place on the host.
+notebooks = stack / "jupyterhub" / "notebooks.py"
 for config in (stack / "jupyterhub" / "jupyterhub_config.py", stack / "services" / "jupyterhub" / "jupyterhub_config.py"):
-    with tempfile.TemporaryDirectory() as folder:
-        class Any:
-            def __getattr__(self, name):
-                return self.__dict__.setdefault(name, Any())
+    check('load_subconfig("/etc/jupyterhub/notebooks.py")' in config.read_text(), f"{config} does not load notebooks.py")
+with tempfile.TemporaryDirectory() as folder:
+    class Any:
+        def __getattr__(self, name):
+            return self.__dict__.setdefault(name, Any())
 
-        class Spawner:
-            escaped_name = "ada-40example"
+    class Spawner:
+        escaped_name = "ada-40example"
 
-            async def docker(self, verb, name):
-                return {"Mountpoint": f"/volumes/{name}/_data"} if verb == "inspect_volume" else None
+        async def docker(self, verb, name):
+            return {"Mountpoint": f"/volumes/{name}/_data"} if verb == "inspect_volume" else None
 
-        pathlib.Path(folder, "work").mkdir()
-        for secret in re.findall(r'secret\("(\w+)"\)', config.read_text()):
-            pathlib.Path(folder, secret).write_text("00" * 32)
-        given, settings = [], Any()
-        text = config.read_text().replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(", "given.append((")
-        text = text.replace("given.append((folder, 1000, 100)", "given.append((folder.name, 1000, 100))")
-        environment = dict(os.environ, DOMAIN="x", NOTEBOOK_IMAGE="x", NOTEBOOK_NETWORK="x", NOTEBOOK_MEMORY="2G", NOTEBOOK_WORK="p_jupyterhub_work")
-        with unittest.mock.patch.dict(os.environ, environment):
-            exec(compile(text, config, "exec"), {"get_config": lambda: settings, "given": given})
-            spawner, hook = Spawner(), settings.Spawner.__dict__.get("pre_spawn_hook")
-            for _ in range(2 if hook else 0):
-                asyncio.run(hook(spawner))
-        check(hook and spawner.volumes == {"/volumes/p_jupyterhub_work/_data/ada-40example": "/home/jovyan/work"}, f"{config}: a notebook mounts {vars(spawner)}")
-        check(hook and given == [("ada-40example", 1000, 100)] and pathlib.Path(folder, "work", "ada-40example").stat().st_mode & 0o777 == 0o700, f"{config}: the folder is given away once: {given}")
+    pathlib.Path(folder, "work").mkdir()
+    text = notebooks.read_text()
+    for secret in re.findall(r'secret\("(\w+)"\)', text):
+        pathlib.Path(folder, secret).write_text("00" * 32)
+    given, settings = [], Any()
+    text = text.replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(", "given.append((")
+    text = text.replace("given.append((folder, 1000, 100)", "given.append((folder.name, 1000, 100))")
+    environment = dict(os.environ, NOTEBOOK_IMAGE="x", NOTEBOOK_NETWORK="x", NOTEBOOK_MEMORY="2G", NOTEBOOK_WORK="p_jupyterhub_work")
+    hub = types.ModuleType("jupyterhub.proxy")
+    hub.ConfigurableHTTPProxy = object
+    with unittest.mock.patch.dict(os.environ, environment), unittest.mock.patch.dict(sys.modules, {"jupyterhub": types.ModuleType("jupyterhub"), "jupyterhub.proxy": hub}):
+        exec(compile(text, notebooks, "exec"), {"get_config": lambda: settings, "given": given})
+        spawner, hook = Spawner(), settings.Spawner.__dict__.get("pre_spawn_hook")
+        for _ in range(2 if hook else 0):
+            asyncio.run(hook(spawner))
+    check(hook and spawner.volumes == {"/volumes/p_jupyterhub_work/_data/ada-40example": "/home/jovyan/work"}, f"a notebook mounts {vars(spawner)}")
+    check(hook and given == [("ada-40example", 1000, 100)] and pathlib.Path(folder, "work", "ada-40example").stat().st_mode & 0o777 == 0o700, f"the folder is given away once: {given}")
 # A datastore is on the networks of its clients, its backup and its job; the edge is a client of those that have a page.
 clients = {
     "couchdb": {"caddy"}, "clickhouse": {"caddy", "benthos", "restic"}, "qdrant": {"benthos", "restic", "vector-bootstrap", "embedding-service"},

@@ -1,26 +1,14 @@
-# JupyterHub: sign-in by Authelia, a container and a volume for each user.
+# JupyterHub: sign-in by Authelia. The rest is in notebooks.py.
 import os
 from pathlib import Path
 
-
-def secret(name):
-    return Path("/run/secrets", name).read_text().strip()
-
-
-domain = os.environ["DOMAIN"]
 c = get_config()  # noqa: F821
-
-c.JupyterHub.bind_url = "http://0.0.0.0:8000"
-c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
-c.JupyterHub.hub_connect_url = "http://jupyterhub:8081"
-c.JupyterHub.db_url = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
-c.JupyterHub.cookie_secret = bytes.fromhex(secret("jupyterhub_cookie_secret"))
-c.CryptKeeper.keys = [bytes.fromhex(secret("jupyterhub_crypt_key"))]
-c.JupyterHub.cleanup_servers = False
+load_subconfig("/etc/jupyterhub/notebooks.py")  # noqa: F821
+domain = os.environ["DOMAIN"]
 
 c.JupyterHub.authenticator_class = "oauthenticator.generic.GenericOAuthenticator"
 c.GenericOAuthenticator.client_id = "jupyterhub"
-c.GenericOAuthenticator.client_secret = secret("jupyterhub_oidc_secret")
+c.GenericOAuthenticator.client_secret = Path("/run/secrets/jupyterhub_oidc_secret").read_text().strip()
 c.GenericOAuthenticator.oauth_callback_url = f"https://jupyterhub.{domain}/hub/oauth_callback"
 c.GenericOAuthenticator.authorize_url = f"https://auth.{domain}/api/oidc/authorization"
 c.GenericOAuthenticator.token_url = f"https://auth.{domain}/api/oidc/token"
@@ -33,31 +21,3 @@ c.GenericOAuthenticator.allowed_groups = {"users", "admins"}
 c.GenericOAuthenticator.admin_groups = {"admins"}
 c.GenericOAuthenticator.enable_auth_state = True
 c.GenericOAuthenticator.login_service = "Authelia"
-
-c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
-c.DockerSpawner.image = os.environ["NOTEBOOK_IMAGE"]
-c.DockerSpawner.network_name = os.environ["NOTEBOOK_NETWORK"]
-c.DockerSpawner.use_internal_ip = True
-c.DockerSpawner.remove = True
-c.DockerSpawner.mem_limit = os.environ["NOTEBOOK_MEMORY"]
-c.DockerSpawner.cpu_limit = 1.0
-c.DockerSpawner.notebook_dir = "/home/jovyan/work"
-c.DockerSpawner.extra_host_config = {
-    "security_opt": ["no-new-privileges:true"],
-    "cap_drop": ["ALL"],
-    "pids_limit": 512,
-    "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
-}
-
-
-async def give_folder(spawner):
-    """The user's own folder on the volume of all work, mounted by its place on the host; it is made here, since the engine would give it to root."""
-    volume = await spawner.docker("inspect_volume", os.environ["NOTEBOOK_WORK"])
-    folder = Path("/srv/work", spawner.escaped_name)
-    if not folder.exists():
-        folder.mkdir(mode=0o700)
-        os.chown(folder, 1000, 100)  # jovyan, in the group users
-    spawner.volumes = {f"{volume['Mountpoint']}/{folder.name}": "/home/jovyan/work"}
-
-
-c.Spawner.pre_spawn_hook = give_folder

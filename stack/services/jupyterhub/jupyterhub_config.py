@@ -1,5 +1,4 @@
-# JupyterHub: two passwords (one for 'admin', one that all others share), a container and a volume for each user.
-import os
+# JupyterHub: two passwords, one for 'admin', one that all others share. The rest is in notebooks.py.
 from pathlib import Path
 
 
@@ -8,45 +7,10 @@ def secret(name):
 
 
 c = get_config()  # noqa: F821
-
-c.JupyterHub.bind_url = "http://0.0.0.0:8000"
-c.JupyterHub.hub_bind_url = "http://0.0.0.0:8081"
-c.JupyterHub.hub_connect_url = "http://jupyterhub:8081"
-c.JupyterHub.db_url = "sqlite:////srv/jupyterhub/jupyterhub.sqlite"
-c.JupyterHub.cookie_secret = bytes.fromhex(secret("jupyterhub_cookie_secret"))
-c.CryptKeeper.keys = [bytes.fromhex(secret("jupyterhub_crypt_key"))]
-c.JupyterHub.cleanup_servers = False
+load_subconfig("/etc/jupyterhub/notebooks.py")  # noqa: F821
 
 c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.admin_password = secret("jupyterhub_admin_password")
 c.SharedPasswordAuthenticator.user_password = secret("jupyterhub_user_password")
 c.Authenticator.admin_users = {"admin"}
 c.Authenticator.allow_all = True
-
-c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
-c.DockerSpawner.image = os.environ["NOTEBOOK_IMAGE"]
-c.DockerSpawner.network_name = os.environ["NOTEBOOK_NETWORK"]
-c.DockerSpawner.use_internal_ip = True
-c.DockerSpawner.remove = True
-c.DockerSpawner.mem_limit = os.environ["NOTEBOOK_MEMORY"]
-c.DockerSpawner.cpu_limit = 1.0
-c.DockerSpawner.notebook_dir = "/home/jovyan/work"
-c.DockerSpawner.extra_host_config = {
-    "security_opt": ["no-new-privileges:true"],
-    "cap_drop": ["ALL"],
-    "pids_limit": 512,
-    "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
-}
-
-
-async def give_folder(spawner):
-    """The user's own folder on the volume of all work, mounted by its place on the host; it is made here, since the engine would give it to root."""
-    volume = await spawner.docker("inspect_volume", os.environ["NOTEBOOK_WORK"])
-    folder = Path("/srv/work", spawner.escaped_name)
-    if not folder.exists():
-        folder.mkdir(mode=0o700)
-        os.chown(folder, 1000, 100)  # jovyan, in the group users
-    spawner.volumes = {f"{volume['Mountpoint']}/{folder.name}": "/home/jovyan/work"}
-
-
-c.Spawner.pre_spawn_hook = give_folder

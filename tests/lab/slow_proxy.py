@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""slow_proxy.py MARK OPTIONS: stands in for JupyterHub's proxy, by the part of its REST API that a hub without users asks for. Its first start, told by the
+file MARK that it leaves, never gets as far as to listen."""
+import http.server
+import pathlib
+import sys
+import threading
+import time
+
+mark = pathlib.Path(sys.argv[1])
+if not mark.exists():
+    mark.touch()
+    time.sleep(600)
+options = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def answer(self, status, body=b""):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, b"{}")
+
+    def do_POST(self):
+        self.answer(201)
+
+    def do_DELETE(self):
+        self.answer(204)
+
+    def log_message(self, *_):
+        pass
+
+
+def listen(ip, port):
+    http.server.ThreadingHTTPServer((options[ip], int(options[port])), Answers).serve_forever()
+
+
+threading.Thread(target=listen, args=("--ip", "--port"), daemon=True).start()
+listen("--api-ip", "--api-port")
