@@ -11,6 +11,7 @@
 #include "deploy/compose_cli.hpp"
 #include "deploy/content.hpp"
 #include "deploy/preflight.hpp"
+#include "sources/files.hpp"
 
 namespace dm::deploy {
 namespace {
@@ -80,9 +81,11 @@ Result<Surroundings> gather(engine::Engine& engine, const wiring::Wiring& wiring
       room(found->second, fmt::format("volume {}", volume.key));
     }
   }
-  for (const auto& use : wiring.mounts)
-    if (services.contains(wiring.service(use.service).name) && use.mount->type == compose::Mount::Type::bind && !use.mount->read_only)
-      if (use.source.kind == sources::Kind::directory) room(std::string(use.mount->source), std::string(use.mount->source));
+  for (const auto& use : wiring.mounts) {
+    if (!services.contains(wiring.service(use.service).name) || use.mount->type != compose::Mount::Type::bind) continue;
+    if (!use.in_project) out.outside.try_emplace(use.host_path, sources::disk().stat(use.host_path).kind);
+    else if (!use.mount->read_only && use.source.kind == sources::Kind::directory) room(std::string(use.mount->source), std::string(use.mount->source));
+  }
   std::set<std::string_view> mounted;  // secrets and configs of the services that are meant
   for (const auto& service : project.services)
     if (services.contains(service.name))

@@ -336,6 +336,28 @@ networks: {default: {external: true, name: shared}}
   EXPECT_THAT(preflight_text(preflight({.wiring = w.wiring, .services = services, .around = around})), HasSubstr("docker compose 2.17.0 is too old"));
 }
 
+TEST(Preflight, ASocketThatIsAFolderOrMissingIsNoSocket) {
+  const Wired w(R"(services:
+  proxy: {image: "p:1", volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro", "/etc/timezone:/etc/timezone:ro"]}
+  cert: {image: "c:1", volumes: ["/etc/ssl/club.pem:/club.pem:ro", "/srv/sockets:/run/app"]}
+)");
+  Surroundings around;
+  const auto services = *choose(*w.loaded.project, {});
+  const auto text = [&] {
+    std::string out;
+    for (const auto& problem : preflight({.wiring = w.wiring, .services = services, .around = around}))
+      if (problem.check == "mounts") out += (problem.blocks ? "blocks: " : "hurts: ") + problem.what + "\n";
+    return out;
+  };
+  around.outside = {{"/var/run/docker.sock", sources::Kind::other}, {"/etc/timezone", sources::Kind::regular}, {"/etc/ssl/club.pem", sources::Kind::regular}, {"/srv/sockets", sources::Kind::directory}};
+  EXPECT_EQ(text(), "");
+  around.outside["/var/run/docker.sock"] = sources::Kind::directory;  // what an engine whose socket lies elsewhere makes of it
+  EXPECT_EQ(text(), "blocks: proxy mounts the folder /var/run/docker.sock where a socket belongs\n");
+  around.outside = {{"/var/run/docker.sock", sources::Kind::missing}, {"/etc/timezone", sources::Kind::missing}, {"/etc/ssl/club.pem", sources::Kind::missing}, {"/srv/sockets", sources::Kind::missing}};
+  EXPECT_THAT(text(), testing::AllOf(HasSubstr("blocks: proxy mounts /var/run/docker.sock, and there is no such socket"), HasSubstr("hurts: proxy mounts /etc/timezone"), HasSubstr("blocks: cert mounts /etc/ssl/club.pem"),
+                                     testing::Not(HasSubstr("/srv/sockets"))));
+}
+
 TEST(Preflight, NamesOfContainersAreTheWholeEnginesAndVolumesStayAsTheyAre) {
   const Wired w(R"(name: p
 services:

@@ -69,18 +69,29 @@ void check_variables(const PreflightInput& input, std::vector<Problem>& out) {
   }
 }
 
+/// What containers ask for may be missing on a sound machine: many have no /etc/timezone.
+bool of_the_clock(std::string_view path) { return path == "/etc/localtime" || path == "/etc/timezone"; }
+
 void check_binds(const PreflightInput& input, std::vector<Problem>& out) {
   if (!input.around.local) return;
   for (const auto& use : input.wiring.mounts) {
     const auto& service = input.wiring.service(use.service);
     if (!input.services.contains(service.name) || use.mount->type != compose::Mount::Type::bind) continue;
-    if (use.source.kind == sources::Kind::missing) {
+    const auto outside = input.around.outside.find(use.host_path);
+    const auto kind = outside == input.around.outside.end() ? use.source.kind : outside->second;
+    const bool socket = use.mount->target.ends_with(".sock") || use.mount->source.ends_with(".sock");
+    const auto mounts = fmt::format("{} mounts {}", service.name, use.mount->source);
+    if (kind == sources::Kind::missing) {
       if (!use.mount->create_host_path)
-        out.push_back({"mounts", true, fmt::format("{} mounts {}, which does not exist", service.name, use.mount->source), "create it"});
+        out.push_back({"mounts", true, mounts + ", which does not exist", "create it"});
+      else if (socket)
+        out.push_back({"mounts", true, mounts + ", and there is no such socket: the engine would make a folder of that name", "start the program that listens there, or name the socket that is there"});
       else if (use.looks_like_file)
-        out.push_back({"mounts", true, fmt::format("{} mounts {} as {}, which does not exist: the engine would make a folder of that name", service.name, use.mount->source, use.mount->target),
-                       "create the file"});
-    } else if (use.source.kind == sources::Kind::directory && use.looks_like_file) {
+        out.push_back({"mounts", !of_the_clock(use.mount->source), fmt::format("{} as {}, which does not exist: the engine would make a folder of that name", mounts, use.mount->target), "create the file"});
+    } else if (kind == sources::Kind::directory && socket) {
+      out.push_back({"mounts", true, fmt::format("{} mounts the folder {} where a socket belongs", service.name, use.mount->source),
+                     "a start without the socket has made it: remove the folder, and start the program that listens there, or name the socket that is there"});
+    } else if (kind == sources::Kind::directory && use.looks_like_file) {
       out.push_back({"mounts", false, fmt::format("{} mounts the folder {} where a file belongs ({})", service.name, use.mount->source, use.mount->target),
                      "a start without the file has probably made it: remove the folder and put the file there"});
     }

@@ -41,6 +41,7 @@ struct Surroundings {
   std::vector<engine::Network> networks{};
   std::map<std::string, engine::Volume> volumes{};  ///< by name
   std::set<std::string> missing_paths{};      ///< devices of local bind volumes, files of secrets and configs that are not there
+  std::map<std::string, sources::Kind> outside{};  ///< what the sources of bind mounts are that lie outside of the project
   std::uint64_t memory_available = 0;
   std::optional<bool> clock_synchronised{};
   bool systemd = true;                        ///< runs on this machine
