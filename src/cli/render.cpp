@@ -31,9 +31,11 @@ Result<scaffold::Values> values_of(const Args& args, const std::string& folder) 
   options.project_directory.clear();  // it led to the folder; a relative one would lead on from there
   options.lenient = true;
   const auto loaded = compose::load(options, sources::disk());
-  const auto& environment = loaded.project->environment;
-  for (const auto& [name, definition] : environment)
-    if (out.schema.settings.empty() ? definition.where.file != sources::kNoFile : out.schema.setting(name) != nullptr) out.settings.emplace(name, secrets::SecretString(definition.value));
+  // Without a schema the settings are what `.env` names; a value of the process's environment wins, as it does for Compose.
+  options.environment.clear();
+  const auto written = compose::load(options, sources::disk());
+  for (const auto& [name, definition] : loaded.project->environment)
+    if (out.schema.settings.empty() ? written.project->environment.contains(name) : out.schema.setting(name) != nullptr) out.settings.emplace(name, secrets::SecretString(definition.value));
   const auto domain = out.settings.find("DOMAIN");
   for (const auto& setting : out.schema.settings) {
     if (out.settings.contains(setting.name)) continue;

@@ -58,8 +58,9 @@ async def give_folder(spawner):
     volume = await spawner.docker("inspect_volume", os.environ["NOTEBOOK_WORK"])
     folder = Path("/srv/work", spawner.escaped_name)
     if not folder.exists():
-        folder.mkdir(mode=0o700)
-        os.chown(folder, 1000, 100)  # jovyan, in the group users
+        folder.mkdir()
+        os.chown(folder, -1, 100)  # users, the group of the notebooks' user and of the hub's
+        folder.chmod(0o2770)
     spawner.volumes = {f"{volume['Mountpoint']}/{folder.name}": "/home/jovyan/work"}
 
 
