@@ -116,6 +116,8 @@ def sound(folder, label, known, foreign=True):
         for mount in one.get("volumes", []):
             there = pathlib.Path(mount["source"]).exists() or mount["source"] in ("/opt/stacks", "/var/run/docker.sock", "/var/lib/prometheus/node-exporter")
             check(mount["type"] != "bind" or there, f"{label}: {service} mounts {mount['source']}, which is not there")
+        sources = [m.get("source") for m in one.get("volumes", [])]
+        check(len(sources) == len(set(sources)), f"{label}: {service} mounts something twice: {sources}")
         if "build" in one:
             context = pathlib.Path(one["build"]["context"])
             dockerfile = (context / "Dockerfile").read_text() if (context / "Dockerfile").exists() else ""

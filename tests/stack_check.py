@@ -152,8 +152,7 @@ with tempfile.TemporaryDirectory() as folder:
     for secret in re.findall(r'secret\("(\w+)"\)', text):
         pathlib.Path(folder, secret).write_text("00" * 32)
     given, settings = [], Any()
-    text = text.replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(", "given.append((")
-    text = text.replace("given.append((folder, 1000, 100)", "given.append((folder.name, 1000, 100))")
+    text = text.replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(folder, -1, 100)", "given.append((folder.name, 100))")
     environment = dict(os.environ, NOTEBOOK_IMAGE="x", NOTEBOOK_NETWORK="x", NOTEBOOK_MEMORY="2G", NOTEBOOK_WORK="p_jupyterhub_work")
     hub = types.ModuleType("jupyterhub.proxy")
     hub.ConfigurableHTTPProxy = object
@@ -163,7 +162,7 @@ with tempfile.TemporaryDirectory() as folder:
         for _ in range(2 if hook else 0):
             asyncio.run(hook(spawner))
     check(hook and spawner.volumes == {"/volumes/p_jupyterhub_work/_data/ada-40example": "/home/jovyan/work"}, f"a notebook mounts {vars(spawner)}")
-    check(hook and given == [("ada-40example", 1000, 100)] and pathlib.Path(folder, "work", "ada-40example").stat().st_mode & 0o777 == 0o700, f"the folder is given away once: {given}")
+    check(hook and given == [("ada-40example", 100)] and pathlib.Path(folder, "work", "ada-40example").stat().st_mode & 0o777 == 0o770, f"the folder is given away once: {given}")
 # A datastore is on the networks of its clients, its backup and its job; the edge is a client of those that have a page.
 clients = {
     "couchdb": {"caddy"}, "clickhouse": {"caddy", "benthos", "restic"}, "qdrant": {"benthos", "restic", "vector-bootstrap", "embedding-service"},

@@ -40,6 +40,7 @@ c.JupyterHub.proxy_class = PatientProxy
 c.JupyterHub.spawner_class = "dockerspawner.DockerSpawner"
 c.DockerSpawner.image = os.environ["NOTEBOOK_IMAGE"]
 c.DockerSpawner.network_name = os.environ["NOTEBOOK_NETWORK"]
+c.DockerSpawner.prefix = os.environ["NOTEBOOK_NETWORK"]  # of containers' names: another project on this engine may have an ada, too
 c.DockerSpawner.use_internal_ip = True
 c.DockerSpawner.remove = True
 c.DockerSpawner.mem_limit = os.environ["NOTEBOOK_MEMORY"]
@@ -60,7 +61,7 @@ async def give_folder(spawner):
     if not folder.exists():
         folder.mkdir()
         os.chown(folder, -1, 100)  # users, the group of the notebooks' user and of the hub's
-        folder.chmod(0o2770)
+        folder.chmod(0o770)
     spawner.volumes = {f"{volume['Mountpoint']}/{folder.name}": "/home/jovyan/work"}
 
 

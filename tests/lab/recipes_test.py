@@ -25,7 +25,9 @@ OURS.pop("COMPOSE_FILE", None)
 
 @atexit.register
 def clean():
-    docker("rm", "-f", "-v", *docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={NAME}").split(), check=False)
+    for which in (f"label=com.docker.compose.project={NAME}", f"name={NAME}_"):
+        docker("rm", "-f", "-v", *docker("ps", "-aq", "--filter", which).split(), check=False)
+    docker("rmi", "-f", NOTEBOOK, check=False)
     for kind in ("volume", "network"):
         docker(kind, "rm", *docker(kind, "ls", "-q", "--filter", f"label=com.docker.compose.project={NAME}").split(), check=False)
     (CACHE / "overrides" / f"{NAME}.yaml").unlink(missing_ok=True)
@@ -123,6 +125,79 @@ for word in (os.environ["PW"], "guess"):
 """
     said = inside("jupyterhub", "python3", "-c", script, env=["PW=" + secret("jupyterhub_admin_password")]).split()
     that(said == ["in", "403", "out"], f"and nobody else: {said}")
+
+
+NOTEBOOK = f"datamancy-test/notebook:{os.getpid()}"
+# As jovyan of the official notebooks: user 1000 of the group 100, and no other right.
+NOTEBOOK_IMAGE = """FROM datamancy-lab/jupyterhub:5
+RUN python3 -m pip install -q --no-cache-dir jupyter-server==2.17.0 && useradd -m -u 1000 -g 100 jovyan
+USER 1000
+WORKDIR /home/jovyan
+CMD ["jupyterhub-singleuser"]
+"""
+AT_THE_HUB = """
+import http.cookiejar, json, os, sys, time, urllib.error, urllib.parse, urllib.request
+user, verb, *words = sys.argv[1:]
+hub, jar = "http://127.0.0.1:8000", http.cookiejar.CookieJar()
+open_ = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar)).open
+open_(hub + "/hub/login").read()
+open_(hub + "/hub/login?next=/hub/home", urllib.parse.urlencode({"username": user, "password": os.environ["PW"], "_xsrf": [c.value for c in jar if c.name == "_xsrf"][0]}).encode()).read()
+mark = [c.value for c in jar if c.name == "_xsrf" and c.path == "/hub/"][-1]
+
+
+def ask(method, path, data=None, **headers):
+    request = urllib.request.Request(hub + path, method=method, data=None if data is None else json.dumps(data).encode(), headers={"X-XSRFToken": mark, "Content-Type": "application/json", **headers})
+    try:
+        with open_(request) as answer:
+            return json.loads(answer.read() or "null")
+    except urllib.error.HTTPError as error:
+        sys.exit(f"{method} {path}: {error.code} {error.read().decode()[:2000]}")
+
+
+def ready():
+    return ask("GET", f"/hub/api/users/{user}")["servers"].get("", {}).get("ready")
+
+
+if verb == "stop":
+    ask("DELETE", f"/hub/api/users/{user}/server")
+    while ask("GET", f"/hub/api/users/{user}")["servers"]:
+        time.sleep(0.5)
+    sys.exit()
+if not ready():
+    ask("POST", f"/hub/api/users/{user}/server", {})
+end = time.time() + 120
+while not ready():
+    if time.time() > end:
+        sys.exit("the notebook is not ready")
+    time.sleep(0.5)
+token = ask("POST", f"/hub/api/users/{user}/tokens", {"expires_in": 300})["token"]
+where = f"/user/{user}/api/contents/"
+if verb == "write":
+    ask("PUT", where + words[0], {"type": "file", "format": "text", "content": words[1]}, Authorization="token " + token)
+print(*sorted(f"{one['name']}" for one in ask("GET", where, Authorization="token " + token)["content"]))
+if verb == "read":
+    print(ask("GET", where + words[0], Authorization="token " + token)["content"])
+"""
+
+
+def at_the_hub(user, *words):
+    word = "jupyterhub_admin_password" if user == "admin" else "jupyterhub_user_password"
+    return inside("jupyterhub", "python3", "-c", AT_THE_HUB, user, *words, env=["PW=" + secret(word)])
+
+
+def test_notebooks_keep_what_people_write_in_them():
+    subprocess.run(["docker", "build", "-q", "--network", "host", "-t", NOTEBOOK, "-"], env=ENV, input=NOTEBOOK_IMAGE, text=True, check=True, capture_output=True)
+    OURS["NOTEBOOK_IMAGE"] = NOTEBOOK
+    call(PROGRAM, "--project-directory", PROJECT, "up", "--progress", "plain", "--min-free", "100m", "--timeout", "10m", "jupyterhub")
+    that(at_the_hub("admin", "write", "notes.txt", "written by people") == "notes.txt", "a notebook starts, and its user can write")
+    that(at_the_hub("ada", "list") == "", "others do not see it")
+    for user in ("admin", "ada"):
+        at_the_hub(user, "stop")
+    that(not docker("ps", "-aq", "--filter", f"name={NAME}_jupyterhub-notebooks-"), "a notebook that is stopped leaves no container")
+    that(inside("jupyterhub", "stat", "-c", "%u:%g %a", "/srv/work/admin") == "990:100 770", "their folders are theirs and the hub's")
+    that(at_the_hub("admin", "read", "notes.txt").split("\n")[-1] == "written by people", "it is there in the next container")
+    said = inside("jupyterhub-backup", "sh", "/usr/local/bin/database-backup", "once")
+    that("backup: complete" in said and "/srv/work/admin/notes.txt" in inside("jupyterhub-backup", "restic", "ls", "latest").replace("/data/jupyterhub_work", "/srv/work"), f"its backup has it: {said}")
 
 
 def test_synapse_makes_its_first_account():

@@ -5,6 +5,7 @@ import atexit
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -244,6 +245,28 @@ def test_everything_starts_from_nothing():
     no_loops()
     write("first")
     all_there("first")
+
+
+def test_what_is_lost_comes_back_by_the_lines_of_the_readme():
+    """The stack's own backups; the chapter's commands are run as they stand there, but for the names."""
+    chapter = re.search(r"^## Bringing something back\n(.*?)^## ", (STACK / "README.md").read_text(), re.M | re.S)[1]
+    lines = [line.strip() for line in chapter.splitlines() if line.startswith("    ")]
+    lines = lines[:next(i for i, line in enumerate(lines) if " fetch" in line)]
+    that(len(lines) >= 10 and sum("restic dump" in line for line in lines) == 3, f"the chapter has them: {lines}")
+    inside("jupyterhub", "sh", "-c", "mkdir /srv/work/ada && chgrp 100 /srv/work/ada && chmod 770 /srv/work/ada && echo first >/srv/work/ada/notes")
+    inside("kopia", "kopia-start", "run", "snapshot", "create", "/data/jupyterhub-work")
+
+    inside("postgres", "psql", "-q", "-U", "postgres", "-d", "synapse", "-c", "DROP TABLE mark")
+    maria("mariadb", "bookstack", "bookstack", "DROP TABLE mark")
+    ldap("ldapdelete", PERSON)
+    inside("jupyterhub", "rm", "-r", "/srv/work/ada")
+    for line in lines:
+        if "restic dump" in line:
+            line = line.replace("/postgres/NAME", "/postgres/synapse").replace("/mariadb/NAME", "/mariadb/bookstack")
+        call("bash", "-o", "pipefail", "-c", f"cd {STACK} && {line}")
+    everything_is_well()
+    all_there("first")
+    that(inside("jupyterhub", "sh", "-c", "cat /srv/work/ada/notes; stat -c %u:%g:%a /srv/work /srv/work/ada").split() == ["first", "990:0:755", "990:100:770"], "notebooks, with their owners")
 
 
 def test_a_second_up_touches_nothing():
