@@ -154,9 +154,9 @@ with tempfile.TemporaryDirectory() as folder:
     given, settings = [], Any()
     text = text.replace('"/run/secrets"', repr(folder)).replace('"/srv/work"', repr(folder + "/work")).replace("os.chown(folder, -1, 100)", "given.append((folder.name, 100))")
     environment = dict(os.environ, NOTEBOOK_IMAGE="x", NOTEBOOK_NETWORK="x", NOTEBOOK_MEMORY="2G", NOTEBOOK_WORK="p_jupyterhub_work")
-    hub = types.ModuleType("jupyterhub.proxy")
-    hub.ConfigurableHTTPProxy = object
-    with unittest.mock.patch.dict(os.environ, environment), unittest.mock.patch.dict(sys.modules, {"jupyterhub": types.ModuleType("jupyterhub"), "jupyterhub.proxy": hub}):
+    hub = types.ModuleType("jupyterhub")  # stands in for its modules
+    hub.ConfigurableHTTPProxy = hub.Server = hub.PeriodicCallback = object
+    with unittest.mock.patch.dict(os.environ, environment), unittest.mock.patch.dict(sys.modules, dict.fromkeys(("jupyterhub", "jupyterhub.objects", "jupyterhub.proxy", "tornado", "tornado.ioloop"), hub)):
         exec(compile(text, notebooks, "exec"), {"get_config": lambda: settings, "given": given})
         spawner, hook = Spawner(), settings.Spawner.__dict__.get("pre_spawn_hook")
         for _ in range(2 if hook else 0):

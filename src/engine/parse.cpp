@@ -376,6 +376,7 @@ Result<Image> parse_image(std::string_view json) {
   out.tags = no_none(texts(at(value, "RepoTags")));
   out.digests = no_none(texts(at(value, "RepoDigests")));
   out.created = any_time(at(value, "Created"));
+  out.tagged = std::max<std::int64_t>(any_time(at(at(value, "Metadata"), "LastTagTime")), 0);  // never tagged: the year 1
   out.size = natural(value, "Size");
   out.os = text(value, "Os");
   out.arch = text(value, "Architecture");

@@ -160,6 +160,7 @@ struct Image {
   std::string id{};
   std::vector<std::string> tags{}, digests{};
   std::int64_t created = 0;
+  std::int64_t tagged = 0;            ///< when it last got a tag here, as by a pull; nanoseconds since 1970, 0 = not said
   std::uint64_t size = 0;
   std::string os{}, arch{}, user{}, working_dir{};
   std::vector<std::string> env{}, command{}, entrypoint{};

@@ -2,7 +2,9 @@
 import os
 from pathlib import Path
 
+from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
+from tornado.ioloop import PeriodicCallback
 
 
 def secret(name):
@@ -21,18 +23,17 @@ c.JupyterHub.cleanup_servers = False
 
 
 class PatientProxy(ConfigurableHTTPProxy):
-    """Starts the proxy again where it was not there within the ten seconds that JupyterHub gives it, as on a host that starts everything at once."""
+    """Has two minutes more than the ten seconds that JupyterHub gives it to listen: a host that starts everything at once needs them. (A new try would not be faster.)"""
 
     async def start(self):
-        for tries_left in (2, 1, 0):
-            try:
-                return await super().start()
-            except TimeoutError:
-                if not tries_left:
-                    raise
-                self.log.warning("The proxy took too long; starting it again")
-                self.proxy_process.kill()
-                self.proxy_process.wait()
+        try:
+            return await super().start()
+        except TimeoutError:
+            self.log.warning("The proxy is slow; waiting for it")
+        for url in (self.public_url, self.api_url):
+            await Server.from_url(url).wait_up(120)
+        self._check_running_callback = PeriodicCallback(self.check_running, 1e3 * self.check_running_interval)  # as at the end of what was cut short
+        self._check_running_callback.start()
 
 
 c.JupyterHub.proxy_class = PatientProxy

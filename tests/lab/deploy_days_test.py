@@ -119,6 +119,19 @@ def test_pull_always_asks_for_images_that_are_here():
         p.gone()
 
 
+def test_images_are_asked_for_again_when_they_are_as_old_as_the_policy_says():
+    p = Project("refresh", service("often", SERVER, "    pull_policy: every_1s\n") + service("seldom", SERVER, "    pull_policy: every_52w\n"))
+    try:
+        time.sleep(1.1)
+        done = p.up()
+        same(done.returncode, 2, f"it is older than a second, and no registry has it: {done.stdout}{done.stderr}")
+        has(done.stderr, "pulling images; no container was touched")
+        changed(p, "every_1s", "daily")
+        up(p)
+    finally:
+        p.gone()
+
+
 def test_orphans_go_where_nothing_else_is_to_be_done():
     p = Project("orphans", service("web", SERVER) + service("former", SERVER))
     try:
