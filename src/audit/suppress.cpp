@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "audit/history.hpp"
 #include "base/json.hpp"
 #include "formats/yaml.hpp"
 
@@ -43,6 +44,12 @@ std::optional<Inline> directive(std::string_view line) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return out;
+}
+
+/// What a finding in git history is told apart by: the file may be gone, and may have leaked twice. "" for all others.
+std::string past_file(const Finding& finding) {
+  const auto past = past_place(finding);
+  return past.commit.empty() ? std::string() : fmt::format("{}@{}", past.file, past.commit);
 }
 
 bool comment_only(std::string_view line) {
@@ -100,6 +107,7 @@ class Pass {
     const auto& where = finding.where[place];
     if (auto found = inline_reason(*finding.rule, where); !found.empty()) return found;
     const auto file = where ? sources::relative_to(texts_.at(where.file).path, input_.project.folder) : std::string_view();
+    const auto past = past_file(finding);
     const auto matches = [&](std::string_view service) {
       if (service.empty()) return true;
       if (parallel) return input_.project.services[finding.services[place]].name == service;
@@ -107,12 +115,12 @@ class Pass {
     };
     for (std::size_t i = 0; i < given_.exceptions.size(); ++i) {
       const auto& entry = given_.exceptions[i];
-      if (!is_rule(*finding.rule, entry.rule) || (!entry.file.empty() && entry.file != file) || !matches(entry.service)) continue;
+      if (!is_rule(*finding.rule, entry.rule) || (!entry.file.empty() && entry.file != file && entry.file != past && entry.file != past_place(finding).file) || !matches(entry.service)) continue;
       used_[i] = true;
       return fmt::format("{} ({})", entry.reason, entry.where);
     }
     for (auto& known : given_.known) {
-      if (known.count == 0 || known.rule != finding.rule->id || known.file != file) continue;
+      if (known.count == 0 || known.rule != finding.rule->id || known.file != (past.empty() ? file : past)) continue;
       if (!matches(known.service)) continue;
       --known.count;
       return std::string(kKnown);
@@ -213,15 +221,16 @@ Result<std::vector<Known>> parse_baseline(std::string_view text, std::string_vie
 }
 
 std::string baseline(const Input& input, const std::vector<Finding>& findings) {
-  std::map<std::tuple<std::string_view, std::string_view, std::string_view>, std::size_t> counts;
+  std::map<std::tuple<std::string_view, std::string, std::string_view>, std::size_t> counts;
   for (const auto& finding : findings) {
     if (!finding.suppressed_by.empty() && finding.suppressed_by != kKnown) continue;  // what an older baseline knows stays known
     const bool parallel = finding.services.size() == finding.where.size();
+    const auto past = past_file(finding);
     for (std::size_t i = 0; i < finding.where.size(); ++i) {
       const auto& where = finding.where[i];
-      const auto file = where ? sources::relative_to(input.project.texts.at(where.file).path, input.project.folder) : std::string_view();
+      const auto file = !past.empty() ? std::string_view(past) : where ? sources::relative_to(input.project.texts.at(where.file).path, input.project.folder) : std::string_view();
       const auto service = finding.services.empty() ? std::string_view() : std::string_view(input.project.services[finding.services[parallel ? i : 0]].name);
-      ++counts[{finding.rule->id, file, service}];
+      ++counts[{finding.rule->id, std::string(file), service}];
     }
   }
   JsonWriter json;

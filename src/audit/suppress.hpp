@@ -15,7 +15,7 @@ namespace dm::audit {
 struct Exception {
   std::string rule;      ///< id or name
   std::string service;   ///< "" = any
-  std::string file;      ///< relative to the project folder; "" = any
+  std::string file;      ///< relative to the project folder; "" = any. In git history FILE@COMMIT, too
   std::string reason;    ///< never empty
   std::string where;     ///< ".datamancy.yml:3"
 };

@@ -51,23 +51,25 @@ int audit(Args& args) {
   if (render == nullptr) return bad_value("audit", "--format", format);
   LiveOptions live;
   if (!take_live(args, live)) return kUsage;
+  const bool history = args.has("--history");
   std::string baseline;
   args.option("--baseline", baseline);
   if (!take_path(args, "audit")) return kUsage;
   Judged judged;
-  if (!judge(args, baseline, judged, live)) return kFailed;
+  if (!judge(args, baseline, judged, live, history)) return judged.exit;
   const auto input = judged.input();
   if (!write_baseline.empty()) {
     if (!write_output(write_baseline, audit::baseline(input, judged.findings))) return kFailed;
     fmt::print(stderr, "datamancy: wrote {}; from now on: datamancy audit --baseline {}\n", write_baseline, write_baseline);
-    return judged.blind ? kFailed : kClean;
+    return judged.blind ? judged.exit : kClean;
   }
   bool written = true;
   if (format == "json" && output.empty())
     report::write_json({input, judged.findings, *least}, [&](std::string_view piece) { written = written && write_output("", piece); });
   else
     written = write_output(output, render({input, judged.findings, *least}));
-  if (!written || judged.blind) return kFailed;
+  if (!written) return kFailed;
+  if (judged.blind) return judged.exit;
   const bool failed = std::ranges::any_of(judged.findings, [&](const auto& finding) { return finding.suppressed_by.empty() && finding.severity <= *limit; });
   return failed ? kFindings : kClean;
 }

@@ -1,7 +1,9 @@
 #include "cli/judge.hpp"
 
+#include "cli/history.hpp"
 #include "cli/secrets.hpp"
 
+#include "audit/history.hpp"
 #include "audit/live.hpp"
 #include "audit/suppress.hpp"
 
@@ -114,7 +116,7 @@ bool take_path(Args& args, std::string_view verb) {
   return true;
 }
 
-bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptions& live) {
+bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptions& live, bool history) {
   args.project.lenient = true;
   read_stdin(args.project);
   // Sealed variables are known by name; their values are placeholders, so that no finding can show one.
@@ -141,13 +143,21 @@ bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptio
   }
   out.facts = *std::move(facts);
   if (out.facts) audit::join(out.findings, audit::audit_live(input, *out.facts));
+  if (history) {
+    if (auto past = past_secrets(args, *out.loaded.project)) {
+      audit::join(out.findings, audit::audit_history(input, *std::move(past)));
+    } else {
+      out.exit = complain(past.error());
+      out.blind = true;
+    }
+  }
   audit::Suppressions suppressions;
   if (!read_suppressions(out, baseline, suppressions)) return false;
   for (const auto& warning : audit::suppress(input, std::move(suppressions), out.findings)) fmt::print(stderr, "warning: {}\n", warning);
   std::vector<compose::Diagnostic> nowhere;  // what has a place is a finding
   std::ranges::copy_if(out.loaded.diagnostics, std::back_inserter(nowhere), [](const auto& diagnostic) { return !diagnostic.where; });
   print_diagnostics(*out.loaded.project, nowhere);
-  out.blind = std::ranges::any_of(nowhere, [](const auto& one) { return one.severity == compose::Trouble::error; });
+  out.blind = out.blind || std::ranges::any_of(nowhere, [](const auto& one) { return one.severity == compose::Trouble::error; });
   return true;
 }
 

@@ -21,6 +21,7 @@ struct Judged {
   std::optional<facts::Facts> facts;   ///< of the running stack, where asked for
   std::vector<audit::Finding> findings;
   bool blind = false;                  ///< something was not read that belongs to the project; said already
+  int exit = 2;                        ///< status of a verb that was blind, or could not judge
   audit::Input input() const;  ///< only where `loaded.usable`
 };
 
@@ -28,7 +29,8 @@ struct Judged {
 /// of the environment says; what `-f`, `--env-file` and `--project-directory` name in the current folder stays that. False after a usage error.
 bool take_path(Args& args, std::string_view verb);
 /// Loads, judges and suppresses; false after printing the diagnostics where the project cannot be judged.
-bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptions& live = {});
+/// `history`: git history is looked at too; where that cannot be done it is said, and the rest is judged.
+bool judge(Args& args, const std::string& baseline, Judged& out, const LiveOptions& live = {}, bool history = false);
 /// Says on standard error what the verb does not know, or that an option of it lacks its value; gives the exit status.
 int unknown(std::string_view verb, std::string_view word);
 /// The same for a value that `option` of the verb does not take, with those that it does.

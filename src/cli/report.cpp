@@ -58,11 +58,12 @@ int report(Args& args) {
   if (format != "markdown" && format != "json" && format != "html") return bad_value("report", "--format", format);
   LiveOptions live;
   if (!take_live(args, live)) return kUsage;
+  const bool history = args.has("--history");
   std::string baseline;
   args.option("--baseline", baseline);
   if (!take_path(args, "report")) return kUsage;
   Judged judged;
-  if (!judge(args, baseline, judged, live)) return kFailed;
+  if (!judge(args, baseline, judged, live, history)) return judged.exit;
   const auto input = judged.input();
   auto proofs = stored_proofs(args, std::string(input.project.name));
   if (judged.facts) {
@@ -78,7 +79,8 @@ int report(Args& args) {
   const auto text = explain_sum && format != "json" ? report::explain_score(summary.readiness)
                     : format == "json" ? report::to_json(summary)
                     : format == "html" ? report::to_html(summary) : report::to_markdown(summary);
-  if (!write_output(output, text) || judged.blind) return kFailed;
+  if (!write_output(output, text)) return kFailed;
+  if (judged.blind) return judged.exit;
   return summary.readiness.level == readiness::Level::ready ? kClean : kFindings;  // 1: not proven
 }
 

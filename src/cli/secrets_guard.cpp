@@ -14,7 +14,7 @@
 #include "secrets/backup_text.hpp"
 #include "secrets/migrate.hpp"
 #include "secrets/handover.hpp"
-#include "secrets/scan_tree.hpp"
+#include "secrets/history.hpp"
 #include "sources/git.hpp"
 
 namespace dm::cli {
@@ -47,11 +47,14 @@ Result<void> say_what_git_has(const std::string& root, const std::string& path, 
   if (tracked.fine()) fmt::print("git      tracks {}: run 'git rm --cached {}' and commit\n", name, name);
   DM_TRY(const auto log, git({"log", "--all", "--format=%h %as", "--", name}));
   const auto commits = lines_of(log.out);
-  secrets::TreeScan history;
-  DM_CHECK(secrets::scan_history(root, values, history, Deadline::in(std::chrono::minutes(30))));
+  const auto deadline = Deadline::in(std::chrono::minutes(30));
+  DM_TRY(const auto repository, secrets::find_git_repository(root, deadline));
+  secrets::LookedFor looked_for;
+  for (const auto& [variable, value] : values) looked_for.values.emplace_back(variable, secrets::SecretString(value.reveal()));
+  DM_TRY(const auto history, secrets::scan_history(repository, looked_for, "", deadline));
   std::set<std::string> names;
-  for (const auto& leak : history.leaks)
-    if (leak.rule == secrets::LeakRule::sealed) names.insert(leak.name);
+  for (const auto& past : history.leaks)
+    if (past.leak.rule == secrets::LeakRule::sealed) names.insert(past.leak.name);
   if (!commits.empty())  // what is too short to be searched for stood there all the same
     for (const auto& [variable, value] : values)
       if (secrets::secret_variable(variable)) names.insert(variable);

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 #include "base/json.hpp"
+#include "cli/history.hpp"
 #include "cli/secrets.hpp"
 #include "secrets/scan_tree.hpp"
-#include "sources/git.hpp"
 
 namespace dm::cli {
 namespace {
@@ -29,7 +30,7 @@ std::string as_text(const secrets::TreeScan& scan, const std::vector<const secre
   for (const auto* leak : shown) ++counts[rank(leak->severity)];
   std::string sums;
   for (const auto& [severity, count] : counts) sums += fmt::format("{}{} {}", sums.empty() ? "" : ", ", count, kSeverities.at(severity));
-  out += fmt::format("{}{} files{} read: {}\n", shown.empty() ? "" : "\n", scan.files, scan.blobs > 0 ? fmt::format(" and {} versions in git history", scan.blobs) : "", sums.empty() ? "nothing found" : sums);
+  out += fmt::format("{}{} files{} read: {}\n", shown.empty() ? "" : "\n", scan.files, scan.versions > 0 ? fmt::format(" and {} versions in git history", scan.versions) : "", sums.empty() ? "nothing found" : sums);
   std::map<std::string_view, std::string_view> mends;
   for (const auto* leak : shown)
     if (leak->severity != "info") mends.emplace(secrets::about(leak->rule).id, secrets::about(leak->rule).mend);
@@ -39,7 +40,7 @@ std::string as_text(const secrets::TreeScan& scan, const std::vector<const secre
 
 std::string as_json(const secrets::TreeScan& scan, const std::vector<const secrets::Leak*>& shown) {
   JsonWriter out;
-  out.begin_object().key("version").value(std::int64_t{1}).key("files").value(std::uint64_t{scan.files}).key("history_versions").value(std::uint64_t{scan.blobs}).key("leaks").begin_array();
+  out.begin_object().key("version").value(std::int64_t{1}).key("files").value(std::uint64_t{scan.files}).key("history_versions").value(std::uint64_t{scan.versions}).key("leaks").begin_array();
   for (const auto* leak : shown) {
     out.begin_object().key("rule").value(secrets::about(leak->rule).id).key("severity").value(leak->severity).key("path").value(leak->path).key("line").value(std::uint64_t{leak->line});
     out.key("name").value(leak->name).key("shown").value(leak->shown());
@@ -95,9 +96,17 @@ Result<int> scan(Args& args) {
   const auto sealed = secrets::sealed_values_below(root, {args.project.environment, {}, true});
   auto result = secrets::scan_tree(root, sealed);
   if (history) {
-    const auto top = sources::git_root(sources::disk(), root + "/x");
-    if (top.empty()) return fail(Errc::not_found, fmt::format("'{}' lies in no git work tree, so that there is no history", root));
-    DM_CHECK(secrets::scan_history(top, sealed, result, Deadline::in(std::chrono::hours(2))));
+    DM_TRY(auto past, read_history(args, root));
+    const auto within = sources::disk().canonical(root), top = sources::disk().canonical(past.repository.top);
+    for (auto& one : past.history.leaks) {
+      // What the scan of the files has shown already.
+      const auto path = top + "/" + one.leak.path;
+      if (one.now == secrets::PastLeak::Now::committed && (path == within || sources::relative_to(path, within) != path)) continue;
+      if (one.now == secrets::PastLeak::Now::kept) one.leak.note = fmt::format("still in use: line {} of the file, which git has no more", one.line_now);
+      result.leaks.push_back(std::move(one.leak));
+    }
+    result.versions = past.history.versions;
+    std::ranges::move(past.history.notes, std::back_inserter(result.notes));
   }
   secrets::mark_repeated(result.leaks);
   for (const auto& note : result.notes) fmt::print(stderr, "note: {}\n", note);

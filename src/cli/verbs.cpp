@@ -34,13 +34,14 @@ constexpr std::array kVerbs{
          "audit [PATH] [--format text|json|markdown|html|sarif|junit] [--show critical|high|medium|low|info] [-o FILE]\n"
          "       [--fail-on critical|high|medium|low|info] [--baseline FILE] [--write-baseline FILE]\n"
          "       [--live [--save-facts FILE] | --facts FILE]   look at the running stack too, or judge by what was seen (docs/live.md)\n"
+         "       [--history]   look for secrets in git history too; what was read once is not read again (docs/audit.md)\n"
          "       exit status: 0 clean, 1 findings at or above --fail-on (low), 2 could not be judged\n"
          "       `# datamancy: ignore DM0601: why` on a line, and .datamancy.yml, suppress with a reason (docs/audit.md)",
          audit},
     Verb{"graph", "who talks to whom, and why", "graph [PATH] [--format text|dot|json|svg] [-o FILE]", graph},
     Verb{"report", "write the readiness report: verdict, score, what to do in which order",
          "report [PATH] [--format markdown|html|json] [--explain] [--date YYYY-MM-DD] [--baseline FILE] [-o FILE]\n"
-         "       [--live [--save-facts FILE] | --facts FILE]\n"
+         "       [--live [--save-facts FILE] | --facts FILE] [--history]\n"
          "       exit status: 0 ready, 1 not ready or not proven, 2 could not be judged",
          report},
     Verb{"secrets", "seal, open, change, deliver and find secrets", "secrets SUBCOMMAND ...", secrets},

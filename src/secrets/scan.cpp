@@ -33,17 +33,9 @@ bool ends_with_any(std::string_view text, std::initializer_list<std::string_view
   return std::ranges::any_of(ends, [&](std::string_view end) { return text.ends_with(end); });
 }
 
-/// Made to be copied and filled in: what stands there is a sample.
-bool sample_file(std::string_view path) {
-  const auto name = base_name(path);
-  for (const std::string_view part : {".example", ".sample", ".template", ".dist", "example.", "sample."})
-    if (name.find(part) != std::string_view::npos) return true;
-  return false;
-}
-
 class Scan {
  public:
-  Scan(std::string_view path, std::string_view text) : path_(path), text_(text), lines_(text), sample_(sample_file(path)) {}
+  Scan(std::string_view path, std::string_view text) : path_(path), text_(text), lines_(text), sample_(scan_sample(path)) {}
 
   std::vector<Leak> run() {
     const auto format = formats::detect_format(path_, text_);
@@ -333,6 +325,13 @@ bool scan_skips(std::string_view path) {
   const auto name = base_name(path);
   if (ends_with_any(name, {"-lock.json", ".lock", "-lock.yaml", "lock.yaml", ".sum", ".min.js", ".map", ".svg", ".png", ".jpg", ".jpeg", ".gif", ".ico", ".pdf", ".zip", ".gz", ".xz", ".zst", ".woff", ".woff2", ".ttf", ".jar"})) return true;
   return name == "go.sum" || name == "package-lock.json" || name == ".datamancy-secrets-baseline";
+}
+
+bool scan_sample(std::string_view path) {
+  const auto name = base_name(path);
+  for (const std::string_view part : {".example", ".sample", ".template", ".dist", "example.", "sample."})
+    if (name.find(part) != std::string_view::npos) return true;
+  return false;
 }
 
 std::vector<Leak> scan_file(std::string_view path, std::string_view text) {

@@ -47,6 +47,8 @@ std::vector<Leak> scan_file(std::string_view path, std::string_view text);
 std::vector<Leak> scan_for(std::string_view path, std::string_view text, const std::vector<std::pair<std::string, SecretString>>& sealed);
 /// Not worth reading: vendored folders, lock files, pictures.
 bool scan_skips(std::string_view path);
+/// Made to be copied and filled in (".env.example"): what stands there is a sample.
+bool scan_sample(std::string_view path);
 
 /// The parts, for tests.
 bool secret_variable(std::string_view name);

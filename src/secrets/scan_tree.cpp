@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <set>
 
-#include "base/process.hpp"
 #include "secrets/crypto.hpp"
 #include "secrets/sealed.hpp"
 #include "sources/files.hpp"
@@ -18,20 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxFile = 4U << 20U;
-
 void add_all(std::vector<Leak>& to, std::vector<Leak> more) {
   for (auto& leak : more) to.push_back(std::move(leak));
-}
-
-/// `scan_file` and `scan_for`, where the second says more than the first about the same line.
-std::vector<Leak> scan_both(std::string_view path, std::string_view text, const SealedValues& sealed) {
-  auto open = scan_for(path, text, sealed);
-  auto found = scan_file(path, text);
-  std::erase_if(found, [&](const Leak& leak) { return std::ranges::any_of(open, [&](const Leak& one) { return one.line == leak.line && one.value == leak.value; }); });
-  add_all(open, std::move(found));
-  std::ranges::stable_sort(open, {}, &Leak::line);
-  return open;
 }
 
 std::string place_mark(const Leak& leak) {
@@ -41,51 +27,16 @@ std::string mark_of(const Leak& leak, std::string_view salt) {
   return fmt::format("{}-{}", place_mark(leak), hex(hmac_sha256(salt, leak.value.reveal())).substr(0, 4));
 }
 
-/// Parses the stream of `git cat-file --batch`: "<id> blob <size>\n<bytes>\n" for each name that was asked.
-class Batch {
- public:
-  using Take = std::function<void(const std::string& id, std::string_view bytes)>;
-  explicit Batch(Take take) : take_(std::move(take)) {}
-  Result<void> feed(std::string_view bytes) {
-    buffer_ += bytes;
-    for (;;) {
-      const auto end = buffer_.find('\n', at_);
-      if (end == std::string::npos) break;
-      const std::string_view head(buffer_.data() + at_, end - at_);
-      const auto cut = head.find(' '), size_at = head.rfind(' ');
-      if (head.ends_with(" missing")) {
-        at_ = end + 1;
-        continue;
-      }
-      std::size_t size = 0;
-      const auto number = head.substr(size_at + 1);
-      if (cut == std::string_view::npos || std::from_chars(number.data(), number.data() + number.size(), size).ec != std::errc{}) return fail(Errc::failed, "git cat-file said something unexpected");
-      if (buffer_.size() < end + 1 + size + 1) break;
-      take_(std::string(head.substr(0, cut)), std::string_view(buffer_).substr(end + 1, size));
-      at_ = end + 1 + size + 1;
-    }
-    if (at_ > 0) {
-      buffer_.erase(0, at_);
-      at_ = 0;
-    }
-    return {};
-  }
-
- private:
-  Take take_;
-  std::string buffer_;
-  std::size_t at_ = 0;
-};
-
-Source lines_of(std::vector<std::string> ids) {
-  return [ids = std::move(ids), at = std::size_t{0}]() mutable -> Result<std::string> {
-    std::string out;
-    for (; at < ids.size() && out.size() < 60'000; ++at) out += ids[at] + "\n";
-    return out;
-  };
-}
-
 }  // namespace
+
+std::vector<Leak> scan_both(std::string_view path, std::string_view text, const SealedValues& sealed) {
+  auto open = scan_for(path, text, sealed);
+  auto found = scan_file(path, text);
+  std::erase_if(found, [&](const Leak& leak) { return std::ranges::any_of(open, [&](const Leak& one) { return one.line == leak.line && one.value == leak.value; }); });
+  add_all(open, std::move(found));
+  std::ranges::stable_sort(open, {}, &Leak::line);
+  return open;
+}
 
 TreeScan scan_tree(const std::string& root, const SealedValues& sealed) {
   TreeScan out;
@@ -110,8 +61,8 @@ TreeScan scan_tree(const std::string& root, const SealedValues& sealed) {
   for (const auto& path : paths) {
     const auto full = path.empty() ? root : root + "/" + path;
     const auto stat = sources::disk().stat(full);
-    if (stat.size > kMaxFile) continue;
-    const auto text = sources::disk().read(full, kMaxFile);
+    if (stat.size > kMaxScanned) continue;
+    const auto text = sources::disk().read(full, kMaxScanned);
     if (!text) {
       if (text.error().code == Errc::denied) out.notes.push_back(fmt::format("'{}' cannot be read", full));
       continue;
@@ -120,75 +71,6 @@ TreeScan scan_tree(const std::string& root, const SealedValues& sealed) {
     add_all(out.leaks, scan_both(path.empty() ? std::string(sources::file_name(root)) : path, *text, sealed));
   }
   return out;
-}
-
-Result<void> scan_history(const std::string& root, const SealedValues& sealed, TreeScan& into, const Deadline& deadline) {
-  if (!find_program("git")) return fail_as(kProgramMissing, Errc::not_found, "'git' is needed for --history and is not on PATH");
-  std::map<std::string, std::string> paths;  // blob to the first path under which it was seen
-  std::vector<std::string> order;
-  std::string rest;
-  const Sink objects = [&](std::string_view bytes) -> Result<void> {
-    rest += bytes;
-    std::size_t at = 0;
-    for (auto end = rest.find('\n'); end != std::string::npos; end = rest.find('\n', at)) {
-      const auto line = std::string_view(rest).substr(at, end - at);
-      at = end + 1;
-      const auto cut = line.find(' ');
-      if (cut == std::string_view::npos || cut + 1 == line.size()) continue;  // a commit, or a root tree
-      const auto path = line.substr(cut + 1);
-      if (scan_skips(path)) continue;
-      if (paths.emplace(line.substr(0, cut), path).second) order.emplace_back(line.substr(0, cut));
-    }
-    rest.erase(0, at);
-    return {};
-  };
-  const auto git = [&](std::vector<std::string> words) {
-    words.insert(words.begin(), {"git", "-C", root, "--no-replace-objects"});
-    return Command{std::move(words)};
-  };
-  DM_TRY(const auto listed, during("listing the history", run_fine(git({"rev-list", "--objects", "--all", "--reflog"}), {.out = objects}, deadline)));
-  // Sizes and kinds first, so that no picture is read.
-  std::vector<std::string> wanted;
-  std::string kinds;
-  const Sink check = [&](std::string_view bytes) -> Result<void> {
-    kinds += bytes;
-    return {};
-  };
-  DM_TRY(const auto checked, run_fine(git({"cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)"}), {.in = lines_of(order), .out = check}, deadline));
-  for (std::size_t at = 0; at < kinds.size();) {
-    const auto end = std::min(kinds.find('\n', at), kinds.size());
-    const auto line = std::string_view(kinds).substr(at, end - at);
-    at = end + 1;
-    const auto cut = line.find(" blob ");
-    if (cut == std::string_view::npos) continue;
-    std::uint64_t size = 0;
-    std::from_chars(line.data() + cut + 6, line.data() + line.size(), size);
-    if (size > 0 && size <= kMaxFile) wanted.emplace_back(line.substr(0, cut));
-  }
-  std::set<std::string> known;  // what the work tree has too
-  for (const auto& leak : into.leaks) known.insert(mark_of(leak, "tree"));
-  std::vector<Leak> found;
-  Batch batch([&](const std::string& id, std::string_view bytes) {
-    ++into.blobs;
-    for (auto& leak : scan_both(paths[id], bytes, sealed)) {
-      if (!known.insert(mark_of(leak, "tree")).second) continue;
-      leak.commit = id;
-      found.push_back(std::move(leak));
-    }
-  });
-  DM_TRY(const auto read, run_fine(git({"cat-file", "--batch"}), {.in = lines_of(wanted), .out = [&](std::string_view bytes) { return batch.feed(bytes); }}, deadline));
-  // From blobs to the commits that brought them, only where something was found.
-  std::map<std::string, std::string> commits;
-  for (auto& leak : found) {
-    auto& commit = commits[leak.commit];
-    if (commit.empty()) {
-      const auto log = run_process(git({"log", "--all", "--reflog", "--reverse", "--format=%h %as", "--find-object=" + leak.commit}), {}, deadline);
-      commit = log && log->fine() && !log->out.empty() ? log->out.substr(0, log->out.find('\n')) : leak.commit.substr(0, 10);
-    }
-    leak.commit = commit;
-  }
-  add_all(into.leaks, std::move(found));
-  return {};
 }
 
 std::vector<std::string> sealed_files_below(const std::string& root) {
@@ -202,29 +84,34 @@ std::vector<std::string> sealed_files_below(const std::string& root) {
       if (scan_skips(path.substr(root.size() + 1) + "/")) it.disable_recursion_pending();
       continue;
     }
-    if (!it->is_regular_file(ignored) || it->file_size(ignored) > kMaxFile) continue;
-    const auto text = sources::disk().read(path, kMaxFile);
-    if (text && text->find("ENC[AES256_GCM,") != std::string::npos && sealed_store(*text)) out.push_back(path);
+    if (!it->is_regular_file(ignored) || it->file_size(ignored) > kMaxScanned) continue;
+    const auto text = sources::disk().read(path, kMaxScanned);
+    if (text && text->find(kSealedValue) != std::string::npos && sealed_store(*text)) out.push_back(path);
   }
   std::ranges::sort(out);
   return out;
 }
 
-SealedValues sealed_values_below(const std::string& root, KeySources sources) {
+SealedValues sealed_values_of(const std::vector<std::string>& paths, KeySources sources, std::string* mark) {
   SealedValues out;
+  std::string opened_texts;
   sources.ask = {};
   auto keys = Keyring::load(std::move(sources));
   if (!keys || keys->empty()) return out;
-  for (const auto& path : sealed_files_below(root)) {
-    const auto text = sources::disk().read(path, kMaxFile);
-    if (!text || sealed_store(*text) != Store::dotenv) continue;
+  for (const auto& path : paths) {
+    const auto text = sources::disk().read(path, kMaxScanned);
+    if (!text || text->find(kSealedValue) == std::string::npos || sealed_store(*text) != Store::dotenv) continue;
     auto opened = open_sealed_text(*text, *keys);
     if (!opened) continue;
+    opened_texts += sha256(*text);
     for (std::size_t i = 0; i < opened->values.size(); ++i)
       if (opened->values[i].sealed && opened->values[i].type != LeafType::comment) out.emplace_back(opened->document.leaves[i].path.at(0), std::move(opened->values[i].plain));
   }
+  if (mark != nullptr) *mark = hex(sha256(opened_texts));
   return out;
 }
+
+SealedValues sealed_values_below(const std::string& root, KeySources sources) { return sealed_values_of(sealed_files_below(root), std::move(sources)); }
 
 void mark_repeated(std::vector<Leak>& leaks) {
   const auto salt = random_bytes(32);
@@ -235,7 +122,7 @@ void mark_repeated(std::vector<Leak>& leaks) {
     std::set<std::string> distinct;
     for (const auto* leak : places) distinct.insert(fmt::format("{}:{}", leak->path, leak->line));
     if (distinct.size() < 2) continue;
-    for (auto* leak : places) leak->note = fmt::format("the same value stands in {} places", distinct.size());
+    for (auto* leak : places) leak->note += fmt::format("{}the same value stands in {} places", leak->note.empty() ? "" : "; ", distinct.size());
   }
 }
 

@@ -1,12 +1,12 @@
-/// The scan over a folder and over git history.
+/// The scan over a folder.
 #pragma once
 
-#include <functional>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/deadline.hpp"
 #include "secrets/keyring.hpp"
 #include "secrets/scan.hpp"
 
@@ -14,22 +14,26 @@ namespace dm::secrets {
 
 using SealedValues = std::vector<std::pair<std::string, SecretString>>;
 
+inline constexpr std::uint64_t kMaxScanned = 4U << 20U;               ///< larger files are not read
+inline constexpr std::string_view kSealedValue = "ENC[AES256_GCM,";   ///< what every sealed file has
+
 struct TreeScan {
   std::vector<Leak> leaks;         ///< in order of path and line
   std::size_t files = 0;           ///< read
-  std::size_t blobs = 0;           ///< of the history
+  std::size_t versions = 0;        ///< of files, in git history
   std::vector<std::string> notes;  ///< what could not be read
 };
+
+/// `scan_file` and `scan_for`, where the second says more than the first about the same line.
+std::vector<Leak> scan_both(std::string_view path, std::string_view text, const SealedValues& sealed);
 
 /// Every regular file below `root`, or `root` itself where it is a file; links are not followed. Paths are relative to `root`.
 TreeScan scan_tree(const std::string& root, const SealedValues& sealed);
 
-/// Every blob of every commit that any ref or the reflog reaches, each once. What stands in the work tree too is left out of the result
-/// (`known`). Errors: exit 10 without git, `not_found` where it is no git work tree, those of `run_fine`.
-Result<void> scan_history(const std::string& root, const SealedValues& sealed, TreeScan& into, const Deadline& deadline);
-
 /// Values of all sealed files below `root` that open without asking; for `scan_for`.
 SealedValues sealed_values_below(const std::string& root, KeySources sources);
+/// The same of these files; files that are not sealed may be among them. `mark` changes with the text of what was opened.
+SealedValues sealed_values_of(const std::vector<std::string>& paths, KeySources sources, std::string* mark = nullptr);
 
 /// Absolute paths of all sealed files below `root`, of any store, by content.
 std::vector<std::string> sealed_files_below(const std::string& root);

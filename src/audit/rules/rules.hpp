@@ -83,6 +83,7 @@
   X(datastore_without_password) \
   X(env_file_to_datastore) \
   X(secret_by_environment) \
+  X(secret_in_history) \
   X(decrypt_onto_itself) \
   X(sealed_file_as_binary) \
   X(init_script_injection) \
