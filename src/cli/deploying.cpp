@@ -265,7 +265,7 @@ int run_up(Args& args, UpRequest& request) {
     return complain(left ? Error{Errc::conflict, fmt::format("an upgrade of '{}' from {} to {} was interrupted: 'datamancy upgrade {}' goes back first", (*left)->service, (*left)->from,
                                                              (*left)->image, (*left)->service), {}}
                          : left.error());
-  close_interrupted(session);
+  request.after_a_cut = close_interrupted(session);
   return deploy_session(session, args, request, "up");
 }
 

@@ -45,6 +45,7 @@ struct UpRequest {
   std::uint64_t want_free = 50ULL << 30U;
   bool json = false, dry_run = false, atomic = false, preflight = true;
   bool build = false;                            ///< --build: images are built, whether or not they are here
+  bool after_a_cut = false;                      ///< the run before was killed
 };
 /// The options of `verb`, which is up, restart or rollback, and what it names; false after saying what is wrong.
 bool take_up_options(Args& args, std::string_view verb, UpRequest& out);

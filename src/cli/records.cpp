@@ -63,14 +63,17 @@ std::vector<state::RevisionService> services_of(const Session& session, const st
   return out;
 }
 
-void close_interrupted(Session& session) {
+bool close_interrupted(Session& session) {
   const auto db = session.open_store();
-  if (!db) return;
+  if (!db) return false;
+  bool any = false;
   for (const auto& revision : state::revisions(**db, 10)) {
     if (revision.result != "under way") continue;
     fmt::print(stderr, "note: revision {} ({} by {}) was cut off before its end; this run goes on from there\n", revision.id, revision.verb, revision.who);
     state::end_revision(**db, revision.id, "interrupted", "its process ended before its end", {}, now_seconds());
+    any = true;
   }
+  return any;
 }
 
 void record_content(Session& session, const deploy::Digests& now, const std::vector<deploy::Mounted>& list, const std::vector<deploy::Container>& before,
@@ -249,13 +252,19 @@ int deploy_session(Session& session, Args& args, UpRequest& request, const std::
   request.options.deadline = Clock::now() + request.timeout;
   if (request.options.fan_out == 0) request.options.fan_out = deploy::fan_out_for(session.processors);
   request.options.deadline_text = compose::format_duration(request.timeout);
-  const auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.planned.containers, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
+  auto outcome = deploy::bring_up(*session.engine, *session.compose, plan, request.planned.containers, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()));
   if (!outcome) {
     if (id != 0) state::end_revision(db, id, "failed", outcome.error().message, {}, now_seconds());
     if (entry != 0) state::finish(db, entry, "failed");
     return complain(outcome.error());
   }
   record_content(session, request.planned.digests, request.planned.mounted, request.planned.containers, outcome->containers);
+  // The engine ends what it was asked, whoever asked: a run that was killed may have got a container after this one looked.
+  if (request.after_a_cut && outcome->fine) {
+    if (!make_plan(session, args, request.planned, exit)) return exit;
+    if (!plan.surplus.empty() && std::ranges::all_of(plan.steps, [](const auto& step) { return step.change == deploy::Change::none; }))
+      if (auto once_more = deploy::bring_up(*session.engine, *session.compose, plan, request.planned.containers, request.options, *progress, Deadline(Clock::time_point::max(), session.interrupt.token()))) outcome = std::move(once_more);
+  }
   const std::string result = outcome->interrupted ? "interrupted" : outcome->fine ? "good" : "failed";
   auto note = described->note;
   if (!outcome->fine && !outcome->services.empty() && outcome->services.front().view.phase == deploy::Phase::failed)

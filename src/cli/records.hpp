@@ -18,8 +18,8 @@ Result<std::function<std::string(std::string_view)>> digester(const Session& ses
 Result<state::Revision> describe(const Session& session, const deploy::Plan& plan, std::string verb);
 /// Services with the image ids and hashes of their containers.
 std::vector<state::RevisionService> services_of(const Session& session, const std::vector<deploy::Container>& containers);
-/// Rows "under way" of processes that died (we hold the lock) are closed; says so.
-void close_interrupted(Session& session);
+/// Rows "under way" of processes that died (we hold the lock) are closed; says so, and whether there were any.
+bool close_interrupted(Session& session);
 /// Records with which content the containers were made. `before`: the ones that were there before the run.
 void record_content(Session& session, const deploy::Digests& now, const std::vector<deploy::Mounted>& list, const std::vector<deploy::Container>& before,
                     const std::vector<deploy::Container>& after);

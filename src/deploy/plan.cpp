@@ -104,9 +104,9 @@ std::vector<std::string> changed_secrets(std::string_view before, std::string_vi
   return out;
 }
 
-/// Takes what is more than `wanted` out of `have`: the highest numbers, as Compose does.
+/// Takes what is more than `wanted` out of `have`: the highest numbers, as Compose does; of the same number those that do not run, as a killed run may leave one.
 std::vector<const Container*> take_surplus(std::vector<const Container*>& have, std::size_t wanted) {
-  std::ranges::stable_sort(have, {}, &Container::number);
+  std::ranges::stable_sort(have, {}, [](const Container* one) { return std::pair(one->number, one->state.status != Snapshot::Status::running); });
   const auto first = have.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, have.size()));
   std::vector<const Container*> out(first, have.end());
   have.erase(first, have.end());

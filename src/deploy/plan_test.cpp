@@ -266,6 +266,24 @@ TEST(Plan, ScalingDownRemovesTheHighestNumbersAndKeepsTheRest) {
   EXPECT_THAT(plan_text(made), HasSubstr("remove    web-3"));
 }
 
+TEST(Plan, OfTwoWithOneNumberTheOneThatRunsStays) {
+  const Wired w("services:\n  web: {image: x}\n");
+  PlanInput input{.wiring = w.wiring};
+  input.services = *choose(*w.loaded.project, {});
+  input.hashes = {{"web", "h"}};
+  input.images["x"] = "i";
+  input.containers = {running("web"), running("web")};
+  input.containers[0].id = input.containers[0].name = "left-by-a-killed-run";
+  input.containers[0].state.status = Snapshot::Status::created;
+  for (int turn = 0; turn < 2; ++turn) {
+    const auto made = plan(input);
+    EXPECT_EQ(made.step("web")->change, Change::none);
+    ASSERT_EQ(made.surplus.size(), 1U);
+    EXPECT_EQ(made.surplus[0].name, "left-by-a-killed-run");
+    std::swap(input.containers[0], input.containers[1]);
+  }
+}
+
 TEST(Plan, RepairRestartsWhatRunsButIsNotWell) {
   const Wired w(kThree);
   auto input = input_of(w);

@@ -132,6 +132,27 @@ def test_images_are_asked_for_again_when_they_are_as_old_as_the_policy_says():
         p.gone()
 
 
+def test_what_the_engine_still_made_for_a_killed_run_goes():
+    p = Project("late", service("web", "sleep 5; touch /tmp/ok; exec sleep 3600", OK))
+    try:
+        run = p.start()
+        while "web" not in p.ids():
+            time.sleep(0.1)
+        run.kill()
+        run.communicate()
+        run = p.start()
+        time.sleep(2)  # it has looked, and waits for the healthcheck
+        labels = [word for name, value in p.inspect("web")["Config"]["Labels"].items() for word in ("--label", f"{name}={value}")]
+        late = sh("docker", "create", *labels, IMAGE, "true").stdout.strip()
+        out, err = run.communicate(timeout=120)
+        same(run.returncode, 0, out + err)
+        has(err, "was cut off before its end")
+        there = sh("docker", "ps", "-aq", "--no-trunc", "--filter", f"label=com.docker.compose.project={p.name}").stdout.split()
+        assert len(there) == 1 and late not in there, f"{there} {late}\n{out}{err}"
+    finally:
+        p.gone()
+
+
 def test_orphans_go_where_nothing_else_is_to_be_done():
     p = Project("orphans", service("web", SERVER) + service("former", SERVER))
     try:
