@@ -19,6 +19,14 @@ struct Inside {
   std::function<void()> over{};          ///< as `engine::Exec::over`
 };
 
+/// Ends with 1 while an image's entrypoint is at work: it may run a first server for its own set-up, which answers and then stops.
+inline constexpr std::string_view kNoEntrypoint = R"sh(
+for file in /proc/[0-9]*/comm; do
+  { read -r name <"$file"; } 2>/dev/null || continue
+  case $name in *entrypoi*) exit 1 ;; esac
+done
+)sh";
+
 /// Runs it to its end. Errors: those of exec, `failed` with the end of its stderr where it does not exit with 0, `corrupt` where its
 /// output is not known to be whole.
 Result<engine::ExecResult> run_inside(engine::Engine& engine, const std::string& container, Inside what, const Deadline& deadline);

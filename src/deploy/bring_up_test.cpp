@@ -152,9 +152,13 @@ TEST(BringUp, OneThatRunsAgainIsSaidToHaveEndedAsItDid) {
 TEST(BringUp, WhatEndsWhileTheEngineIsAwayEndedWithIt) {
   engine::FakeEngine fake;
   const auto id = unanswering(fake, "web");
+  std::atomic<bool> away = false;
+  fake.on_list([&] {  // the first look after the gap is the first that sees it
+    if (away.exchange(false)) ends(fake, id, 137, false);
+  });
   std::jthread later([&] {
     await([&] { return runs(fake, id) && fake.asked("events") == 1; });
-    ends(fake, id, 137, false);
+    away = true;
     fake.lose_events();
   });
   const auto outcome = go(fake, plan_of("web", Change::start), options_for(1h));

@@ -114,10 +114,10 @@ Result<void> await_server(engine::Engine& engine, const backup::Driver& driver, 
       std::this_thread::sleep_for(std::chrono::milliseconds(500));
     }
   }
-  constexpr std::string_view kSettled = "read -r name </proc/1/comm; case $name in sh|bash|dash|ash|docker-entrypoi) exit 1;; esac";
+  const auto settled_script = std::string(backup::kNoEntrypoint) + "read -r name </proc/1/comm; case $name in sh|bash|dash|ash) exit 1 ;; esac";
   int good = 0;
   while (true) {
-    const bool settled = static_cast<bool>(backup::run_inside(engine, target.container, {.name = "looking at process 1", .script = kSettled}, deadline.at_most(std::chrono::seconds(20))));
+    const bool settled = static_cast<bool>(backup::run_inside(engine, target.container, {.name = "looking at process 1", .script = settled_script}, deadline.at_most(std::chrono::seconds(20))));
     auto seen = settled ? driver.examine(engine, target, deadline) : Result<void>(fail(Errc::unavailable, "it still sets itself up"));
     good = seen ? good + 1 : 0;
     if (good >= 2) return {};

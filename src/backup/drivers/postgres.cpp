@@ -161,11 +161,8 @@ class Postgres final : public Driver {
   }
 
   Result<void> await(engine::Engine& engine, const Target& target, const Deadline& deadline) const override {
-    // The image runs a first server for its own set-up and stops it: only one that is process 1, and answers twice, is the real one.
-    constexpr std::string_view kReady = R"sh(
-[ "$(cat /proc/1/comm)" = postgres ] || [ "$(cat /proc/1/comm)" = postmaster ] || pgrep -f -o postgres >/dev/null 2>&1 || exit 1
-exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
-)sh";
+    // The image runs a first server for its own set-up and stops it; the real one takes the entrypoint's place, and answers twice.
+    const auto ready = std::string(kNoEntrypoint) + R"sh(exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null)sh";
     auto user = fact(target, "user");
     if (user.empty()) user = "postgres";
     int good = 0;
@@ -175,7 +172,7 @@ exec psql -XAtq -w -U "$1" -d template1 -c 'select 1' >/dev/null
       const auto state = engine.container(target.container, deadline.at_most(std::chrono::seconds(20)));
       if (!state && (state.error().code != Errc::timeout || deadline.passed())) return fail(state.error());
       if (state && !state->running) return fail(Errc::failed, fmt::format("the server stopped with {} before it was ready", state->exit_code));
-      auto result = run_inside(engine, target.container, {.script = kReady, .words = {user}}, deadline.at_most(std::chrono::seconds(15)));
+      auto result = run_inside(engine, target.container, {.script = ready, .words = {user}}, deadline.at_most(std::chrono::seconds(15)));
       good = result ? good + 1 : 0;
       if (!result) last = result.error().message;
       if (good >= 2) return {};
