@@ -57,7 +57,8 @@ std::optional<std::vector<DockerfileLine>> stage_lines(const std::vector<Dockerf
   std::vector<std::size_t> chain{at};
   while (const auto below = index_of(lowered(stages[chain.back()].from.image), chain.back())) chain.push_back(*below);
   std::vector<DockerfileLine> out;
-  for (const auto one : std::views::reverse(chain)) out.insert(out.end(), lines.begin() + static_cast<std::ptrdiff_t>(stages[one].begin), lines.begin() + static_cast<std::ptrdiff_t>(stages[one].end));
+  for (auto one = chain.rbegin(); one != chain.rend(); ++one)
+    out.insert(out.end(), lines.begin() + static_cast<std::ptrdiff_t>(stages[*one].begin), lines.begin() + static_cast<std::ptrdiff_t>(stages[*one].end));
   return out;
 }
 

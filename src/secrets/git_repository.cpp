@@ -193,7 +193,7 @@ Result<GitTips> git_tips(const GitRepository& repository, const Deadline& deadli
   DM_CHECK(run_git(repository, {"for-each-ref", "--format=%(objectname) %(objecttype) %(refname:lstrip=2)%0a%(*objectname) %(*objecttype) %(refname:lstrip=2)"}, {.out = refs.sink()}, deadline));
   DM_CHECK(run_git(repository, {"rev-list", "--no-walk", "--all", "--reflog"}, {.out = commits.sink()}, deadline));
   std::ranges::sort(out.ids);
-  out.ids.erase(std::ranges::unique(out.ids).begin(), out.ids.end());
+  out.ids.erase(std::unique(out.ids.begin(), out.ids.end()), out.ids.end());
   return out;
 }
 

@@ -91,8 +91,7 @@ const compose::Mount* mount_of(const compose::Service& service, std::string_view
 
 std::span<const wiring::ConfigFile> config_files_of(const Input& input, ServiceId id) {
   const auto& files = input.wiring.config_files;  // in project order
-  const auto found = std::ranges::equal_range(files, id, {}, &wiring::ConfigFile::service);
-  return {found.begin(), found.end()};
+  return {std::ranges::lower_bound(files, id, {}, &wiring::ConfigFile::service), std::ranges::upper_bound(files, id, {}, &wiring::ConfigFile::service)};
 }
 
 std::string quoted_names(const Input& input, const std::vector<ServiceId>& services) {

@@ -175,7 +175,10 @@ Known of_product(const Input& input, ServiceId id) {
   if (std::ranges::find(kSteady, std::string_view(input.wiring.product_of[id]->id)) == std::end(kSteady)) return out;
   if (moved(input.wiring.service(id))) return out;
   out.by = fmt::format("{} listens elsewhere, and nothing in the files moves it", input.wiring.product_of[id]->name);
-  for (const auto& listener : std::ranges::equal_range(input.wiring.listeners, id, {}, &wiring::Listener::service)) {
+  const auto& listeners = input.wiring.listeners;  // in project order
+  const auto end = std::ranges::upper_bound(listeners, id, {}, &wiring::Listener::service);
+  for (auto one = std::ranges::lower_bound(listeners, id, {}, &wiring::Listener::service); one != end; ++one) {
+    const auto& listener = *one;
     if (!listener.evidence.starts_with("product ")) continue;
     if (!listener.certain) return {};
     out.ports.insert(listener.port);
