@@ -316,7 +316,9 @@ def environment(host):
 def usage():
     if not CACHE.exists():
         return "0"
-    return output("du", "-sh", str(CACHE)).split()[0]
+    # The engine goes on meanwhile: what is deleted while du reads makes it end with 1, with the sum all the same.
+    said = subprocess.run(["du", "-sh", str(CACHE)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.split()
+    return said[0] if said else "an unknown size"
 
 
 def remove_tree(path):
