@@ -31,11 +31,15 @@ Result<scaffold::Values> values_of(const Args& args, const std::string& folder) 
   options.project_directory.clear();  // it led to the folder; a relative one would lead on from there
   options.lenient = true;
   const auto loaded = compose::load(options, sources::disk());
-  // Without a schema the settings are what `.env` names; a value of the process's environment wins, as it does for Compose.
-  options.environment.clear();
-  const auto written = compose::load(options, sources::disk());
-  for (const auto& [name, definition] : loaded.project->environment)
-    if (out.schema.settings.empty() ? written.project->environment.contains(name) : out.schema.setting(name) != nullptr) out.settings.emplace(name, secrets::SecretString(definition.value));
+  const auto keep = [&](const std::string& name) {
+    if (const auto found = loaded.project->environment.find(name); found != loaded.project->environment.end()) out.settings.emplace(name, secrets::SecretString(found->second.value));
+  };
+  if (out.schema.settings.empty()) {  // then the settings are what `.env` names; a value of the process's environment wins, as it does for Compose
+    options.environment.clear();
+    const auto written = compose::load(options, sources::disk());
+    for (const auto& [name, definition] : written.project->environment) keep(name);
+  }
+  for (const auto& setting : out.schema.settings) keep(setting.name);
   const auto domain = out.settings.find("DOMAIN");
   for (const auto& setting : out.schema.settings) {
     if (out.settings.contains(setting.name)) continue;

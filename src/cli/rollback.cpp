@@ -88,7 +88,7 @@ int rollback(Args& args) {
   if (!lock) return complain(lock.error());
   const auto db = session.open_store();
   if (!db) return complain(db.error());
-  close_interrupted(session);
+  request.after_a_cut = close_interrupted(session);
   std::optional<state::Revision> target;
   if (request.planned.names.empty()) {
     const auto newest = state::revisions(**db, 1);

@@ -129,7 +129,7 @@ Result<std::string> mysql_accounts(const MysqlAsk& ask, std::string_view version
     }
     if (!made[i].roles.empty()) out += fmt::format("ALTER USER {} DEFAULT ROLE {};\n", who, made[i].roles);
   }
-  if (left_out > 0) notes.push_back(fmt::format("{} on tables or routines that are gone {} left out: nobody could be given {} again", left_out == 1 ? "a grant" : fmt::format("{} grants", left_out), left_out == 1 ? "is" : "are", left_out == 1 ? "it" : "them"));
+  if (left_out > 0) notes.push_back(fmt::format("{} on tables or routines that are gone {} left out: nobody could be given {} again", counted(left_out, "grant"), left_out == 1 ? "is" : "are", left_out == 1 ? "it" : "them"));
   if (major >= 8) {
     DM_TRY(const auto second, ask("SELECT count(*) FROM mysql.user WHERE JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password');\n"));
     if (!second.empty() && second[0][0] != "0") notes.push_back(fmt::format("{} accounts have a second password (RETAIN CURRENT PASSWORD), which the server does not show: only the first one is saved", second[0][0]));
